@@ -1,0 +1,37 @@
+# make signoff   judge the specimen's port on this host
+# make test      lint, types, every test
+# make bench     side-by-side timings
+# make specimen  redraw and retrain the specimen from nothing
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+READY := $(VENV)/.ready
+
+.PHONY: signoff test bench specimen clean
+
+signoff: $(READY)
+	$(RUN) pytest -m accuracy $(ARGS)
+
+test: $(READY)
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(RUN) pytest $(ARGS)
+
+bench: $(READY)
+	$(RUN) benchmarks $(ARGS)
+
+specimen: $(READY)
+	$(RUN) tools.devkit
+	$(RUN) tools.train
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("python3 is %d.%d, but should be 3.10 or newer; make PYTHON=python3.11" % sys.version_info[:2] if sys.version_info < (3, 10) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(RUN) pip install --quiet --disable-pip-version-check --constraint constraints.txt '.[dev]'
+	$(RUN) pip uninstall --quiet --yes rfcn-acceptance
+	touch $(READY)
+
+clean:
+	rm -rf .artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -1,0 +1,1 @@
+"""What measures; `tests/` judges. The journey: source -> graph -> (pictures) -> devices -> score."""

@@ -1,0 +1,48 @@
+"""The candidate's device on any host: ONNX Runtime on the CPU runs the executable twin. It stands in for the NPU."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from rfcn_lib import spec
+from rfcn_lib.devices.filling import Run
+from rfcn_lib.records import Floats, Outputs, Picture
+
+NAME = "onnxruntime"
+
+
+class GraphError(ValueError):
+    """ONNX Runtime cannot load the graph."""
+
+
+def session(twin: Path) -> onnxruntime.InferenceSession:
+    """A CPU session on all cores. Raises GraphError when the file cannot be loaded."""
+    options = onnxruntime.SessionOptions()
+    options.enable_mem_pattern = False  # measured faster at full size: the arena is reused instead of one huge block
+    try:
+        return onnxruntime.InferenceSession(str(twin), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exception types are private to the C++ module
+        raise GraphError(f"ONNX Runtime {onnxruntime.__version__} cannot load {twin}: {str(error)[:500]}") from error
+
+
+def device(twin: Path) -> Run:
+    """Load the graph once; the function returned runs one picture."""
+    loaded = session(twin)
+    return lambda im_data, picture: run(loaded, im_data, picture)
+
+
+def run(loaded: onnxruntime.InferenceSession, im_data: Floats, picture: Picture) -> Outputs:
+    """One picture, (1, 3, H, W) float32, through the twin."""
+    width, height = picture.canvas_wh
+    if im_data.shape != (1, 3, height, width) or im_data.dtype != np.float32:
+        raise ValueError(
+            f"{picture.id}: im_data is {im_data.dtype} {im_data.shape}, but should be float32 (1, 3, {height}, {width})"
+        )
+    rois, cls_prob, bbox_pred = loaded.run(list(spec.OUTPUTS), {spec.INPUT: im_data})
+    return Outputs(rois[0], cls_prob[0], bbox_pred[0])
+
+
+def describe() -> str:
+    """What ran, for header and verdict."""
+    return f"ONNX Runtime {onnxruntime.__version__} on the host CPU, standing in for the NPU"

@@ -1,0 +1,232 @@
+"""Static facts of a graph, for tests to judge. Nothing here runs, changes or downloads a model.
+
+Every function takes an `onnx_ir.Model` (`ir.load(path)`, or `ir.from_proto(proto)`) and leaves it as it was.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from rfcn_lib import spec
+from rfcn_lib.graph.walk import all_nodes, all_values, constant_tensor, inferred, known, label
+
+Port = tuple[str, str, tuple[int | str | None, ...]]  # name, numpy dtype, shape
+
+# A graph for ATC has one shape per value and no branches: what these give, or whether they run, is known too late
+DYNAMIC_OPERATORS = frozenset({
+    "Compress", "ConcatFromSequence", "If", "Loop", "NonMaxSuppression", "NonZero", "Scan", "SequenceAt",
+    "SequenceConstruct", "SequenceEmpty", "SequenceErase", "SequenceInsert", "SequenceLength", "Shape", "Size",
+    "SplitToSequence", "Unique",
+})  # fmt: skip
+SHAPE_GIVING = {  # inputs whose values, not shapes, decide a shape (onnx/defs, opset 11)
+    "ConstantOfShape": (0,), "Expand": (1,), "OneHot": (1,), "Pad": (1,), "Range": (0, 1, 2), "Reshape": (1,),
+    "Resize": (1, 2, 3), "Slice": (1, 2, 3, 4), "Tile": (1,), "TopK": (1,),
+}  # fmt: skip
+MOVING = {  # operators that carry numbers without changing them: the inputs the numbers come from
+    "Cast": (0,), "Expand": (0,), "Flatten": (0,), "Gather": (0,), "GatherElements": (0,), "GatherND": (0,),
+    "Identity": (0,), "Reshape": (0,), "ScatterElements": (0, 2), "ScatterND": (0, 2), "Slice": (0,), "Split": (0,),
+    "Squeeze": (0,), "Tile": (0,), "Transpose": (0,), "Unsqueeze": (0,),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class VendorNode:
+    """One node of the vendor's: its attributes, and a sentence for each that ATC's parser would drop or miss."""
+
+    name: str
+    operator: str
+    attributes: Mapping[str, object]
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClipLimits:
+    """The limits one path to the proposals was clipped to, px in the net frame; None is unclipped on that side."""
+
+    computed_by: str
+    low: tuple[float, ...] | None
+    high: tuple[float, ...] | None
+
+
+def face(model: ir.Model) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
+    """Inputs and outputs in order: name, numpy dtype, shape; a symbolic side is its name, an unknown one None."""
+    return tuple(map(_port, model.graph.inputs)), tuple(map(_port, model.graph.outputs))
+
+
+def unread_inputs(model: ir.Model) -> tuple[str, ...]:
+    """Names of graph inputs nothing reads: ATC would still ask for them."""
+    return tuple(str(value.name) for value in model.graph.inputs if not value.uses() and not value.is_graph_output())
+
+
+def dynamic_leftovers(model: ir.Model) -> tuple[str, ...]:
+    """A sentence for each side, operator or computed size that keeps the graph from having one shape per value."""
+    found = [
+        f"{value.name} has {'no shape' if value.shape is None else _shape(value)}, but should have a fixed shape"
+        for value in all_values(model)
+        if _dynamic(value)
+    ]
+    for node in all_nodes(model):
+        if not node.domain and node.op_type in DYNAMIC_OPERATORS:
+            found.append(f"{label(node)} is a {node.op_type}, but every shape and branch should be decided at export")
+        for index in SHAPE_GIVING.get(node.op_type, ()) if not node.domain else ():
+            given = node.inputs[index] if index < len(node.inputs) else None
+            if given is not None and not _made_of_constants(given):
+                found.append(f"{label(node)} ({node.op_type}) reads a size or place, input {index}, that is computed")
+    return tuple(found)
+
+
+def vendor_nodes(model: ir.Model) -> tuple[VendorNode, ...]:
+    """The nodes of the vendor's two operators, in any domain, each checked against `spec.VENDOR_ATTRIBUTES`."""
+    found = []
+    for node in all_nodes(model):
+        if node.op_type not in spec.VENDOR_ATTRIBUTES:
+            continue
+        wanted, faults = spec.VENDOR_ATTRIBUTES[node.op_type], []
+        if node.domain:
+            faults.append(f"{label(node)} is in domain {node.domain!r}, but should be in the default one")
+        for name, kind in wanted.items():
+            if name not in node.attributes:
+                faults.append(f"{label(node)} lacks attribute {name}, which should be {_article(kind)}")
+            elif (got := node.attributes[name].type.name) != kind:
+                faults.append(f"{label(node)} has {name} as {_article(got)}, but should have {_article(kind)}")
+        faults += [
+            f"{label(node)} has attribute {name}, but should have only {', '.join(wanted)}"
+            for name in sorted(set(node.attributes) - set(wanted))
+        ]
+        attributes = {name: attribute.value for name, attribute in node.attributes.items()}
+        found.append(VendorNode(label(node), node.op_type, attributes, tuple(faults)))
+    return tuple(found)
+
+
+def foreign_operators(model: ir.Model) -> frozenset[str]:
+    """Operators ONNX does not define at the model's opset, `domain::Operator` outside the default domain."""
+    found = set()
+    for node in all_nodes(model):
+        version = model.opset_imports.get(node.domain)
+        if version is None or not onnx.defs.has(node.op_type, version, node.domain):
+            found.add(f"{node.domain}::{node.op_type}" if node.domain else node.op_type)
+    return frozenset(found)
+
+
+def opset_imports(model: ir.Model) -> dict[str, int]:
+    """Domain -> version. ATC takes exactly one (its error E16005), so this should be {"": 11}."""
+    return dict(model.opset_imports)
+
+
+def int64_left(model: ir.Model) -> tuple[str, ...]:
+    """Names of all values ONNX infers to be int64, in graph order, initialisers first."""
+    return tuple(str(value.name) for value in all_values(inferred(model)) if value.dtype == ir.DataType.INT64)
+
+
+def rois_layout_faults(model: ir.Model, kept: int) -> tuple[str, ...]:
+    """A sentence for each pooling whose rois are not [1, 5, kept], the layout of the vendor's operator.
+
+    [kept, 5] or [1, kept, 5] would be read as other boxes without an error. A shape neither declared nor inferable is
+    a fault too.
+    """
+    faults = []
+    for node in all_nodes(inferred(model)):
+        if node.op_type != spec.POOL_OPERATOR:
+            continue
+        rois = node.inputs[1] if len(node.inputs) > 1 else None
+        if rois is None or rois.shape is None:
+            faults.append(f"{label(node)} reads rois of unknown shape, but should read (1, 5, {kept}); declare it")
+        elif _shape(rois) != (1, 5, kept):
+            faults.append(f"{label(node)} reads rois of shape {_shape(rois)}, but should read (1, 5, {kept})")
+    return tuple(faults)
+
+
+def proposal_clip_limits(model: ir.Model) -> tuple[ClipLimits, ...]:
+    """What the boxes given to NMS are clipped to: one entry for each computation they come from.
+
+    Walks up from the boxes through operators that only move numbers and through Clip, Max and Min with constant
+    limits, to the nodes that compute. A path that is not clipped (an in-place clip lost in tracing) shows as None.
+    """
+    found: dict[ClipLimits, None] = {}
+    for node in all_nodes(model):
+        if node.op_type == spec.NMS_OPERATOR and node.inputs and node.inputs[0] is not None:
+            found.update(dict.fromkeys(_clips_above(node.inputs[0], None, None)))
+    return tuple(found)
+
+
+_Limits = NDArray[np.float64] | None
+
+
+def _clips_above(value: ir.Value, low: _Limits, high: _Limits) -> Iterator[ClipLimits]:
+    node = value.producer()
+    moved: tuple[int, ...] = ()
+    if node is not None and not node.domain:
+        moved = tuple(range(len(node.inputs))) if node.op_type == "Concat" else MOVING.get(node.op_type, ())
+        if node.op_type in ("Clip", "Max", "Min"):
+            limits = [_floats(limit) for limit in node.inputs]
+            if node.op_type == "Clip":
+                lows, highs, computed = limits[1:2], limits[2:3], [0]
+            else:
+                computed = [index for index, limit in enumerate(limits) if limit is None]
+                lows, highs = (limits, []) if node.op_type == "Max" else ([], limits)
+            if len(computed) == 1:  # not an ordinary elementwise Min of two computed values
+                low = _tightest(np.maximum, low, *lows)
+                high = _tightest(np.minimum, high, *highs)
+                moved = tuple(computed)
+    sources = [source for index in moved if node and index < len(node.inputs) and (source := node.inputs[index])]
+    if not sources:
+        yield ClipLimits(label(node) if node else str(value.name), _tuple(low), _tuple(high))
+    for source in sources:
+        yield from _clips_above(source, low, high)
+
+
+def _floats(value: ir.Value | None) -> _Limits:
+    numbers = known(value)
+    return None if numbers is None else numbers.astype(np.float64)
+
+
+def _tightest(choose: np.ufunc, *limits: _Limits) -> _Limits:
+    result: _Limits = None
+    for limit in limits:
+        if limit is not None:
+            result = limit if result is None else choose(result, limit)
+    return result
+
+
+def _tuple(limits: _Limits) -> tuple[float, ...] | None:
+    return None if limits is None else tuple(float(limit) for limit in limits)
+
+
+def _dynamic(value: ir.Value) -> bool:
+    """Only the face must declare its shapes, but whatever is declared must be fixed."""
+    if value.shape is None:
+        return value.is_graph_input() or value.is_graph_output()
+    return not all(isinstance(side, int) for side in value.shape)
+
+
+def _made_of_constants(value: ir.Value) -> bool:
+    """True when no graph input and no run-time choice is upstream. Shape counts as computed: it is a finding itself."""
+    waiting, seen = [value], {value}
+    while waiting:
+        upper = waiting.pop()
+        if constant_tensor(upper) is not None:
+            continue
+        producer = upper.producer()
+        if producer is None or (producer.op_type in DYNAMIC_OPERATORS and not producer.domain):
+            return False
+        fresh = [source for source in producer.inputs if source is not None and source not in seen]
+        seen.update(fresh)
+        waiting += fresh
+    return True
+
+
+def _port(value: ir.Value) -> Port:
+    return str(value.name), str(value.dtype.numpy()) if value.dtype is not None else "unknown", _shape(value)
+
+
+def _shape(value: ir.Value) -> tuple[int | str | None, ...]:
+    sides = () if value.shape is None else value.shape
+    return tuple(side if isinstance(side, int) else side.value for side in sides)
+
+
+def _article(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "AEIOU" else f"a {kind}"

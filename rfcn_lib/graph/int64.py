@@ -1,0 +1,230 @@
+"""Which int64 values of a graph may become int32, why the others may not, and which constants lose nothing by it.
+
+A value may change only if everything bound to have its type may change with it. What is bound is read from ONNX's own
+schemas: a pin is a place that accepts no int32, and pins spread through the type variables of each node.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import onnx
+import onnx_ir as ir
+
+from rfcn_lib import spec
+from rfcn_lib.graph.walk import SAME_ORDER, all_nodes, all_values, constant_tensor, inferred, known, label
+
+INT32, INT64 = ir.DataType.INT32, ir.DataType.INT64
+ANY_TYPE: Final = frozenset({"Cast", "ConstantOfShape"})  # an attribute alone decides the output's type; we may set it
+SLICE_SIDES: Final = {1: "starts", 2: "ends"}
+
+Slot = ir.Value | tuple[ir.Node, int]  # what has one type: a value, or one reading of a constant, which can be copied
+Formal = onnx.defs.OpSchema.FormalParameter
+
+
+class AdaptError(ValueError):
+    """The graph cannot be adapted without changing what it computes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clamp:
+    """One element of a constant that int32 cannot hold, and why its clamped value means the same."""
+
+    constant: str
+    element: int
+    value: int
+    clamped: int
+    proof: str
+
+
+def slots(value: ir.Value) -> tuple[Slot, ...]:
+    """The slots of a value: itself, or each of its readings when it is a constant."""
+    if constant_tensor(value) is None:
+        return (value,)
+    return (*((use.node, use.idx) for use in value.uses()), *((value,) if value.is_graph_output() else ()))
+
+
+def slots_that_stay(model: ir.Model) -> dict[Slot, str]:
+    """Every slot that must keep its type, and why: "Reshape_12 input 1: ONNX allows only int64 here"."""
+    stays: dict[Slot, str] = {}
+    bound: defaultdict[Slot, list[Slot]] = defaultdict(list)
+    for graph in model.graphs():
+        stays.update((value, f"graph input {value.name} keeps its declared type") for value in graph.inputs)
+        for value in graph.outputs:
+            if not gives_only_int64(model, value):  # its readers can be given a Cast; the output itself stays anyway
+                stays[value] = f"graph output {value.name} keeps its declared type"
+    for node in all_nodes(model):
+        if any(constant_tensor(output) is not None for output in node.outputs):
+            continue
+        schema = _schema_or_why_not(model, node)
+        if isinstance(schema, str):
+            for slot in (*_read_slots(node).values(), *node.outputs):
+                stays.setdefault(slot, f"{label(node)}: {schema}")
+            continue
+        groups: defaultdict[str, list[Slot]] = defaultdict(list)
+        for index, slot in _read_slots(node).items():
+            formal = _formal(schema.inputs, index)
+            if _only_int64(formal):
+                stays.setdefault(slot, f"{label(node)} input {index}: ONNX allows only int64 here")
+            groups[formal.type_str].append(slot)
+        for index, output in enumerate(node.outputs):
+            groups[_formal(schema.outputs, index).type_str].append(output)
+        for name, (first, *others) in groups.items():
+            if "(" not in name:  # a type variable; `tensor(int64)` spelt out binds nothing to anything
+                for other in others:
+                    bound[first].append(other)
+                    bound[other].append(first)
+    spreading = deque(stays)
+    while spreading:
+        slot = spreading.popleft()
+        for other in bound[slot]:
+            if other not in stays:
+                stays[other] = stays[slot]
+                spreading.append(other)
+    return stays
+
+
+def left_int64(model: ir.Model) -> dict[str, str]:
+    """Every int64 value of the graph, and why it is not int32."""
+    model = inferred(model)
+    stays = slots_that_stay(model)
+    left = {}
+    for value in all_values(model):
+        if value.dtype == INT64:
+            producer = value.producer()
+            if producer is not None and gives_only_int64(model, value):
+                reasons = [f"{label(producer)} gives only int64"]
+            else:
+                reasons = [stays[slot] for slot in slots(value) if slot in stays] or ["nobody reads it"]
+            left[str(value.name)] = "; ".join(dict.fromkeys(reasons))
+    return left
+
+
+def gives_only_int64(model: ir.Model, value: ir.Value) -> bool:
+    """True for what Shape, TopK (indices), ArgMax, NonZero and their like give."""
+    node, index = value.producer(), value.index()
+    schema = "an input" if node is None or index is None else _schema_or_why_not(model, node)
+    return not isinstance(schema, str) and _only_int64(_formal(schema.outputs, index or 0))
+
+
+def open_ends(model: ir.Model) -> tuple[Clamp, ...]:
+    """Every constant whose readers take int32 but whose number int32 cannot hold, with the proof that clamping is safe.
+
+    That is: it only says "to the very end" of a slice, and its clamped number still does.
+
+    Raises:
+        AdaptError: one of them says anything else.
+    """
+    stays = slots_that_stay(model)
+    beyond = []
+    for value in all_values(model):
+        tensor = constant_tensor(value)
+        if tensor is not None and tensor.dtype == INT64:
+            readings = [(use.node, use.idx) for use in value.uses() if (use.node, use.idx) not in stays]
+            numbers = [(at, int(n)) for at, n in enumerate(tensor.numpy().reshape(-1)) if clamped(int(n)) != int(n)]
+            beyond += [(value, reading, at, number) for reading in readings for at, number in numbers]
+    shapes = {str(value.name): value.shape for value in all_values(inferred(model))} if beyond else {}
+    return tuple(
+        Clamp(str(value.name), element, number, clamped(number), proof)
+        for value, (node, index), element, number in beyond
+        for proof in _proofs(node, index, element, f"{value.name}[{element}]", number, shapes)
+    )
+
+
+def clamped(number: int) -> int:
+    """`number` brought into int32."""
+    return min(max(number, spec.INT32_MIN), spec.INT32_MAX)
+
+
+def _proofs(
+    node: ir.Node, index: int, element: int, name: str, number: int, shapes: Mapping[str, ir.Shape | None]
+) -> Iterator[str]:
+    """Follow one element of a constant to every slice that reads it, one sentence for each."""
+    why = f"{label(node)} ({node.op_type}) reads it"
+    if node.op_type in (*SAME_ORDER, "Concat") and not node.domain and not node.outputs[0].is_graph_output():
+        sizes = [known(part) for part in node.inputs[:index]] if node.op_type == "Concat" else []
+        if all(size is not None for size in sizes):
+            moved = element + sum(size.size for size in sizes if size is not None)
+            for use in node.outputs[0].uses():
+                yield from _proofs(use.node, use.idx, moved, name, number, shapes)
+            return
+        why = f"its place in what {label(node)} gives is computed"
+    elif node.op_type == "Slice" and not node.domain and index in SLICE_SIDES:
+        if proof := _open_end(node, index, element, number, shapes):
+            yield proof
+            return
+        why = f"{SLICE_SIDES[index]}[{element}] of {label(node)} is not an open end"
+    raise AdaptError(
+        f"constant {name} is {number}, but should be within [{spec.INT32_MIN}, {spec.INT32_MAX}] or the open end of a "
+        f"slice, and {why}; export the model with a smaller number there"
+    )
+
+
+def _open_end(
+    node: ir.Node, index: int, element: int, number: int, shapes: Mapping[str, ir.Shape | None]
+) -> str | None:
+    """Slicing forwards, a huge end or a hugely negative start is open; backwards, the other two (onnx Slice-11)."""
+    data, _, _, axes, steps = (*node.inputs, None, None)[:5]
+    step = 1 if steps is None else _element(steps, element)
+    axis = element if axes is None else _element(axes, element)
+    if data is None or step is None or axis is None or (SLICE_SIDES[index] == "ends") != ((number > 0) == (step > 0)):
+        return None
+    shape = shapes.get(str(data.name))
+    length = shape[axis] if shape is not None else None
+    if isinstance(length, int) and length > spec.INT32_MAX:
+        return None
+    place = f"the {'end' if number > 0 else 'beginning'} of axis {axis}"
+    place += f", {length} long" if isinstance(length, int) else ", whose length int32 can count"
+    return f"{SLICE_SIDES[index]}[{element}] of {label(node)}: {clamped(number)} is beyond {place}"
+
+
+def _element(value: ir.Value, element: int) -> int | None:
+    numbers = known(value)
+    return None if numbers is None else int(numbers[element])
+
+
+# -- schemas --------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _schema(operator: str, version: int, domain: str) -> onnx.defs.OpSchema | None:
+    return onnx.defs.get_schema(operator, version, domain) if onnx.defs.has(operator, version, domain) else None
+
+
+def _schema_or_why_not(model: ir.Model, node: ir.Node) -> onnx.defs.OpSchema | str:
+    """What ONNX says about a node's types, or why nothing around this node may change its type."""
+    version = model.opset_imports.get(node.domain)
+    schema = None if version is None else _schema(node.op_type, version, node.domain)
+    if schema is None:
+        return "not an ONNX operator, so nobody says what it accepts"
+    graphs = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
+    if node.graph is not model.graph or any(attribute.type in graphs for attribute in node.attributes.values()):
+        return "part of a branch or a loop"
+    read = {_formal(schema.inputs, index).type_str for index in _read_slots(node)}
+    for formal in (*schema.inputs, *schema.outputs):
+        if not formal.is_homogeneous or not all(kind.startswith("tensor(") for kind in formal.types):
+            return "takes or gives more than tensors of one type"
+    for formal in schema.outputs:
+        free = formal.type_str not in read and {"tensor(int32)", "tensor(int64)"} <= formal.types
+        if free and node.op_type not in ANY_TYPE:
+            return "chooses its output's type itself"
+    return schema
+
+
+def _read_slots(node: ir.Node) -> dict[int, Slot]:
+    """Input index -> slot, without the optional inputs that are absent."""
+    return {
+        index: value if constant_tensor(value) is None else (node, index)
+        for index, value in enumerate(node.inputs)
+        if value is not None
+    }
+
+
+def _formal(formals: Sequence[Formal], index: int) -> Formal:
+    return formals[min(index, len(formals) - 1)]  # the last may be variadic
+
+
+def _only_int64(formal: Formal) -> bool:
+    return "tensor(int64)" in formal.types and "tensor(int32)" not in formal.types

@@ -1,0 +1,143 @@
+"""A JPEG -> the tensor the network reads, bit for bit as the published port makes it, and the record of what was done.
+
+Protocol: rfcn_preprocess.py of the published port and its source's config.py. RGB (grey three times) -> BGR -> float32
+-> minus the means -> cv2.resize on float32 by short side -> zeros right and below; what exceeds the canvas is cut off.
+"""
+
+import math
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from rfcn_lib.port import Pictures
+from rfcn_lib.records import Floats, Picture
+
+LARGEST_PICTURE_PX: Final = 50_000_000  # before and after the resize; VOC2007's largest has 250,000
+STRIDE_PX: Final = 32  # a canvas proposed in a message is a multiple of this
+
+
+class PictureError(ValueError):
+    """A picture cannot be shown to the network: names the file or ids, what was found, what should be, what to do."""
+
+
+def decode(path: Path, size_wh: tuple[int, int]) -> NDArray[np.uint8]:
+    """JPEG -> (H, W, 3) uint8 RGB. `size_wh` is the annotation's. An orientation tag is ignored, as upstream does.
+
+    Raises:
+        PictureError: missing, not a JPEG, truncated, neither RGB nor grey (upstream subtracts three means from three
+            channels), too large, or of another size than `size_wh`. Size and mode are checked before decoding.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Pillow, on damaged EXIF, which is not used, and on size, judged below
+            with Image.open(path, formats=("JPEG",)) as picture:
+                _expect_header(path, picture.size, picture.mode, size_wh)
+                pixels: NDArray[np.uint8] = np.asarray(picture)
+    except PictureError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"{path} is too large to decode: {error}; at most {LARGEST_PICTURE_PX:,} px are") from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow raises on damaged files
+        raise PictureError(f"{path} cannot be decoded as a JPEG: {error}; restore the file") from error
+    return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
+
+
+def _expect_header(path: Path, got_wh: tuple[int, int], mode: str, size_wh: tuple[int, int]) -> None:
+    if got_wh != size_wh:
+        got, want = f"{got_wh[0]} x {got_wh[1]}", f"{size_wh[0]} x {size_wh[1]}"
+        raise PictureError(
+            f"{path} is {got} px, but its annotation says {want}; picture and annotation do not belong together"
+        )
+    if mode not in ("RGB", "L"):
+        raise PictureError(f"{path} has colour mode {mode}, but should be RGB or grey (L); convert it to RGB")
+    if math.prod(got_wh) > LARGEST_PICTURE_PX:
+        raise PictureError(
+            f"{path} has {math.prod(got_wh):,} px, but at most {LARGEST_PICTURE_PX:,} are decoded; use a smaller one"
+        )
+
+
+def picture_record(id: str, size_wh: tuple[int, int], pictures: Pictures) -> Picture:
+    """What the preprocessing does to a picture of `size_wh`, without opening it: enough to judge dumps made elsewhere.
+
+    Rounds as cv2.resize does when given factors: half to even, in double precision.
+
+    Raises:
+        PictureError: a side below 1 px, or a resized picture too large to hold.
+    """
+    if min(size_wh) < 1:
+        raise PictureError(
+            f"picture {id} is {size_wh[0]} x {size_wh[1]} px, but should have at least 1 x 1; correct its annotation"
+        )
+    scale = float(pictures.short_side_px) / float(min(size_wh))
+    scaled_wh = round(size_wh[0] * scale), round(size_wh[1] * scale)
+    if math.prod(scaled_wh) > LARGEST_PICTURE_PX:
+        raise PictureError(
+            f"picture {id} is {size_wh[0]} x {size_wh[1]} px and would be resized to {scaled_wh[0]} x {scaled_wh[1]}, "
+            f"but at most {LARGEST_PICTURE_PX:,} px are held; take it out of the set"
+        )
+    return Picture(id, size_wh, scaled_wh, pictures.canvas_wh_px, scale)
+
+
+def prepare(
+    path: Path, id: str, size_wh: tuple[int, int], pictures: Pictures, *, overflow: Literal["crop", "error"] = "crop"
+) -> tuple[Floats, Picture]:
+    """-> the network's input (1, 3, canvas height, canvas width), float32, C-contiguous, BGR; and the picture's record.
+
+    Raises:
+        PictureError: see `decode` and `picture_record`; with overflow="error" also a picture larger than the canvas.
+    """
+    picture = picture_record(id, size_wh, pictures)
+    if overflow == "error":
+        refuse_cropped([picture])
+    bgr = cv2.cvtColor(decode(path, size_wh), cv2.COLOR_RGB2BGR)
+    centred = cv2.LUT(bgr, _centred(pictures.means_bgr))
+    resized = cv2.resize(centred, None, None, fx=picture.scale, fy=picture.scale, interpolation=cv2.INTER_LINEAR)
+    if resized.shape[1::-1] != picture.scaled_wh:  # boxes would be scaled back wrongly and only a score would tell
+        raise PictureError(
+            f"{path}: cv2 {cv2.__version__} resized to {resized.shape[1::-1]}, but should to {picture.scaled_wh}"
+        )
+    width, height = (min(s, c) for s, c in zip(picture.scaled_wh, picture.canvas_wh, strict=True))
+    canvas = np.zeros((1, 3, picture.canvas_wh[1], picture.canvas_wh[0]), np.float32)
+    canvas[0, :, :height, :width] = resized[:height, :width].transpose(2, 0, 1)
+    return canvas, picture
+
+
+def _centred(means_bgr: tuple[float, float, float]) -> NDArray[np.float32]:
+    """(1, 256, 3): each byte minus each mean, a look-up instead of arithmetic on every pixel.
+
+    Upstream subtracts a float64 mean in place from float32: one rounding, after the subtraction. Subtracting a float32
+    mean instead differs in the last bit for 32 of the 256 bytes.
+    """
+    difference = np.arange(256, dtype=np.float64)[None, :, None] - np.asarray(means_bgr, np.float64)
+    return difference.astype(np.float32)
+
+
+def cropped(pictures: Iterable[Picture]) -> dict[str, float]:
+    """Id -> share of the resized picture's area that the canvas cuts off, for those that lose any."""
+    return {picture.id: picture.cropped_share for picture in pictures if picture.cropped_share > 0}
+
+
+def refuse_cropped(pictures: Iterable[Picture]) -> None:
+    """Raise PictureError, naming the ids and the canvas that would hold them all, if any picture exceeds its canvas."""
+    everything = list(pictures)
+    lost = cropped(everything)
+    if not lost:
+        return
+    losers = [picture for picture in everything if picture.id in lost]
+    have_wh = losers[0].canvas_wh
+    need_wh = [max(sides) for sides in zip(have_wh, *(picture.scaled_wh for picture in losers), strict=True)]
+    width, height = (-(-side // STRIDE_PX) * STRIDE_PX for side in need_wh)
+    named = " ".join(f"{id} ({share:.1%})" for id, share in list(lost.items())[:12]) + (
+        " ..." if len(lost) > 12 else ""
+    )
+    raise PictureError(
+        f"{len(lost)} of {len(everything)} pictures exceed the canvas of {have_wh[0]} x {have_wh[1]} px once resized "
+        f"and would lose this share of their area: {named}; export with a larger canvas (canvas_wh_px = "
+        f"[{width}, {height}] in the port holds them all), or accept the loss with --overflow=crop"
+    )

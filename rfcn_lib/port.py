@@ -1,0 +1,159 @@
+"""The port's own numbers, read from TOML and checked to the last key: no default stands in for one that is missing."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PUBLISHED = Path(__file__).with_name("published.toml")
+LARGEST_FILE_BYTES = 1_000_000  # a port is a page of numbers; anything larger is another file
+HINT = f"{PUBLISHED} is a complete example"
+
+
+class PortError(ValueError):
+    """The port file does not say what a port must say."""
+
+
+def _all_different(names: tuple[str, ...]) -> tuple[str, ...]:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"should be different names, but {', '.join(twice)} is there twice")
+    return names
+
+
+def _agreed(criteria: Mapping[str, "Criterion"]) -> Mapping[str, "Criterion"]:
+    """Two limits every port must agree on, and a limit that is a share must be one."""
+    lacking = sorted({"mean_ap_drop", "class_ap_kept"} - set(criteria))
+    if lacking:
+        raise ValueError(f"should also hold {' and '.join(lacking)}")
+    for name, criterion in criteria.items():
+        if name != "throughput_fps" and criterion.limit > 1:
+            raise ValueError(f"should hold shares from 0 to 1, but {name}.limit is {criterion.limit:g}")
+    return criteria
+
+
+Text = Annotated[str, Field(pattern=r"\S", max_length=1000)]
+ClassName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=100)]  # becomes part of a file name
+Side = Annotated[int, Field(ge=32, le=8192)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Mean = Annotated[float, Field(ge=0, le=255)]
+Std = Annotated[float, Field(ge=1e-6, le=100)]
+Ratio = Annotated[float, Field(ge=0.01, le=100)]
+Scale = Annotated[float, Field(ge=0.1, le=1024)]
+FROM_LIST = Field(strict=False)  # a TOML array becomes a tuple; what is in it stays strictly typed
+SOME_FROM_LIST = Field(strict=False, min_length=1, max_length=64)
+
+
+class _Table(BaseModel):
+    """Frozen and hashable; refuses unknown keys, "512" for 512, true for 1, NaN and infinities."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class Pictures(_Table):
+    """How a picture is shown to the network: px of the shorter side, px of the canvas, mean per BGR channel."""
+
+    short_side_px: Annotated[int, Field(ge=16, le=8192)]
+    canvas_wh_px: Annotated[tuple[Side, Side], FROM_LIST]
+    means_bgr: Annotated[tuple[Mean, Mean, Mean], FROM_LIST]
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Pictures":
+        if self.short_side_px > min(self.canvas_wh_px):
+            raise ValueError(f"should have a canvas_wh_px of at least short_side_px = {self.short_side_px} both ways")
+        return self
+
+
+class Proposals(_Table):
+    """How the region proposal network proposes: anchors, candidates before NMS, NMS IoU, rows kept."""
+
+    anchor_base_px: Annotated[int, Field(ge=1, le=1024)]
+    anchor_ratios: Annotated[tuple[Ratio, ...], SOME_FROM_LIST]
+    anchor_scales: Annotated[tuple[Scale, ...], SOME_FROM_LIST]
+    before_nms: Annotated[int, Field(ge=1, le=1_000_000)]
+    nms_iou: Share
+    kept: Annotated[int, Field(ge=1, le=1000)]  # the vendor operator's own limit on max_total_size
+
+
+class Detecting(_Table):
+    """How outputs become detections: delta stds (dx dy dw dh), score floor (exclusive), NMS IoU, most per picture."""
+
+    delta_stds: Annotated[tuple[Std, Std, Std, Std], FROM_LIST]
+    score_above: Share
+    nms_iou: Share
+    per_picture: Annotated[int, Field(ge=1, le=100_000)]
+
+
+class Criterion(_Table):
+    """One agreed limit and who agreed on it."""
+
+    limit: Annotated[float, Field(ge=0, le=1e6)]
+    source: Text
+
+
+CriterionName = Literal["mean_ap", "mean_ap_drop", "class_ap_kept", "throughput_fps"]
+
+
+class Port(_Table):
+    """Everything a checkpoint cannot hold. `criteria` may lack the figures of a published run, mean_ap, throughput_fps."""
+
+    name: Text
+    classes: Annotated[
+        tuple[ClassName, ...], Field(strict=False, min_length=1, max_length=1000), AfterValidator(_all_different)
+    ]
+    pictures: Pictures
+    proposals: Proposals
+    detections: Detecting
+    criteria: Annotated[Mapping[CriterionName, Criterion], AfterValidator(_agreed)]
+
+    def __hash__(self) -> int:  # pydantic's own would fail on the mapping
+        return hash((self.name, self.classes, self.pictures, self.proposals, self.detections, *sorted(self.criteria)))
+
+
+def read_port(path: Path) -> Port:
+    """Read and check a port file.
+
+    Raises:
+        PortError: the file is missing, not TOML, or a key is missing, unknown, of another type or out of range;
+            names the file, the key, what was found and what should be there.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(LARGEST_FILE_BYTES + 1)
+    except OSError as error:
+        raise PortError(
+            f"no port file at {path}: {error.strerror}; pass --port=FILE, for example {PUBLISHED}"
+        ) from error
+    if len(text) > LARGEST_FILE_BYTES:
+        raise PortError(
+            f"{path} has more than {LARGEST_FILE_BYTES:,} bytes, but should be a page of TOML; check --port=FILE"
+        )
+    try:
+        table = tomllib.loads(text.decode())
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError and TOMLDecodeError are ValueErrors
+        raise PortError(f"{path} is not TOML: {error}; {HINT}") from error
+    try:
+        return Port.model_validate(table)
+    except ValidationError as error:
+        faults = [_sentence(fault) for fault in error.errors(include_url=False)]
+        more = f"\n  and {len(faults) - 5} more" if len(faults) > 5 else ""
+        raise PortError("\n  ".join([f"{path} is not a port; {HINT}", *faults[:5]]) + more) from error
+
+
+def _sentence(fault: Mapping[str, Any]) -> str:
+    """`pictures.short_side_px is '512', but should be a valid integer`"""
+    key = ".".join(str(step) for step in fault["loc"] if step != "[key]")
+    if fault["type"] == "missing":
+        return f"{key} is missing"
+    if fault["type"] == "extra_forbidden":
+        return f"{key} is not a key of a port; is it misspelt?"
+    got, want = repr(fault["input"]), fault["msg"]
+    want = want.removeprefix("Value error, ").removeprefix("Input ").replace("valid tuple", "list")
+    return f"{key} is {got if len(got) <= 200 else got[:200] + '...'}, but {want[0].lower()}{want[1:]}"

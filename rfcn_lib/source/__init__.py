@@ -1,0 +1,1 @@
+"""The model as its authors run it: network, vendor operators' real forwards, checkpoint, training losses."""

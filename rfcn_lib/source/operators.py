@@ -1,0 +1,181 @@
+"""The two operators the compiler has kernels for, computed for real, with the name the compiler knows them by.
+
+Each is one `torch.autograd.Function`: `forward` is the definition every run uses (training, reference, export alike);
+`symbolic` only speaks during export, where it writes the vendor's node. The published patch did it the other way round,
+and its model returns zeros.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rfcn_lib import spec
+
+
+def best_first(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """(N,) -> the `count` best scores and their rows, best first, equal scores by row (ONNX TopK's rule)."""
+    values, rows = _BestFirst.apply(scores, count)
+    return values, rows
+
+
+def multi_class_nms(boxes_xyxy: Tensor, scores: Tensor, iou_above: float, kept: int) -> Tensor:
+    """Greedy suppression of one picture's proposals: (1, N, 1, 4), (1, N, 1) float32 -> (1, kept, 4), zero rows last.
+
+    "+1" areas; a box goes when its IoU with a better kept one is > `iou_above` (upstream's CUDA kernel); equal scores by
+    row; a score must exceed 0 (the vendor operator's score_threshold, as the published port sets it).
+    """
+    boxes: Tensor = _MultiClassNms.apply(boxes_xyxy, scores, iou_above, kept)[0]
+    return boxes
+
+
+def position_sensitive_pool(maps: Tensor, rois: Tensor, classes: int) -> Tensor:
+    """Mean of each roi's k x k bins, every bin on its own map: (1, classes * k * k, H, W), (1, 5, R) -> (R, classes, k, k).
+
+    rois are rows batch index, x1, y1, x2, y2 in the net frame, float32. Rounding and borders: `bin_masks`.
+    Source: PSROIPool_cuda.cu of RebornL/RFCN-pytorch.1.0.
+    """
+    pooled: Tensor = _PositionSensitivePool.apply(maps, rois, classes)
+    return pooled
+
+
+def bin_masks(start_px: Tensor, end_px: Tensor, cells: int) -> Tensor:
+    """Which cells each of a roi's k bins covers along one axis: (R,), (R,) net px -> (R, k, cells) of 0 and 1.
+
+    start = round(x1) / 16, end = (round(x2) + 1) / 16, half away from zero; size = max(end - start, 0.1);
+    bin i runs from floor(i * bin + start) to ceil((i + 1) * bin + start), clipped to the map. float32 arithmetic.
+    """
+    scale = 1.0 / spec.FEATURE_STRIDE
+    start = round_half_away(start_px) * scale
+    end = (round_half_away(end_px) + 1.0) * scale
+    size = (end - start).clamp(min=0.1) / spec.GROUP
+    index = torch.arange(spec.GROUP, dtype=start.dtype, device=start.device)
+    low = torch.floor(index * size[:, None] + start[:, None]).clamp(0, cells)
+    high = torch.ceil((index + 1) * size[:, None] + start[:, None]).clamp(0, cells)
+    cell = torch.arange(cells, dtype=start.dtype, device=start.device)
+    return ((cell >= low[..., None]) & (cell < high[..., None])).to(start.dtype)
+
+
+def round_half_away(values: Tensor) -> Tensor:
+    """C's round(): halves away from zero (torch and numpy round them to even)."""
+    size = values.abs()
+    whole = size.floor()
+    return torch.copysign(torch.where(size - whole >= 0.5, whole + 1, whole), values)
+
+
+class _BestFirst(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        values, rows = torch.sort(scores, stable=True, descending=True)
+        ctx.mark_non_differentiable(values, rows)
+        return values[:count], rows[:count]
+
+    @staticmethod
+    def symbolic(g: Any, scores: Any, count: int) -> Any:
+        most = g.op("Constant", value_t=torch.tensor([count], dtype=torch.int64))
+        values, rows = g.op("TopK", scores, most, axis_i=0, largest_i=1, sorted_i=1, outputs=2)
+        values.setType(scores.type().with_sizes([count]))
+        rows.setType(scores.type().with_sizes([count]).with_dtype(torch.int64))
+        return values, rows
+
+
+class _MultiClassNms(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, boxes_xyxy: Tensor, scores: Tensor, iou_above: float, kept: int) -> tuple[Tensor, ...]:
+        order = torch.sort(scores[0, :, 0], stable=True, descending=True)[1]
+        order = order[scores[0, order, 0] > 0]
+        boxes = boxes_xyxy[0, order, 0]
+        chosen = _greedy(boxes, iou_above, kept)
+        nmsed_boxes, nmsed_scores = boxes.new_zeros(1, kept, 4), boxes.new_zeros(1, kept)
+        nmsed_boxes[0, : len(chosen)] = boxes[chosen]
+        nmsed_scores[0, : len(chosen)] = scores[0, order[chosen], 0]
+        count = torch.tensor([len(chosen)], dtype=torch.int32, device=boxes.device)
+        found = (nmsed_boxes, nmsed_scores, torch.zeros_like(nmsed_scores), count)
+        ctx.mark_non_differentiable(*found)
+        return found
+
+    @staticmethod
+    def symbolic(g: Any, boxes_xyxy: Any, scores: Any, iou_above: float, kept: int) -> Any:
+        found = g.op(
+            spec.NMS_OPERATOR,
+            boxes_xyxy,
+            scores,
+            score_threshold_f=0.0,
+            iou_threshold_f=iou_above,
+            max_size_per_class_i=kept,
+            max_total_size_i=kept,
+            outputs=4,
+        )
+        kinds = boxes_xyxy.type()
+        found[0].setType(kinds.with_sizes([1, kept, 4]))
+        found[1].setType(kinds.with_sizes([1, kept]))
+        found[2].setType(kinds.with_sizes([1, kept]))
+        found[3].setType(kinds.with_sizes([1]).with_dtype(torch.int32))
+        return found
+
+
+def _greedy(boxes_xyxy: Tensor, iou_above: float, kept: int) -> Tensor:
+    """(N, 4) best first -> rows kept, at most `kept`: each step keeps the best box left and drops what it covers."""
+    x1, y1, x2, y2 = boxes_xyxy.unbind(1)
+    areas = (x2 - x1 + 1) * (y2 - y1 + 1)
+    left = torch.arange(len(boxes_xyxy), device=boxes_xyxy.device)
+    chosen: list[Tensor] = []
+    while len(left) and len(chosen) < kept:
+        best, left = left[0], left[1:]
+        chosen.append(best)
+        width = (torch.minimum(x2[best], x2[left]) - torch.maximum(x1[best], x1[left]) + 1).clamp(min=0)
+        height = (torch.minimum(y2[best], y2[left]) - torch.maximum(y1[best], y1[left]) + 1).clamp(min=0)
+        inside = width * height
+        left = left[~(inside / (areas[best] + areas[left] - inside) > iou_above)]
+    return torch.stack(chosen) if chosen else left
+
+
+class _PositionSensitivePool(torch.autograd.Function):
+    """One matrix product per bin: the bin's own maps, (classes, H*W), times which cells it covers, (H*W, R)."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor, rois: Tensor, classes: int) -> Tensor:
+        height, width = maps.shape[2:]
+        columns, rows = bin_masks(rois[0, 1], rois[0, 3], width), bin_masks(rois[0, 2], rois[0, 4], height)
+        bins = maps.reshape(classes, spec.GROUP, spec.GROUP, height * width)
+        sums = [
+            bins[:, row].transpose(0, 1) @ _row_of_masks(rows, columns, row)  # (k, classes, H*W) @ (k, H*W, R)
+            for row in range(spec.GROUP)  # a row of bins at a time: all 49 masks of a full-size picture take 0.4 GB
+        ]
+        area = _areas(rows, columns)
+        ctx.save_for_backward(rows, columns, area)
+        ctx.maps_shape = maps.shape
+        return (torch.stack(sums) / area).permute(3, 2, 0, 1).contiguous()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        rows, columns, area = ctx.saved_tensors
+        shares = grads[0].permute(2, 3, 1, 0) / area  # (k, k, classes, R)
+        wanted = [shares[row] @ _row_of_masks(rows, columns, row).mT for row in range(spec.GROUP)]
+        return torch.stack(wanted).permute(2, 0, 1, 3).reshape(ctx.maps_shape), None, None
+
+    @staticmethod
+    def symbolic(g: Any, maps: Any, rois: Any, classes: int) -> Any:
+        pooled = g.op(
+            spec.POOL_OPERATOR,
+            maps,
+            rois,
+            pooled_height_i=spec.GROUP,
+            pooled_width_i=spec.GROUP,
+            spatial_scale_f=1.0 / spec.FEATURE_STRIDE,
+            group_size_i=spec.GROUP,
+            output_dim_i=classes,
+        )
+        pooled.setType(maps.type().with_sizes([rois.type().sizes()[2], classes, spec.GROUP, spec.GROUP]))
+        return pooled
+
+
+def _row_of_masks(rows: Tensor, columns: Tensor, row: int) -> Tensor:
+    """(R, k, H), (R, k, W) -> (k, H*W, R): what the k bins of one row of bins cover."""
+    return (rows[:, row].T[:, None] * columns.permute(1, 2, 0)[:, None]).flatten(1, 2)
+
+
+def _areas(rows: Tensor, columns: Tensor) -> Tensor:
+    """(R, k, H), (R, k, W) -> (k, k, 1, R) cells; 1 for an empty bin, whose sum is 0 already."""
+    tall, wide = rows.sum(2).T, columns.sum(2).T
+    return (tall[:, None] * wide[None]).clamp(min=1)[:, :, None]
