@@ -1,8 +1,8 @@
 """What a file, a folder or a piece of this project's code holds, as sha256.
 
-Files are read once, not at every start: their digests are remembered in a small database beside the store, together with
-inode, size, mtime and ctime. A file touched in the last two seconds is not remembered, because it could change once more
-without its times showing it (git calls this "racily clean").
+Files are read once, not at every start: their digests are remembered in a small database beside the store, together
+with inode, size, mtime and ctime. A file touched in the last two seconds is not remembered, because it could change
+once more without its times showing it (git calls this "racily clean").
 """
 
 import ast
@@ -27,7 +27,17 @@ from pydantic import BaseModel
 SETTLED_AFTER_NS = 2_000_000_000
 PACKAGE = Path(__file__).resolve().parent
 KEEPING = {PACKAGE / "store.py", PACKAGE / "digests.py", PACKAGE / "progress.py"}  # they move bytes, and make none
-LIBRARIES = {"torch", "torchvision", "onnx", "onnxscript", "onnx_ir", "onnxruntime", "numpy", "cv2", "PIL"}
+LIBRARIES = {  # imported name: the distributions that may provide it (asking the installation itself fails on 3.10)
+    "torch": ["torch"],
+    "torchvision": ["torchvision"],
+    "onnx": ["onnx"],
+    "onnx_ir": ["onnx-ir"],
+    "onnxscript": ["onnxscript"],
+    "onnxruntime": ["onnxruntime", "onnxruntime-gpu"],
+    "numpy": ["numpy"],
+    "cv2": ["opencv-python-headless", "opencv-python"],
+    "PIL": ["pillow"],
+}
 
 
 class StoreError(RuntimeError):
@@ -74,7 +84,7 @@ class Digests:
             if path.is_dir():
                 sha = sha256_of([[name, self._of_file(file, fresh)] for name, file in sorted(files_below(path))])
             else:
-                sha = self._of_file(str(path), fresh)
+                sha = self._of_file(path, fresh)
         except OSError as error:
             raise StoreError(f"cannot read {error.filename or path}: {error.strerror}; is the path right?") from error
         self._known |= fresh
@@ -108,23 +118,23 @@ class Digests:
                 names = [field.name for field in fields(value)]
             case _:
                 raise TypeError(
-                    f"ingredient {where} is {value!r:.200}, but should be a path, a finite number, a text, None, a list, a "
-                    "mapping with text keys, a dataclass or a pydantic model: nothing else can be part of an artifact's key"
+                    f"ingredient {where} is {value!r:.200}, but should be a path, a finite number, a text, None, a "
+                    "list, a mapping with text keys, a dataclass or a pydantic model: nothing else can be part of a key"
                 )
         return {
             "type": type(value).__qualname__,
             **{name: self.told(getattr(value, name), f"{where}.{name}") for name in names},
         }
 
-    def _of_file(self, file: str, fresh: dict[str, tuple[str, str]]) -> str:
-        name, before = os.path.abspath(file), os.stat(file)
+    def _of_file(self, file: Path, fresh: dict[str, tuple[str, str]]) -> str:
+        name, before = str(file.absolute()), file.stat()
         if not stat.S_ISREG(before.st_mode):
             raise StoreError(f"{file} is neither a file nor a folder, and cannot be a source of an artifact")
         known_stamp, known_sha = self._known.get(name, ("", ""))
         if known_stamp == _stamp(before):
             return known_sha
         digest = hashlib.sha256()
-        with open(file, "rb") as stream:
+        with file.open("rb") as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)
             after = os.fstat(stream.fileno())
@@ -138,15 +148,15 @@ def _stamp(status: os.stat_result) -> str:
     return f"{status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
 
-def files_below(folder: Path) -> Iterator[tuple[str, str]]:
-    """(name relative to `folder`, path) of every file; folders that are links are followed, as devkits are often linked."""
+def files_below(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Every file below `folder`, with its name relative to it. Links to folders are followed: devkits are linked."""
     for base, folders, files in os.walk(folder, followlinks=True, onerror=_raise):
-        real = os.path.realpath(base)
-        for link in (os.path.join(base, name) for name in folders):
-            if os.path.islink(link) and os.path.commonpath([real, os.path.realpath(link)]) == os.path.realpath(link):
+        here = Path(base)
+        for link in (here / name for name in folders):
+            if link.is_symlink() and here.resolve().is_relative_to(link.resolve()):
                 raise StoreError(f"{link} leads back to a folder it lies in; remove that link")
         for name in files:
-            yield os.path.relpath(os.path.join(base, name), folder), os.path.join(base, name)
+            yield (here / name).relative_to(folder).as_posix(), here / name
 
 
 def _raise(error: OSError) -> None:
@@ -154,7 +164,7 @@ def _raise(error: OSError) -> None:
 
 
 def code_behind(part: Callable[..., object] | ModuleType) -> tuple[dict[str, str], dict[str, str]]:
-    """The code that `part` runs: digest per file of ours it can reach by import, version per library those files import.
+    """The code that `part` runs: digest per file of ours within reach of its imports, version per library they import.
 
     Found by reading, not by running: the module `part` lives in and, step by step, every `rfcn_lib` module that is
     imported anywhere in it. Comments and layout do not count. Not seen: modules imported by a computed name.
@@ -166,8 +176,8 @@ def code_behind(part: Callable[..., object] | ModuleType) -> tuple[dict[str, str
     target = part if isinstance(part, ModuleType) else inspect.unwrap(part)
     if not isinstance(target, ModuleType | FunctionType) or (isinstance(target, FunctionType) and target.__closure__):
         raise TypeError(
-            f"{part!r} should be a module or a function defined at module level: the values that a closure, a partial or "
-            "a method carries would not be part of the artifact's key; pass them as ingredients"
+            f"{part!r} should be a module or a function defined at module level: the values that a closure, a partial "
+            "or a method carries would not be part of the artifact's key; pass them as ingredients"
         )
     source = inspect.getsourcefile(target)
     if source is None or not Path(source).is_file():
@@ -182,7 +192,7 @@ def code_behind(part: Callable[..., object] | ModuleType) -> tuple[dict[str, str
             continue
         files[name], imported = _read(_text_of(file), file)
         waiting += [found for module in imported for found in _files_of(module)]
-        for library in {module.partition(".")[0] for module in imported} & LIBRARIES:
+        for library in {module.partition(".")[0] for module in imported} & LIBRARIES.keys():
             libraries[library] = _version(library)
     return dict(sorted(files.items())), dict(sorted(libraries.items()))
 
@@ -227,12 +237,10 @@ def _files_of(module: str) -> Iterator[Path]:
             yield from (file for file in (place / "__init__.py", place.with_name(f"{place.name}.py")) if file.is_file())
 
 
-_distributions = functools.cache(metadata.packages_distributions)
-
-
 @functools.cache
 def _version(library: str) -> str:
-    return (
-        ", ".join(f"{name} {metadata.version(name)}" for name in sorted(_distributions().get(library, [])))
-        or "not installed"
-    )
+    found = []
+    for name in LIBRARIES[library]:
+        with suppress(metadata.PackageNotFoundError):
+            found.append(f"{name} {metadata.version(name)}")
+    return ", ".join(found) or "not installed"

@@ -102,7 +102,7 @@ CriterionName = Literal["mean_ap", "mean_ap_drop", "class_ap_kept", "throughput_
 
 
 class Port(_Table):
-    """Everything a checkpoint cannot hold. `criteria` may lack the figures of a published run, mean_ap, throughput_fps."""
+    """Everything a checkpoint cannot hold; `criteria` may lack a published run's mean_ap and throughput_fps."""
 
     name: Text
     classes: Annotated[
@@ -148,7 +148,7 @@ def read_port(path: Path) -> Port:
 
 
 def _sentence(fault: Mapping[str, Any]) -> str:
-    """`pictures.short_side_px is '512', but should be a valid integer`"""
+    """`pictures.short_side_px is '512', but should be a valid integer`."""
     key = ".".join(str(step) for step in fault["loc"] if step != "[key]")
     if fault["type"] == "missing":
         return f"{key} is missing"

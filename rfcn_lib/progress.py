@@ -1,11 +1,12 @@
 """How far a long step has come: a bar on a terminal, a plain line now and then in a log."""
 
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from tqdm import tqdm  # type: ignore[import-untyped]
+from tqdm import tqdm
 
 T = TypeVar("T")
 
@@ -15,11 +16,14 @@ def progress(
 ) -> Iterator[T]:
     """Yield `items`, of which there are `total`, saying on stderr how far they are.
 
-    In a log the first line comes after `first_s`, the next ones every `every_s`, and a step that spoke says when it ends:
-    `torch dumps: 57/140 pictures, 3.4/s, 24 s left`. A step shorter than `first_s` is silent there.
+    In a log the first line comes after `first_s`, the next ones every `every_s`, and a step that spoke says when it
+    ends: `torch dumps: 57/140 pictures, 3.4/s, 24 s left`. A step shorter than `first_s` is silent there.
     """
     if sys.stderr.isatty():
-        yield from tqdm(items, total=total, desc=what, unit=f" {unit}s", dynamic_ncols=True, leave=False)
+        wide, high = (
+            shutil.get_terminal_size()
+        )  # not tqdm's own: it stays silent on terminals that claim a size of 0 x 0
+        yield from tqdm(items, total=total, desc=what, unit=f" {unit}s", ncols=wide, nrows=high, leave=False)
         return
     started = time.monotonic()
     next_line_s = first_s
@@ -29,19 +33,21 @@ def progress(
         taken_s = time.monotonic() - started
         if taken_s >= next_line_s and count < total:
             left_s = (total - count) * taken_s / count
-            _line(f"{what}: {count}/{total} {unit}s, {count / taken_s:.2g}/s, {_time(left_s)} left")
+            say(f"{what}: {count}/{total} {unit}s, {count / taken_s:.2g}/s, {_time(left_s)} left")
             next_line_s = taken_s + every_s
     taken_s = time.monotonic() - started
     if taken_s >= first_s:
-        _line(f"{what}: {count}/{total} {unit}s, {count / taken_s:.2g}/s, took {_time(taken_s)}")
+        say(f"{what}: {count}/{total} {unit}s, {count / taken_s:.2g}/s, took {_time(taken_s)}")
 
 
 def _time(seconds: float) -> str:
-    """`24 s`, `12 min`, `3.5 h`"""
+    """`24 s`, `12 min`, `3.5 h`."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _line(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def say(sentence: str) -> None:
+    """One line on stderr, at once."""
+    sys.stderr.write(f"{sentence}\n")
+    sys.stderr.flush()

@@ -4,10 +4,10 @@
     <root>/kept/rfcn.onnx-<key>/rfcn.onnx     the artifact; an older build stays when a newer one is made
     <root>/kept/rfcn.onnx-<key>/.record.json  what it was made of, and the sizes of its files
 
-The key covers the content of the ingredients, the code that makes the artifact (the module of `make` and every module of
-ours it imports) and the versions of the libraries under that code. A build happens in a scratch folder on the same disk
-and becomes visible, record and all, by one rename: what lies under `kept` is finished. A lock per key lets processes that
-share a store build each artifact once.
+The key covers the content of the ingredients, the code that makes the artifact (the module of `make` and every module
+of ours it imports) and the versions of the libraries under that code. A build happens in a scratch folder on the same
+disk and becomes visible, record and all, by one rename: what lies under `kept` is finished. A lock per key lets
+processes that share a store build each artifact once.
 """
 
 import errno
@@ -15,7 +15,6 @@ import json
 import os
 import re
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -28,6 +27,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from rfcn_lib.digests import Digests, StoreError, code_behind, files_below, sha256_of, sources_at_start
+from rfcn_lib.progress import say
 
 __all__ = ["Store", "StoreError"]
 
@@ -82,13 +82,13 @@ class Store:
     def build(self, name: str, make: Callable[..., object], /, **ingredients: object) -> Path:
         """Return the file or folder `name`, calling `make(target, **ingredients)` only if it is not kept already.
 
-        `make` writes a file or a folder at `target`. Ingredients are paths (their content counts, not their place), plain
-        values, lists, mappings, dataclasses and pydantic models of such. The path returned stays valid whatever other
-        processes build; the link `<root>/<name>` shows what was used last.
+        `make` writes a file or a folder at `target`. Ingredients are paths (their content counts, not their place),
+        plain values, lists, mappings, dataclasses and pydantic models of such. The path returned stays valid whatever
+        other processes build; the link `<root>/<name>` shows what was used last.
 
         Raises:
-            StoreError: `name` is not a relative path, a source cannot be read or changed meanwhile, the disk is full, or
-                `make` wrote nothing.
+            StoreError: `name` is not a relative path, something else lies there, a source cannot be read or changed
+                meanwhile, the disk is full, or `make` wrote nothing.
             TypeError: an ingredient or `make` is of a kind whose content cannot be part of a key.
             Whatever `make` raises; then nothing is kept.
         """
@@ -97,7 +97,7 @@ class Store:
             if not _whole(entry):
                 _remove(entry.scratch)
                 if entry.home.exists():
-                    _say(f"{entry.home} is damaged; {name} is made again")
+                    say(f"{entry.home} is damaged; {name} is made again")
                     entry.home.rename(entry.scratch)
                     _remove(entry.scratch)
                 self._make(entry, make, ingredients)
@@ -107,7 +107,7 @@ class Store:
 
     @contextmanager
     def growing(self, name: str, code: Callable[..., object] | ModuleType, /, **ingredients: object) -> Iterator[Path]:
-        """Hand out the folder `name`, to be filled piece by piece; what it already holds was made of the same ingredients.
+        """Hand out the folder `name`, to be filled piece by piece; what it holds already was made of the same things.
 
         `code` is the function or module that makes the pieces. A piece is finished when it has its final name: write it
         aside and rename it. Only one process is inside at a time; the next one waits, and finds the pieces. An
@@ -180,7 +180,7 @@ class Store:
         os.utime(entry.home / RECORD)
         entry.link.parent.mkdir(parents=True, exist_ok=True)
         words = os.path.relpath(entry.artifact, entry.link.parent)
-        if not entry.link.is_symlink() or os.readlink(entry.link) != words:
+        if not entry.link.is_symlink() or entry.link.readlink() != Path(words):
             entry.scratch.mkdir(parents=True)
             (entry.scratch / "link").symlink_to(words)
             (entry.scratch / "link").replace(entry.link)
@@ -192,7 +192,7 @@ class Store:
         try:
             lock.acquire(timeout=SAY_WAITING_AFTER_S)
         except Timeout:
-            _say(f"waiting for another process that makes {entry.name} (lock file {lock.lock_file})")
+            say(f"waiting for another process that makes {entry.name} (lock file {lock.lock_file})")
             lock.acquire()
         try:
             yield
@@ -217,8 +217,8 @@ def _flat(name: str) -> str:
 
 def _sizes(artifact: Path) -> dict[str, int]:
     """Size in bytes of every file of an artifact, by its path relative to the artifact ("." for a single file)."""
-    files = files_below(artifact) if artifact.is_dir() else [(".", str(artifact))]
-    return {name: os.stat(file).st_size for name, file in files}
+    files = files_below(artifact) if artifact.is_dir() else [(".", artifact)]
+    return {name: file.stat().st_size for name, file in files}
 
 
 def _record(home: Path) -> dict[str, Any]:
@@ -264,7 +264,3 @@ def _disk_trouble(entry: _Entry) -> Iterator[None]:
             f"{entry.name} could not be written below {entry.home.parent}: {error.strerror}; "
             "free some space, or pass --store=DIR on another disk"
         ) from error
-
-
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)

@@ -87,7 +87,12 @@ def seeded(port: Port) -> Rfcn:
                 nn.init.zeros_(module.bias)
         if name.endswith("bn3"):
             nn.init.constant_(module.weight, 0.2)  # type: ignore[arg-type]
-    heads = (network.RCNN_rpn.RPN_cls_score, network.RCNN_rpn.RPN_bbox_pred, network.RCNN_cls_base, network.RCNN_bbox_base)
+    heads = (
+        network.RCNN_rpn.RPN_cls_score,
+        network.RCNN_rpn.RPN_bbox_pred,
+        network.RCNN_cls_base,
+        network.RCNN_bbox_base,
+    )
     for head in heads:
         nn.init.normal_(head.weight, std=0.01)
     return network

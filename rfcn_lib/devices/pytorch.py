@@ -21,6 +21,9 @@ def device(weights: Path, port: Port) -> Run:
 
 def run(network: Rfcn, im_data: Floats, clip_wh: tuple[int, int], picture: Picture) -> Outputs:
     """One picture, (1, 3, H, W) in the network's own dtype, through the source model; outputs in that dtype."""
+    width, height = picture.canvas_wh
+    if im_data.shape != (1, 3, height, width):  # a canvas on its side has as many anchors, all in the wrong places
+        raise ValueError(f"{picture.id}: im_data is {im_data.shape}, but should be (1, 3, {height}, {width})")
     with torch.inference_mode():
         rois, cls_prob, bbox_pred = network(torch.from_numpy(im_data), clip_wh, picture.canvas_wh)
     return Outputs(rois[0].numpy(), cls_prob[0].numpy(), bbox_pred[0].numpy())

@@ -3,6 +3,7 @@
 import warnings
 from pathlib import Path
 
+import onnx
 import torch
 from torch import Tensor, nn
 
@@ -47,7 +48,9 @@ def onnx_from_network(target: Path, network: Rfcn, canvas_wh: tuple[int, int]) -
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", "You are using the legacy TorchScript-based ONNX export", DeprecationWarning)
         warnings.filterwarnings("ignore", "The feature will be removed", DeprecationWarning)
-        warnings.filterwarnings("ignore", category=torch.jit._trace.TracerWarning, module=r"rfcn_lib\.source\.operators")
+        warnings.filterwarnings(
+            "ignore", category=torch.jit._trace.TracerWarning, module=r"rfcn_lib\.source\.operators"
+        )
         torch.onnx.export(
             face,
             (picture,),
@@ -57,3 +60,26 @@ def onnx_from_network(target: Path, network: Rfcn, canvas_wh: tuple[int, int]) -
             input_names=[spec.INPUT],
             output_names=list(spec.OUTPUTS),
         )
+    _declare(target, network)
+
+
+def _declare(target: Path, network: Rfcn) -> None:
+    """Write the shapes of the vendor nodes' outputs into the file: no ONNX tool can infer them, nor anything after them."""
+    model = onnx.load(target)
+    rows, columns = network.proposals.kept, network.shape.columns
+    floats, int32 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT32
+    for node in model.graph.node:
+        if node.op_type == spec.NMS_OPERATOR:
+            shapes: list[tuple[int, ...]] = [(1, rows, 4), (1, rows), (1, rows), (1,)]
+        elif node.op_type == spec.POOL_OPERATOR:
+            classes = next(attribute.i for attribute in node.attribute if attribute.name == "output_dim")
+            shapes = [(rows, classes, spec.GROUP, spec.GROUP)]
+        else:
+            continue
+        kinds = (floats, floats, floats, int32)
+        for name, kind, shape in zip(node.output, kinds, shapes, strict=False):
+            model.graph.value_info.append(onnx.helper.make_tensor_value_info(name, kind, shape))
+    del model.graph.output[:]
+    for name, side in zip(spec.OUTPUTS, (5, columns, 4 * columns), strict=True):
+        model.graph.output.append(onnx.helper.make_tensor_value_info(name, floats, (1, rows, side)))
+    onnx.save(model, target)

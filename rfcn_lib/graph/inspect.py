@@ -5,6 +5,7 @@ Every function takes an `onnx_ir.Model` (`ir.load(path)`, or `ir.from_proto(prot
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -13,8 +14,6 @@ from numpy.typing import NDArray
 
 from rfcn_lib import spec
 from rfcn_lib.graph.walk import all_nodes, all_values, constant_tensor, inferred, known, label
-
-Port = tuple[str, str, tuple[int | str | None, ...]]  # name, numpy dtype, shape
 
 # A graph for ATC has one shape per value and no branches: what these give, or whether they run, is known too late
 DYNAMIC_OPERATORS = frozenset({
@@ -33,6 +32,14 @@ MOVING = {  # operators that carry numbers without changing them: the inputs the
 }  # fmt: skip
 
 
+class Port(NamedTuple):
+    """One input or output of a graph: name, numpy dtype, shape; a symbolic side is its name, an unknown one None."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str | None, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class VendorNode:
     """One node of the vendor's: its attributes, and a sentence for each that ATC's parser would drop or miss."""
@@ -45,15 +52,15 @@ class VendorNode:
 
 @dataclass(frozen=True, slots=True)
 class ClipLimits:
-    """The limits one path to the proposals was clipped to, px in the net frame; None is unclipped on that side."""
+    """What some or all proposals are clipped to, px in the net frame; None is unclipped on that side."""
 
-    computed_by: str
     low: tuple[float, ...] | None
     high: tuple[float, ...] | None
+    computed_by: tuple[str, ...]
 
 
 def face(model: ir.Model) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
-    """Inputs and outputs in order: name, numpy dtype, shape; a symbolic side is its name, an unknown one None."""
+    """Inputs and outputs, each in order."""
     return tuple(map(_port, model.graph.inputs)), tuple(map(_port, model.graph.outputs))
 
 
@@ -118,8 +125,8 @@ def opset_imports(model: ir.Model) -> dict[str, int]:
 
 
 def int64_left(model: ir.Model) -> tuple[str, ...]:
-    """Names of all values ONNX infers to be int64, in graph order, initialisers first."""
-    return tuple(str(value.name) for value in all_values(inferred(model)) if value.dtype == ir.DataType.INT64)
+    """Names of all values ONNX infers to be int64."""
+    return tuple(name for name, value in inferred(model).items() if value.dtype == ir.DataType.INT64)
 
 
 def rois_layout_faults(model: ir.Model, kept: int) -> tuple[str, ...]:
@@ -128,11 +135,11 @@ def rois_layout_faults(model: ir.Model, kept: int) -> tuple[str, ...]:
     [kept, 5] or [1, kept, 5] would be read as other boxes without an error. A shape neither declared nor inferable is
     a fault too.
     """
-    faults = []
-    for node in all_nodes(inferred(model)):
+    faults, values = [], inferred(model)
+    for node in all_nodes(model):
         if node.op_type != spec.POOL_OPERATOR:
             continue
-        rois = node.inputs[1] if len(node.inputs) > 1 else None
+        rois = values.get(str(node.inputs[1].name)) if len(node.inputs) > 1 and node.inputs[1] else None
         if rois is None or rois.shape is None:
             faults.append(f"{label(node)} reads rois of unknown shape, but should read (1, 5, {kept}); declare it")
         elif _shape(rois) != (1, 5, kept):
@@ -141,22 +148,24 @@ def rois_layout_faults(model: ir.Model, kept: int) -> tuple[str, ...]:
 
 
 def proposal_clip_limits(model: ir.Model) -> tuple[ClipLimits, ...]:
-    """What the boxes given to NMS are clipped to: one entry for each computation they come from.
+    """What the boxes given to NMS are clipped to: one entry when all coordinates are clipped alike.
 
     Walks up from the boxes through operators that only move numbers and through Clip, Max and Min with constant
-    limits, to the nodes that compute. A path that is not clipped (an in-place clip lost in tracing) shows as None.
+    limits, to the nodes that compute. What is not clipped (an in-place clip lost in tracing) is an entry with None.
     """
-    found: dict[ClipLimits, None] = {}
+    found: dict[tuple[_Side, _Side], list[str]] = {}
     for node in all_nodes(model):
         if node.op_type == spec.NMS_OPERATOR and node.inputs and node.inputs[0] is not None:
-            found.update(dict.fromkeys(_clips_above(node.inputs[0], None, None)))
-    return tuple(found)
+            for low, high, computed_by in _clips_above(node.inputs[0], None, None):
+                found.setdefault((low, high), []).append(computed_by)
+    return tuple(ClipLimits(low, high, tuple(dict.fromkeys(names))) for (low, high), names in found.items())
 
 
+_Side = tuple[float, ...] | None
 _Limits = NDArray[np.float64] | None
 
 
-def _clips_above(value: ir.Value, low: _Limits, high: _Limits) -> Iterator[ClipLimits]:
+def _clips_above(value: ir.Value, low: _Limits, high: _Limits) -> Iterator[tuple[_Side, _Side, str]]:
     node = value.producer()
     moved: tuple[int, ...] = ()
     if node is not None and not node.domain:
@@ -174,7 +183,7 @@ def _clips_above(value: ir.Value, low: _Limits, high: _Limits) -> Iterator[ClipL
                 moved = tuple(computed)
     sources = [source for index in moved if node and index < len(node.inputs) and (source := node.inputs[index])]
     if not sources:
-        yield ClipLimits(label(node) if node else str(value.name), _tuple(low), _tuple(high))
+        yield _tuple(low), _tuple(high), label(node) if node else str(value.name)
     for source in sources:
         yield from _clips_above(source, low, high)
 
@@ -192,7 +201,7 @@ def _tightest(choose: np.ufunc, *limits: _Limits) -> _Limits:
     return result
 
 
-def _tuple(limits: _Limits) -> tuple[float, ...] | None:
+def _tuple(limits: _Limits) -> _Side:
     return None if limits is None else tuple(float(limit) for limit in limits)
 
 
@@ -220,7 +229,7 @@ def _made_of_constants(value: ir.Value) -> bool:
 
 
 def _port(value: ir.Value) -> Port:
-    return str(value.name), str(value.dtype.numpy()) if value.dtype is not None else "unknown", _shape(value)
+    return Port(str(value.name), str(value.dtype.numpy()) if value.dtype is not None else "unknown", _shape(value))
 
 
 def _shape(value: ir.Value) -> tuple[int | str | None, ...]:

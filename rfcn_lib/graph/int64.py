@@ -14,7 +14,17 @@ import onnx
 import onnx_ir as ir
 
 from rfcn_lib import spec
-from rfcn_lib.graph.walk import SAME_ORDER, all_nodes, all_values, constant_tensor, inferred, known, label
+from rfcn_lib.graph.walk import (
+    SAME_ORDER,
+    GraphError,
+    all_nodes,
+    all_values,
+    constant_tensor,
+    inferred,
+    joins_lists,
+    known,
+    label,
+)
 
 INT32, INT64 = ir.DataType.INT32, ir.DataType.INT64
 ANY_TYPE: Final = frozenset({"Cast", "ConstantOfShape"})  # an attribute alone decides the output's type; we may set it
@@ -24,7 +34,7 @@ Slot = ir.Value | tuple[ir.Node, int]  # what has one type: a value, or one read
 Formal = onnx.defs.OpSchema.FormalParameter
 
 
-class AdaptError(ValueError):
+class AdaptError(GraphError):
     """The graph cannot be adapted without changing what it computes."""
 
 
@@ -36,7 +46,7 @@ class Clamp:
     element: int
     value: int
     clamped: int
-    proof: str
+    why: str
 
 
 def slots(value: ir.Value) -> tuple[Slot, ...]:
@@ -88,11 +98,10 @@ def slots_that_stay(model: ir.Model) -> dict[Slot, str]:
 
 def left_int64(model: ir.Model) -> dict[str, str]:
     """Every int64 value of the graph, and why it is not int32."""
-    model = inferred(model)
-    stays = slots_that_stay(model)
+    stays, values = slots_that_stay(model), inferred(model)
     left = {}
     for value in all_values(model):
-        if value.dtype == INT64:
+        if str(value.name) in values and values[str(value.name)].dtype == INT64:
             producer = value.producer()
             if producer is not None and gives_only_int64(model, value):
                 reasons = [f"{label(producer)} gives only int64"]
@@ -109,10 +118,11 @@ def gives_only_int64(model: ir.Model, value: ir.Value) -> bool:
     return not isinstance(schema, str) and _only_int64(_formal(schema.outputs, index or 0))
 
 
-def open_ends(model: ir.Model) -> tuple[Clamp, ...]:
+def open_ends(model: ir.Model, values: Mapping[str, ir.Value]) -> tuple[Clamp, ...]:
     """Every constant whose readers take int32 but whose number int32 cannot hold, with the proof that clamping is safe.
 
-    That is: it only says "to the very end" of a slice, and its clamped number still does.
+    That is: it only says "to the very end" of a slice, and its clamped number still does. `values` are those of
+    `walk.inferred`, for the length of the sliced axis; an axis they do not know is taken to be shorter than 2**31.
 
     Raises:
         AdaptError: one of them says anything else.
@@ -125,11 +135,10 @@ def open_ends(model: ir.Model) -> tuple[Clamp, ...]:
             readings = [(use.node, use.idx) for use in value.uses() if (use.node, use.idx) not in stays]
             numbers = [(at, int(n)) for at, n in enumerate(tensor.numpy().reshape(-1)) if clamped(int(n)) != int(n)]
             beyond += [(value, reading, at, number) for reading in readings for at, number in numbers]
-    shapes = {str(value.name): value.shape for value in all_values(inferred(model))} if beyond else {}
     return tuple(
         Clamp(str(value.name), element, number, clamped(number), proof)
         for value, (node, index), element, number in beyond
-        for proof in _proofs(node, index, element, f"{value.name}[{element}]", number, shapes)
+        for proof in _proofs(node, index, element, f"{value.name}[{element}]", number, values)
     )
 
 
@@ -139,20 +148,21 @@ def clamped(number: int) -> int:
 
 
 def _proofs(
-    node: ir.Node, index: int, element: int, name: str, number: int, shapes: Mapping[str, ir.Shape | None]
+    node: ir.Node, index: int, element: int, name: str, number: int, values: Mapping[str, ir.Value]
 ) -> Iterator[str]:
     """Follow one element of a constant to every slice that reads it, one sentence for each."""
     why = f"{label(node)} ({node.op_type}) reads it"
-    if node.op_type in (*SAME_ORDER, "Concat") and not node.domain and not node.outputs[0].is_graph_output():
-        sizes = [known(part) for part in node.inputs[:index]] if node.op_type == "Concat" else []
+    passes_on = (node.op_type in SAME_ORDER and not node.domain) or joins_lists(node)
+    if passes_on and not node.outputs[0].is_graph_output():
+        sizes = [known(part) for part in node.inputs[:index]]
         if all(size is not None for size in sizes):
             moved = element + sum(size.size for size in sizes if size is not None)
             for use in node.outputs[0].uses():
-                yield from _proofs(use.node, use.idx, moved, name, number, shapes)
+                yield from _proofs(use.node, use.idx, moved, name, number, values)
             return
         why = f"its place in what {label(node)} gives is computed"
     elif node.op_type == "Slice" and not node.domain and index in SLICE_SIDES:
-        if proof := _open_end(node, index, element, number, shapes):
+        if proof := _open_end(node, index, element, number, values):
             yield proof
             return
         why = f"{SLICE_SIDES[index]}[{element}] of {label(node)} is not an open end"
@@ -162,17 +172,15 @@ def _proofs(
     )
 
 
-def _open_end(
-    node: ir.Node, index: int, element: int, number: int, shapes: Mapping[str, ir.Shape | None]
-) -> str | None:
+def _open_end(node: ir.Node, index: int, element: int, number: int, values: Mapping[str, ir.Value]) -> str | None:
     """Slicing forwards, a huge end or a hugely negative start is open; backwards, the other two (onnx Slice-11)."""
     data, _, _, axes, steps = (*node.inputs, None, None)[:5]
     step = 1 if steps is None else _element(steps, element)
     axis = element if axes is None else _element(axes, element)
     if data is None or step is None or axis is None or (SLICE_SIDES[index] == "ends") != ((number > 0) == (step > 0)):
         return None
-    shape = shapes.get(str(data.name))
-    length = shape[axis] if shape is not None else None
+    shape = values[str(data.name)].shape if str(data.name) in values else None
+    length = shape[axis] if shape is not None and -len(shape) <= axis < len(shape) else None
     if isinstance(length, int) and length > spec.INT32_MAX:
         return None
     place = f"the {'end' if number > 0 else 'beginning'} of axis {axis}"
@@ -182,7 +190,7 @@ def _open_end(
 
 def _element(value: ir.Value, element: int) -> int | None:
     numbers = known(value)
-    return None if numbers is None else int(numbers[element])
+    return int(numbers[element]) if numbers is not None and element < numbers.size else None
 
 
 # -- schemas --------------------------------------------------------------------------------------------------------
@@ -204,8 +212,8 @@ def _schema_or_why_not(model: ir.Model, node: ir.Node) -> onnx.defs.OpSchema | s
         return "part of a branch or a loop"
     read = {_formal(schema.inputs, index).type_str for index in _read_slots(node)}
     for formal in (*schema.inputs, *schema.outputs):
-        if not formal.is_homogeneous or not all(kind.startswith("tensor(") for kind in formal.types):
-            return "takes or gives more than tensors of one type"
+        if not all(kind.startswith("tensor(") for kind in formal.types):
+            return "takes or gives lists of tensors"
     for formal in schema.outputs:
         free = formal.type_str not in read and {"tensor(int32)", "tensor(int64)"} <= formal.types
         if free and node.op_type not in ANY_TYPE:

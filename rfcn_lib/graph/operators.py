@@ -153,7 +153,8 @@ def twin_from_vendor(target: Path, vendor: Path) -> None:
     """Write the executable twin of a vendor graph; the source file is not touched.
 
     Raises:
-        TwinError: no vendor node, or nodes of one type whose attributes need different definitions.
+        TwinError: no vendor node, one that lacks attributes or has others, or nodes of one type whose attributes need
+            different definitions.
     """
     model = onnx.load(vendor)
     model.functions.extend(host_functions(model))
@@ -168,10 +169,16 @@ def host_functions(model: onnx.ModelProto) -> list[onnx.FunctionProto]:
     """One function per vendor operator in the graph, with the numbers its nodes carry."""
     functions = []
     for name, write in ((spec.NMS_OPERATOR, nms_function), (spec.POOL_OPERATOR, pool_function)):
+        nodes = [node for node in model.graph.node if node.op_type == name and node.domain == ""]
+        for node in nodes:
+            if attributes(node).keys() != spec.VENDOR_ATTRIBUTES[name].keys():
+                raise TwinError(
+                    f"{name} node {node.name} has the attributes {sorted(attributes(node))}, but should have "
+                    f"{sorted(spec.VENDOR_ATTRIBUTES[name])}; export the port again"
+                )
         found = {
             tuple(sorted((k, v) for k, v in attributes(node).items() if k != "output_dim"))  # the maps' depth says it
-            for node in model.graph.node
-            if node.op_type == name and node.domain == ""
+            for node in nodes
         }
         if len(found) != 1:
             raise TwinError(
@@ -236,4 +243,4 @@ def pool_function(pooled_height: int, pooled_width: int, spatial_scale: float, g
 
 def _float(value: float) -> str:
     """A float32 as decimal digits that read back as the same float32."""
-    return f"{value:.9f}"
+    return f"{value:.9g}"

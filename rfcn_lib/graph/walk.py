@@ -3,11 +3,16 @@
 from collections.abc import Iterator
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 from numpy.typing import NDArray
-from onnx_ir.passes.common import ShapeInferencePass
 
 SAME_ORDER = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})  # elements keep their places
+SEEN_BYTES = 1000  # an initialiser that decides a shape is smaller than that
+
+
+class GraphError(ValueError):
+    """The graph contradicts itself."""
 
 
 def label(node: ir.Node) -> str:
@@ -17,11 +22,24 @@ def label(node: ir.Node) -> str:
     return f"{node.op_type} making {node.outputs[0].name}" if node.outputs else node.op_type
 
 
-def inferred(model: ir.Model) -> ir.Model:
-    """A copy with the dtypes and shapes ONNX can infer; tensors are shared, so it costs no memory."""
-    copy = model.clone()
-    ShapeInferencePass(check_type=False, strict_mode=False)(copy)
-    return copy
+def inferred(model: ir.Model) -> dict[str, ir.Value]:
+    """Name -> a value that knows the dtype and shape ONNX infers for it, where it can.
+
+    Raises:
+        GraphError: ONNX finds two dtypes or shapes for one value.
+    """
+    copy = model.clone()  # tensors are shared, and the large ones are not shown to ONNX, which would copy them
+    for value in tuple(copy.graph.initializers.values()):
+        if value.const_value is not None and value.const_value.nbytes > SEEN_BYTES and not value.is_graph_input():
+            del copy.graph.initializers[str(value.name)]
+            copy.graph.inputs.append(value)
+    try:
+        proto = onnx.shape_inference.infer_shapes(ir.to_proto(copy), check_type=True, data_prop=True)
+    except onnx.shape_inference.InferenceError as error:
+        raise GraphError(
+            f"the graph should give every value one type and shape, but {error}; export it again"
+        ) from error
+    return {str(value.name): value for value in all_values(ir.from_proto(proto))}
 
 
 def all_nodes(model: ir.Model) -> Iterator[ir.Node]:
@@ -56,9 +74,16 @@ def known(value: ir.Value | None) -> NDArray[np.generic] | None:
     if producer is None or producer.domain:
         return None
     if producer.op_type in SAME_ORDER and producer.inputs:
-        return known(producer.inputs[0])
-    if producer.op_type == "Concat":
-        parts = [known(part) for part in producer.inputs]
-        sizes = [part for part in parts if part is not None]
-        return np.concatenate(sizes) if len(sizes) == len(parts) else None
+        numbers = known(producer.inputs[0])
+        if numbers is None or producer.op_type != "Cast":
+            return numbers
+        return numbers.astype(ir.DataType(producer.attributes["to"].as_int()).numpy())
+    if joins_lists(producer):
+        parts = [part for part in map(known, producer.inputs) if part is not None]
+        return np.concatenate(parts) if len(parts) == len(producer.inputs) else None
     return None
+
+
+def joins_lists(node: ir.Node) -> bool:
+    """True for a Concat that puts its inputs' elements one after the other."""
+    return node.op_type == "Concat" and not node.domain and node.attributes["axis"].as_int() == 0

@@ -60,7 +60,7 @@ class Agreement:
 
     def within(self, limits: Limits) -> bool:
         """True when every limit holds. Nothing compared is never an agreement."""
-        return self.compared > 0 and not self.beyond(limits)
+        return not self.beyond(limits)
 
     def beyond(self, limits: Limits) -> tuple[str, ...]:
         """The limits that do not hold, in words."""
@@ -90,7 +90,7 @@ def agree(got: Outputs, want: Outputs, *, iou_at_least: float) -> Agreement:
     """Match the rows of two outputs of one picture by box, and measure how far matched rows are apart.
 
     Pairs are taken greedily, largest IoU first (so each is the other's best among those left), down to `iou_at_least`;
-    equal IoUs prefer rows of nearer number. Above the proposals' NMS limit a row has one possible partner at most
+    equal IoUs in the order of rows. Above the proposals' NMS limit a row has one possible partner at most
     for boxes that truly are the same.
 
     Raises:
@@ -174,7 +174,7 @@ def _real(outputs: Outputs) -> Ints:
 def _pairs(got_xyxy: Floats, want_xyxy: Floats, iou_at_least: float) -> tuple[Ints, Ints]:
     table = boxes.iou(got_xyxy[:, None].astype(np.float64), want_xyxy[None].astype(np.float64))
     left, right = np.nonzero(table >= iou_at_least)
-    order = np.lexsort((right, left, np.abs(left - right), -table[left, right]))
+    order = np.argsort(-table[left, right], kind="stable")
     free_left, free_right = np.ones(len(got_xyxy), bool), np.ones(len(want_xyxy), bool)
     chosen = []
     for pair in order:

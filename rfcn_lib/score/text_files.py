@@ -60,39 +60,18 @@ def write_text_files(folder: Path, detections: Mapping[str, Detections], classes
 def read_text_files(folder: Path, ids: Sequence[str], classes: Sequence[str]) -> dict[str, Detections]:
     """Read one file per class: an entry per id of the set, float64, zero-based (the files are one-based).
 
+    Taking one from a number of at least 0.5 is exact, so an IoU is, to the last bit, that of the one-based numbers.
     Within a class detections keep the order of their lines. A picture without a line is one in which nothing was
     found: these files cannot say that a picture was never looked at.
 
     Raises:
-        TextFileError: a missing file, a line that is not `id score x1 y1 x2 y2`, an id outside the set, NaN or Inf.
+        TextFileError: no ids, a missing file, a line that is not `id score x1 y1 x2 y2`, an id outside the set, a
+            number that is not finite.
     """
-    return {
-        id: Detections(found.boxes_xyxy - 1, found.scores, found.labels)
-        for id, found in _read_one_based(folder, ids, classes).items()
-    }
-
-
-def evaluate_text(
-    folder: Path, truth: Mapping[str, Truth], classes: Sequence[str], protocol: Protocol = VOC07
-) -> Evaluation:
-    """Average precision of result files as they stand: with the writer's 3 decimals, the published protocol.
-
-    Both sides are compared one-based, so that an IoU rounds as it did in the evaluator behind the published number.
-    Ties follow the set's order, then the line's (upstream: a sort that is not stable, so its last digits are its own).
-    The evaluation's protocol says that its scores came from text.
-
-    Raises:
-        TextFileError: see `read_text_files`.
-        EvaluationError: see `evaluate`.
-    """
-    one_based = {id: Truth(one.boxes_xyxy + 1, one.labels, one.difficult) for id, one in truth.items()}
-    named = replace(
-        protocol, name=f"{protocol.name}, scores and boxes as written in {spec.RESULT_FILE.format(name='<class>')}"
-    )
-    return evaluate(_read_one_based(folder, list(truth), classes), one_based, classes, named)
-
-
-def _read_one_based(folder: Path, ids: Sequence[str], classes: Sequence[str]) -> dict[str, Detections]:
+    if not ids:
+        raise TextFileError(
+            f"no ids to read {folder} for, but should be those of the set; check the devkit and --limit"
+        )
     known = {id: number for number, id in enumerate(ids)}
     owners: list[int] = []
     labels: list[int] = []
@@ -111,7 +90,27 @@ def _read_one_based(folder: Path, ids: Sequence[str], classes: Sequence[str]) ->
     table, kinds, pictures = np.asarray(rows).reshape(-1, 5), np.asarray(labels, np.int64), np.asarray(owners, np.int64)
     order = np.argsort(pictures, kind="stable")
     parts = np.split(order, np.searchsorted(pictures[order], np.arange(1, len(ids))))
-    return {id: Detections(table[part, 1:], table[part, 0], kinds[part]) for id, part in zip(ids, parts, strict=True)}
+    return {
+        id: Detections(table[part, 1:] - 1, table[part, 0], kinds[part]) for id, part in zip(ids, parts, strict=True)
+    }
+
+
+def evaluate_text(
+    folder: Path, truth: Mapping[str, Truth], classes: Sequence[str], protocol: Protocol = VOC07
+) -> Evaluation:
+    """Average precision of result files as they stand: with the writer's 3 decimals, the published protocol.
+
+    Ties follow the set's order, then the line's (upstream: a sort that is not stable, so its last digits are its own).
+    The evaluation's protocol says that its scores came from text.
+
+    Raises:
+        TextFileError: see `read_text_files`.
+        EvaluationError: see `evaluate`.
+    """
+    named = replace(
+        protocol, name=f"{protocol.name}, scores and boxes as written in {spec.RESULT_FILE.format(name='<class>')}"
+    )
+    return evaluate(read_text_files(folder, list(truth), classes), truth, classes, named)
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:

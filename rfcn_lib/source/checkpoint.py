@@ -4,9 +4,7 @@ The format: `torch.save` of {"session", "epoch", "model", "optimizer", "pooling_
 state dict. Source: trainval_net.py of RebornL/RFCN-pytorch.1.0.
 """
 
-import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from rfcn_lib.source.network import Architecture, Rfcn
 
 LARGEST_FILE_BYTES = 4 << 30  # ten times a ResNet-152 with its optimizer's state
 SHOWN = 5
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # others are refused by their dtype, later
 
 
 class CheckpointError(ValueError):
@@ -63,15 +62,16 @@ def read_state(weights: Path) -> dict[str, Tensor]:
             raise CheckpointError(
                 f"{weights} is no checkpoint: a regular file of up to {LARGEST_FILE_BYTES >> 30} GB is wanted"
             )
-        content = torch.load(weights, map_location="cpu", weights_only=True)
+        file = weights.open("rb")
     except OSError as error:
         raise CheckpointError(f"no checkpoint at {weights}: {error.strerror}; pass --weights=PATH") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        if isinstance(error, CheckpointError):
-            raise
+    try:
+        with file:
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file raises whatever torch stumbles on, from struct.error to AttributeError
         raise CheckpointError(
-            f"{weights} is not a checkpoint that can be read without running code ({_first_line(error)}); nothing of it "
-            "was executed. It should be torch.save of a dict with the state dict under 'model'"
+            f"{weights} is not a checkpoint that can be read without running code ({_first_line(error)}); nothing of "
+            "it was executed. It should be torch.save of a dict with the state dict under 'model'"
         ) from error
     model = content.get("model") if isinstance(content, dict) else None
     if not isinstance(model, Mapping) or not all(
@@ -80,7 +80,12 @@ def read_state(weights: Path) -> dict[str, Tensor]:
         found = sorted(map(str, content))[:SHOWN] if isinstance(content, dict) else type(content).__name__
         raise CheckpointError(f"{weights} holds {found}, but should hold a dict with the state dict under 'model'")
     for key, value in model.items():
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+        size, held = value.numel() * value.element_size(), _bytes_held(value)
+        if size > held:
+            raise CheckpointError(
+                f"{weights}: {key} needs {size:,} bytes, but the file holds {held:,}; save plain tensors"
+            )
+        if value.dtype in FLOATS and not bool(torch.isfinite(value).all()):
             raise CheckpointError(f"{weights}: {key} holds NaN or infinite numbers; the training it came from diverged")
     return dict(model)
 
@@ -91,18 +96,18 @@ def architecture(state: Mapping[str, Tensor], weights: Path) -> Architecture:
         blocks = [_count(state, rf"RCNN_base\.{index}\.(\d+)\.") for index in (4, 5, 6)]
         blocks.append(_count(state, r"RCNN_conv_new\.0\.(\d+)\."))
         firsts = [f"RCNN_base.{index}.0.conv1.weight" for index in (4, 5, 6)] + ["RCNN_conv_new.0.0.conv1.weight"]
-        widths = [state[key].shape[0] for key in firsts]
+        widths = [_outputs(state, key, weights) for key in firsts]
         maps = spec.GROUP * spec.GROUP
         return Architecture(
             (blocks[0], blocks[1], blocks[2], blocks[3]),
-            state["RCNN_base.0.weight"].shape[0],
+            _outputs(state, "RCNN_base.0.weight", weights),
             (widths[0], widths[1], widths[2], widths[3]),
-            state["RCNN_conv_1x1.weight"].shape[0],
-            state["RCNN_rpn.RPN_Conv.weight"].shape[0],
-            state["RCNN_rpn.RPN_cls_score.weight"].shape[0] // 2,
-            state["RCNN_cls_base.weight"].shape[0] // maps,
+            _outputs(state, "RCNN_conv_1x1.weight", weights),
+            _outputs(state, "RCNN_rpn.RPN_Conv.weight", weights),
+            _outputs(state, "RCNN_rpn.RPN_cls_score.weight", weights) // 2,
+            _outputs(state, "RCNN_cls_base.weight", weights) // maps,
         )
-    except (KeyError, IndexError) as error:
+    except KeyError as error:
         raise CheckpointError(
             f"{weights} lacks {error} of an R-FCN checkpoint; its first keys are {sorted(state)[:SHOWN]}. It should have "
             "upstream's keys (RCNN_base.*, RCNN_conv_new.*, RCNN_rpn.*, RCNN_cls_base.weight, RCNN_bbox_base.weight)"
@@ -128,7 +133,7 @@ def _expect_same(weights: Path, got: Mapping[str, Tensor], want: Mapping[str, Te
     """Keys, shapes and dtypes, and that the one convolution with two keys is one."""
     wrong = [f"lacks {key} {tuple(want[key].shape)}" for key in want if key not in got]
     wrong += [f"has the unknown {key}" for key in got if key not in want]
-    for key in want.keys() & got.keys():
+    for key in (key for key in want if key in got):
         is_, should = (f"{tuple(tensor.shape)} {tensor.dtype}" for tensor in (got[key], want[key]))
         if is_ != should:
             wrong.append(f"has {key} as {is_}, but should be {should}")
@@ -138,6 +143,20 @@ def _expect_same(weights: Path, got: Mapping[str, Tensor], want: Mapping[str, Te
         raise CheckpointError(
             f"{weights}: RCNN_conv_1x1.weight and RCNN_conv_new.1.weight are one convolution, but differ"
         )
+
+
+def _outputs(state: Mapping[str, Tensor], key: str, weights: Path) -> int:
+    """Output channels of the convolution with this weight."""
+    shape = tuple(state[key].shape)
+    if len(shape) != 4 or shape[0] < 1:
+        raise CheckpointError(f"{weights} has {key} as {shape}, but should be a convolution's weight, 4 sides")
+    return shape[0]
+
+
+def _bytes_held(value: Tensor) -> int:
+    """Bytes the file gave for it: none for sparse and meta tensors, few for a view repeated over itself."""
+    plain = value.layout is torch.strided and value.device.type == "cpu"
+    return value.untyped_storage().nbytes() if plain else 0
 
 
 def _count(state: Mapping[str, Tensor], pattern: str) -> int:

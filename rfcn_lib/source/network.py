@@ -3,7 +3,6 @@
 Attribute names are upstream's, because they are the checkpoint's keys.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -171,7 +170,12 @@ def decode(prior_xyxy: Tensor, deltas: Tensor) -> Tensor:
     return torch.cat([middle - half, middle + half], 1)
 
 
-def clip(boxes_xyxy: Tensor, size_wh: Sequence[int]) -> Tensor:
+def clip(boxes_xyxy: Tensor, size_wh: tuple[int, int]) -> Tensor:
     """(N, 4) -> (N, 4), x in [0, width - 1], y in [0, height - 1]."""
-    limit = torch.tensor([*size_wh, *size_wh], dtype=boxes_xyxy.dtype, device=boxes_xyxy.device) - 1
+    limit = _last_pixel(size_wh).to(boxes_xyxy.dtype).to(boxes_xyxy.device)
     return torch.minimum(torch.maximum(boxes_xyxy, torch.zeros_like(limit)), limit)
+
+
+@lru_cache(maxsize=1024)
+def _last_pixel(size_wh: tuple[int, int]) -> Tensor:
+    return torch.tensor([*size_wh, *size_wh], dtype=torch.float32) - 1

@@ -73,10 +73,7 @@ class _BestFirst(torch.autograd.Function):
     @staticmethod
     def symbolic(g: Any, scores: Any, count: int) -> Any:
         most = g.op("Constant", value_t=torch.tensor([count], dtype=torch.int64))
-        values, rows = g.op("TopK", scores, most, axis_i=0, largest_i=1, sorted_i=1, outputs=2)
-        values.setType(scores.type().with_sizes([count]))
-        rows.setType(scores.type().with_sizes([count]).with_dtype(torch.int64))
-        return values, rows
+        return g.op("TopK", scores, most, axis_i=0, largest_i=1, sorted_i=1, outputs=2)
 
 
 class _MultiClassNms(torch.autograd.Function):
@@ -96,7 +93,7 @@ class _MultiClassNms(torch.autograd.Function):
 
     @staticmethod
     def symbolic(g: Any, boxes_xyxy: Any, scores: Any, iou_above: float, kept: int) -> Any:
-        found = g.op(
+        return g.op(
             spec.NMS_OPERATOR,
             boxes_xyxy,
             scores,
@@ -106,12 +103,6 @@ class _MultiClassNms(torch.autograd.Function):
             max_total_size_i=kept,
             outputs=4,
         )
-        kinds = boxes_xyxy.type()
-        found[0].setType(kinds.with_sizes([1, kept, 4]))
-        found[1].setType(kinds.with_sizes([1, kept]))
-        found[2].setType(kinds.with_sizes([1, kept]))
-        found[3].setType(kinds.with_sizes([1]).with_dtype(torch.int32))
-        return found
 
 
 def _greedy(boxes_xyxy: Tensor, iou_above: float, kept: int) -> Tensor:
@@ -136,7 +127,9 @@ class _PositionSensitivePool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, maps: Tensor, rois: Tensor, classes: int) -> Tensor:
         height, width = maps.shape[2:]
-        columns, rows = bin_masks(rois[0, 1], rois[0, 3], width), bin_masks(rois[0, 2], rois[0, 4], height)
+        corners = rois[0].float()  # which cells a bin covers is float32 arithmetic, also in a float64 network
+        columns = bin_masks(corners[1], corners[3], width).to(maps.dtype)
+        rows = bin_masks(corners[2], corners[4], height).to(maps.dtype)
         bins = maps.reshape(classes, spec.GROUP, spec.GROUP, height * width)
         sums = [
             bins[:, row].transpose(0, 1) @ _row_of_masks(rows, columns, row)  # (k, classes, H*W) @ (k, H*W, R)
@@ -156,7 +149,7 @@ class _PositionSensitivePool(torch.autograd.Function):
 
     @staticmethod
     def symbolic(g: Any, maps: Any, rois: Any, classes: int) -> Any:
-        pooled = g.op(
+        return g.op(
             spec.POOL_OPERATOR,
             maps,
             rois,
@@ -166,8 +159,6 @@ class _PositionSensitivePool(torch.autograd.Function):
             group_size_i=spec.GROUP,
             output_dim_i=classes,
         )
-        pooled.setType(maps.type().with_sizes([rois.type().sizes()[2], classes, spec.GROUP, spec.GROUP]))
-        return pooled
 
 
 def _row_of_masks(rows: Tensor, columns: Tensor, row: int) -> Tensor:

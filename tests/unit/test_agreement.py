@@ -102,7 +102,7 @@ def test_a_row_has_one_partner_the_best_one() -> None:
     assert (got.matched, got.matched_share) == (1, 1 / 3)
 
 
-def test_equal_boxes_are_matched_by_nearer_number() -> None:
+def test_equal_boxes_are_matched_in_the_order_of_rows() -> None:
     rois = np.repeat(np.array([[0, 10, 10, 49, 49]], np.float32), 4, axis=0)
     twins = Outputs(rois, np.eye(4, dtype=np.float32), np.zeros((4, 16), np.float32))
     assert agree(twins, twins, iou_at_least=0.9).within(STRICT)

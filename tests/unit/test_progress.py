@@ -32,7 +32,8 @@ def test_a_long_step_says_now_and_then_how_far_it_is_and_when_it_ends(capsys: py
         said = re.fullmatch(r"torch dumps: (\d+)/30 pictures, [\d.e+]+/s, \d+ s left", line)
         assert said, line
         counts.append(int(said[1]))
-    assert counts == sorted(set(counts)) and 3 <= counts[0] < 30
+    assert counts == sorted(set(counts))
+    assert 3 <= counts[0] < 30
     assert re.fullmatch(r"torch dumps: 30/30 pictures, [\d.e+]+/s, took \d+ s", lines[-1])
 
 
@@ -53,7 +54,8 @@ def test_a_step_that_is_abandoned_does_not_say_it_ended(capsys: pytest.CaptureFi
 
 
 def test_a_terminal_gets_a_bar_with_rate_and_time_left() -> None:
-    inside, outside = pty.openpty()
+    inside, outside = pty.openpty()  # of size 0 x 0, as in some containers
+    os.set_blocking(inside, False)
     program = (
         "import time\n"
         "from rfcn_lib.progress import progress\n"

@@ -151,6 +151,11 @@ def test_an_unknown_id_is_named(tmp_path: Path) -> None:
         read_text_files(tmp_path, IDS, CLASSES)
 
 
+def test_a_set_without_ids_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TextFileError, match=r"no ids to read .* for, but should be those of the set"):
+        evaluate_text(files(tmp_path), {}, CLASSES)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     files(tmp_path)
     (tmp_path / "comp4_det_test_dog.txt").unlink()

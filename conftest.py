@@ -1,0 +1,324 @@
+"""The build graph. Each fixture is one artifact, made from the fixtures it names, at most once, when it is asked for.
+
+Heavy stages are imported where they are used, so that judging dumps needs no deep-learning framework.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rfcn_lib import spec
+from rfcn_lib.pictures.preprocess import cropped, picture_record, prepare, refuse_cropped
+from rfcn_lib.pictures.voc import Devkit, read_devkit
+from rfcn_lib.port import PUBLISHED, Port, read_port
+from rfcn_lib.port import Criterion as PortCriterion
+from rfcn_lib.records import Floats, Picture
+from rfcn_lib.score.from_dumps import Judged, judge
+from rfcn_lib.score.verdict import ELSEWHERE, HOST, Criterion, Reference, Relation, Trial
+from rfcn_lib.store import Store
+
+pytest_plugins = ("reporting",)
+
+ROOT = Path(__file__).parent
+SPECIMEN = ROOT / "specimen"
+SPECIMEN_WEIGHTS = SPECIMEN / "rfcn_specimen.pth"
+LEAST_REFERENCE_MEAN_AP = 0.3  # a reference that finds less cannot say what a port lost; upstream scores 0.6986
+LEAST_OF_A_PART = 0.05  # a few pictures may be hard ones
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("acceptance", "what is on trial (write --option=value, with '=')")
+    add = group.addoption
+    add("--weights", metavar="PATH", help="source checkpoint, upstream format; default: the specimen's")
+    add(
+        "--port",
+        metavar="FILE",
+        help="the port's numbers, TOML; default: the specimen's, the published once --weights is given",
+    )
+    add("--devkit", metavar="PATH", help="VOCdevkit folder, the one that holds VOC2007/; default: the specimen's")
+    add("--store", metavar="DIR", default=".artifacts", help="where artifacts are kept; default: %(default)s")
+    add("--dumps", metavar="DIR", help="judge these dumps, made elsewhere, instead of making any")
+    add("--limit", metavar="N", help="first N ids of the set; such a run is marked partial")
+    add(
+        "--reference",
+        metavar="torch|published",
+        default="torch",
+        help="source model on the same pictures, or published figure",
+    )
+    add(
+        "--overflow",
+        metavar="crop|error",
+        default="crop",
+        help="a picture larger than the canvas: cropped as published, or refused",
+    )
+    add("--accept", action="store_true", help="nothing may be skipped: what would be skipped is an error")
+    add(
+        "--verdict",
+        metavar="FILE",
+        help="write the verdict as JSON: what was on trial, every criterion, its number, its outcome",
+    )
+
+
+@pytest.fixture(scope="session")
+def weights(pytestconfig: pytest.Config) -> Path:
+    return Path(pytestconfig.getoption("--weights") or SPECIMEN_WEIGHTS)
+
+
+@pytest.fixture(scope="session")
+def port_path(pytestconfig: pytest.Config) -> Path:
+    default = PUBLISHED if pytestconfig.getoption("--weights") else SPECIMEN / "port.toml"
+    return Path(pytestconfig.getoption("--port") or default)
+
+
+@pytest.fixture(scope="session")
+def port(port_path: Path) -> Port:
+    return read_port(port_path)
+
+
+@pytest.fixture(scope="session")
+def devkit(pytestconfig: pytest.Config, port: Port) -> Devkit:
+    folder = Path(pytestconfig.getoption("--devkit") or SPECIMEN / "VOCdevkit")
+    limit = pytestconfig.getoption("--limit")
+    jpegs_needed = not (pytestconfig.getoption("--dumps") and pytestconfig.getoption("--reference") == "published")
+    return read_devkit(folder, port.classes, limit=limit and int(limit), pictures=jpegs_needed)
+
+
+@pytest.fixture(scope="session")
+def pictures(pytestconfig: pytest.Config, devkit: Devkit, port: Port) -> Mapping[str, Picture]:
+    """What preprocessing does to each picture, by id."""
+    records = {id: picture_record(id, devkit.sizes_wh[id], port.pictures) for id in devkit.ids}
+    if pytestconfig.getoption("--overflow") == "error":
+        refuse_cropped(records.values())
+    return records
+
+
+@pytest.fixture(scope="session")
+def shown(devkit: Devkit, port: Port) -> Callable[[str], tuple[Floats, Picture]]:
+    """shown(id): what the network is shown of a picture, (1, 3, H, W) float32, and its record."""
+    return lambda id: prepare(devkit.picture_path(id), id, devkit.sizes_wh[id], port.pictures)
+
+
+@pytest.fixture(scope="session")
+def store(pytestconfig: pytest.Config) -> Store:
+    return Store(pytestconfig.invocation_params.dir / pytestconfig.getoption("--store"))
+
+
+@pytest.fixture(scope="session")
+def aloud(pytestconfig: pytest.Config) -> Callable[[], AbstractContextManager[object]]:
+    """with aloud(): progress is seen although pytest captures what tests print."""
+    capture: Any = pytestconfig.pluginmanager.getplugin("capturemanager")
+    return capture.global_and_fixture_disabled if capture else nullcontext
+
+
+@pytest.fixture(scope="session")
+def onnx_path(store: Store, weights: Path, port: Port) -> Path:
+    from rfcn_lib.graph.export import onnx_from_checkpoint
+
+    return store.build("rfcn.onnx", onnx_from_checkpoint, weights=weights, port=port)
+
+
+@pytest.fixture(scope="session")
+def adapted_path(store: Store, onnx_path: Path) -> Path:
+    from rfcn_lib.graph.adapt import adapted_from_exported
+
+    return store.build("rfcn_adapted.onnx", adapted_from_exported, exported=onnx_path)
+
+
+@pytest.fixture(scope="session")
+def twin_path(store: Store, adapted_path: Path) -> Path:
+    from rfcn_lib.graph.operators import twin_from_vendor
+
+    return store.build("rfcn_twin.onnx", twin_from_vendor, vendor=adapted_path)
+
+
+@pytest.fixture(scope="session")
+def torch_dumps(
+    store: Store, weights: Path, port: Port, devkit: Devkit, pictures: object, shown: Any, aloud: Any
+) -> Path:
+    """The source model's outputs, float32 on the host's CPU."""
+    from rfcn_lib.devices import pytorch
+
+    made_of = {"weights": weights, "pictures": port.pictures, "proposals": port.proposals, "jpegs": _jpegs(devkit)}
+    return _filled(
+        store, "dumps/torch", pytorch, made_of, devkit, port, shown, aloud, lambda: pytorch.device(weights, port)
+    )
+
+
+@pytest.fixture(scope="session")
+def onnxruntime_dumps(
+    store: Store, twin_path: Path, port: Port, devkit: Devkit, pictures: object, shown: Any, aloud: Any
+) -> Path:
+    """The adapted graph's outputs: its executable twin in ONNX Runtime, standing in for the NPU."""
+    from rfcn_lib.devices import onnx_runtime
+
+    made_of = {"twin": twin_path, "pictures": port.pictures, "jpegs": _jpegs(devkit)}
+    return _filled(
+        store,
+        "dumps/onnxruntime",
+        onnx_runtime,
+        made_of,
+        devkit,
+        port,
+        shown,
+        aloud,
+        lambda: onnx_runtime.device(twin_path),
+    )
+
+
+@pytest.fixture(scope="session")
+def candidate_dumps(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Path:
+    """What is judged: --dumps, or else this host's own."""
+    elsewhere = pytestconfig.getoption("--dumps")
+    return Path(elsewhere) if elsewhere else request.getfixturevalue("onnxruntime_dumps")
+
+
+@pytest.fixture(scope="session")
+def candidate(candidate_dumps: Path, pictures: Mapping[str, Picture], devkit: Devkit, port: Port, aloud: Any) -> Judged:
+    return _judged(candidate_dumps, pictures, devkit, port, aloud)
+
+
+@pytest.fixture(scope="session")
+def source_model(torch_dumps: Path, pictures: Mapping[str, Picture], devkit: Devkit, port: Port, aloud: Any) -> Judged:
+    judged = _judged(torch_dumps, pictures, devkit, port, aloud)
+    found = judged.evaluation.mean_ap
+    least = LEAST_REFERENCE_MEAN_AP if devkit.ids == devkit.all_ids else LEAST_OF_A_PART
+    if found < least:
+        raise Unfair(
+            f"the source model's mean AP is {found:.4f}, but should be at least {least} for a fair trial: "
+            "who finds so little cannot say what a port lost; are --weights, --port and --devkit of one kind?"
+        )
+    return judged
+
+
+@pytest.fixture(scope="session")
+def published_mean_ap(port: Port, devkit: Devkit, need: Any) -> PortCriterion:
+    """The port's published figure, on the one set it was published for."""
+    sentence = (
+        "the published mean AP is judged on the whole of VOC2007 test (4,952 ids); pass --devkit=PATH, no --limit"
+    )
+    known = need(
+        port.criteria.get("mean_ap"), f"the port '{port.name}' names no published mean AP ([criteria.mean_ap])"
+    )
+    return need(len(devkit.ids) == spec.VOC_TEST_COUNT and known, sentence)  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="session")
+def reference(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Reference:
+    """What the candidate is held against: the source model on the same pictures, or the published figure."""
+    if pytestconfig.getoption("--reference") == "published":
+        figure: PortCriterion = request.getfixturevalue("published_mean_ap")
+        return Reference(f"published figure ({figure.source})", figure.limit, {})
+    from rfcn_lib.devices import pytorch
+
+    judged: Judged = request.getfixturevalue("source_model")
+    return Reference(pytorch.describe(), judged.evaluation.mean_ap, judged.evaluation.ap)
+
+
+@pytest.fixture(scope="session")
+def reference_by_class(reference: Reference, need: Any) -> Reference:
+    """A reference that knows the AP of every class; the published guide gives the mean alone."""
+    return need(reference.ap and reference, "the published figure has no class APs; judge with --reference=torch")  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="session")
+def trial(
+    pytestconfig: pytest.Config, request: pytest.FixtureRequest, store: Store, port: Port, devkit: Devkit
+) -> Trial:
+    """Everything that took part in the judgement of accuracy."""
+    candidate: Judged = request.getfixturevalue("candidate")
+    reference: Reference = request.getfixturevalue("reference")
+    paths = {
+        "port": request.getfixturevalue("port_path"),
+        "annotations": devkit.folder / spec.VOC_YEAR_FOLDER / "Annotations",
+    }
+    elsewhere = bool(pytestconfig.getoption("--dumps"))
+    if not elsewhere:
+        paths |= {name: request.getfixturevalue(f"{name}_path") for name in ("onnx", "adapted", "twin")}
+    if reference.ap:
+        paths |= {"weights": request.getfixturevalue("weights"), "pictures": _jpegs(devkit)}
+    exhibits = {name: _exhibit(store, path) for name, path in paths.items()}
+    exhibits["candidate dumps"] = {"path": str(candidate.folder), "sha256": candidate.sha256}
+    if reference.ap:
+        judged: Judged = request.getfixturevalue("source_model")
+        exhibits["reference dumps"] = {"path": str(judged.folder), "sha256": judged.sha256}
+    if elsewhere:
+        device = f"unknown: the dumps in {candidate.folder} were made elsewhere"
+    else:
+        from rfcn_lib.devices import onnx_runtime
+
+        device = onnx_runtime.describe()
+    return Trial(
+        port=port.name,
+        candidate_on=ELSEWHERE if elsewhere else HOST,
+        candidate_device=device,
+        reference_device=reference.device,
+        exhibits=exhibits,
+        ids=devkit.ids,
+        set_size=len(devkit.all_ids),
+        protocol=asdict(candidate.evaluation.protocol),
+        reference_mean_ap=reference.mean_ap,
+        reference_ap=reference.ap,
+        candidate_mean_ap=candidate.evaluation.mean_ap,
+        candidate_ap=candidate.evaluation.ap,
+        cropped=cropped(request.getfixturevalue("pictures").values()),
+        published_applies="mean_ap" in port.criteria and len(devkit.ids) == spec.VOC_TEST_COUNT,
+    )
+
+
+@pytest.fixture(scope="session")
+def need() -> Callable[[Any, str], Any]:
+    """need(value, sentence): the value, or else a skip that says what is missing and how to get it."""
+    return lambda value, sentence: value or pytest.skip(sentence)
+
+
+@pytest.fixture
+def criterion(record_property: Callable[[str, object], None]) -> Callable[..., Criterion]:
+    """criterion(name, number, relation, limit, source): put on record what this test judges, whatever the outcome."""
+
+    def on_record(name: str, number: float, relation: Relation, limit: float, source: str) -> Criterion:
+        judged = Criterion(name, float(number), relation, float(limit), source)
+        record_property("criterion", asdict(judged))
+        return judged
+
+    return on_record
+
+
+class Unfair(ValueError):
+    """The trial itself is wrong, so no number of it is worth judging."""
+
+
+def _exhibit(store: Store, path: Path) -> dict[str, Any]:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return {"path": str(path), "sha256": store.digests.of(path), "bytes": sum(file.stat().st_size for file in files)}
+
+
+def _jpegs(devkit: Devkit) -> Path:
+    return devkit.folder / spec.VOC_YEAR_FOLDER / "JPEGImages"
+
+
+def _filled(
+    store: Store,
+    name: str,
+    code: Any,
+    made_of: dict[str, Any],
+    devkit: Devkit,
+    port: Port,
+    shown: Any,
+    aloud: Any,
+    device: Any,
+) -> Path:
+    from rfcn_lib.devices.filling import fill
+
+    with aloud(), store.growing(name, code, **made_of) as folder:
+        fill(folder, devkit.ids, port, shown, device, name)
+    return folder
+
+
+def _judged(folder: Path, pictures: Mapping[str, Picture], devkit: Devkit, port: Port, aloud: Any) -> Judged:
+    whole_set = devkit.ids == devkit.all_ids
+    with aloud():
+        return judge(folder, pictures, devkit.truth, port, whole_set=whole_set, surplus_allowed=devkit.all_ids)

@@ -1,0 +1,219 @@
+"""What a run says of itself: what is on trial before it, the verdict after it, and the verdict's JSON file."""
+
+import json
+import math
+import sys
+from collections.abc import Generator, Mapping
+from datetime import datetime, timezone
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from rfcn_lib.score.verdict import Criterion, Outcome, Trial, Verdict, verdict
+
+CONTRACT = ("test_export.py", "test_adapt.py", "test_accuracy.py", "test_performance.py")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    _check_options(config)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Reporter(config), "acceptance-reporter")
+
+
+def _check_options(config: pytest.Config) -> None:
+    """A wrong value ends the run here, in one sentence; what needs reading is checked where it is read."""
+    option = config.getoption
+    limit = option("--limit")
+    if limit is not None and (not limit.isascii() or not limit.isdigit() or not 0 < int(limit[:9]) < 10**8):
+        raise pytest.UsageError(
+            f"--limit={limit} should be a whole number of pictures, 1 or more, for example --limit=10"
+        )
+    for name, allowed in (("--reference", ("torch", "published")), ("--overflow", ("crop", "error"))):
+        if option(name) not in allowed:
+            raise pytest.UsageError(f"{name}={option(name)} should be {' or '.join(allowed)}")
+    for name, kind in (
+        ("--weights", "a file"),
+        ("--port", "a file"),
+        ("--devkit", "a folder"),
+        ("--dumps", "a folder"),
+    ):
+        value = option(name)
+        if value is not None:
+            there = Path(value).is_dir() if kind == "a folder" else Path(value).is_file()
+            if not there:
+                raise pytest.UsageError(
+                    f"{name}={value} is not {kind} (seen from {Path.cwd()}); write {name}=PATH, with '='"
+                )
+    target = option("--verdict")
+    if target is not None and not Path(target).absolute().parent.is_dir():
+        raise pytest.UsageError(
+            f"--verdict={target}: there is no folder {Path(target).absolute().parent}; make it first"
+        )
+    if target is not None and Path(target).is_dir():
+        raise pytest.UsageError(f"--verdict={target} is a folder, but should be the name of a file to write")
+    store = Path(option("--store"))
+    if store.exists() and not store.is_dir():
+        raise pytest.UsageError(f"--store={store} is a file, but should be a folder, or the name of one to make")
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    option = config.getoption
+    given = {name: option(f"--{name}") for name in ("weights", "port", "devkit", "dumps", "limit")}
+    weights = (
+        "the specimen"
+        if not given["weights"]
+        else f"{given['weights']} ({Path(given['weights']).stat().st_size:,} bytes)"
+    )
+    port = given["port"] or ("the published R-FCN's" if given["weights"] else "the specimen's")
+    judged = f"dumps in {given['dumps']}" if given["dumps"] else "ONNX Runtime on this host, standing in for the NPU"
+    part = f", PARTIAL: first {given['limit']} ids" if given["limit"] else ""
+    return [
+        f"on trial: weights {weights}; port {port}; devkit {given['devkit'] or 'the specimen'}{part}",
+        f"candidate: {judged}; held against: {option('--reference')}; accept={option('--accept')}; store {option('--store')}",
+    ]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[Any]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Under --accept a skip is an error. An error of ours is a sentence; its traceback would only hide it."""
+    report = yield
+    if report.skipped and item.config.getoption("--accept") and not hasattr(report, "wasxfail"):
+        reason = call.excinfo.value if call.excinfo else "a marker says so"
+        try:
+            pytest.fail(f"--accept: nothing may be skipped, but this would be: {reason}", pytrace=False)
+        except pytest.fail.Exception:
+            report.outcome = "failed"
+            report.longrepr = item.repr_failure(pytest.ExceptionInfo.from_current())
+            report.user_properties.append(("not judged", True))
+    elif report.failed and call.excinfo and not isinstance(call.excinfo.value, AssertionError):
+        report.user_properties.append(("not judged", True))
+        if type(call.excinfo.value).__module__.partition(".")[0] in ("rfcn_lib", "conftest"):
+            report.longrepr = call.excinfo.getrepr(style="value")
+    return report
+
+
+class Reporter:
+    """Collects what tests put on record, in the one process that prints (under xdist, the controller)."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.outcomes: dict[str, Outcome] = {}
+        self.criteria: dict[str, list[Criterion]] = {}
+        self.trial: Trial | None = None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        test = report.nodeid
+        if test.split("::")[0].rpartition("/")[2] not in CONTRACT:
+            return
+        properties = dict(report.user_properties)
+        if report.failed:
+            self.outcomes[test] = "error" if report.when != "call" or "not judged" in properties else "failed"
+        elif report.skipped or (report.when == "call" and self.outcomes.get(test) != "error"):
+            self.outcomes[test] = "skipped" if report.skipped else "passed"
+        if report.when == "call":
+            self.criteria[test] = [Criterion(**row) for name, row in report.user_properties if name == "criterion"]
+            self.trial = Trial(**properties["trial"]) if "trial" in properties else self.trial
+
+    def judged(self) -> Verdict:
+        criteria = {test: found for test, found in self.criteria.items() if test in self.outcomes}
+        return verdict(self.trial, criteria, self.outcomes, accept=self.config.getoption("--accept"))
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if any("test_accuracy.py" in test for test in self.outcomes):
+            found = self.judged()
+            terminalreporter.section("verdict")
+            for line in page(self.trial, found, terminalreporter._tw.fullwidth).splitlines():
+                terminalreporter.write_line(line)
+
+    def pytest_sessionfinish(self) -> None:
+        target = self.config.getoption("--verdict")
+        if target is not None:
+            write_verdict(Path(target), self.judged(), self.config.invocation_params.args)
+
+
+def page(trial: Trial | None, found: Verdict, width: int) -> str:
+    """The verdict as a person reads it: class APs worst difference first, the means, the criteria, what was on trial."""
+    console = Console(file=StringIO(), width=min(max(width, 80), 120), highlight=False, markup=False)
+    if trial is not None:
+        console.print(f"average precision, {trial.protocol['name']}")
+        console.print(_ap_table(trial))
+    if found.criteria:
+        console.print("criteria")
+        console.print(_criteria_table(found))
+    if trial is not None:
+        console.print(
+            f"candidate  {trial.candidate_device}\nreference  {trial.reference_device}\nprotocol   {trial.protocol['name']}"
+        )
+        console.print(f"judged     {len(trial.ids)} of {trial.set_size} pictures; port: {trial.port}")
+        if trial.cropped:
+            named = ", ".join(f"{id} ({share:.1%})" for id, share in list(trial.cropped.items())[:10])
+            console.print(
+                f"cropped    {len(trial.cropped)} pictures exceed the canvas and lost part of their area: {named}"
+            )
+        for name, exhibit in trial.exhibits.items():
+            console.print(
+                f"{name:<16} {exhibit['sha256'][:12]}  {exhibit['path']}", overflow="ignore", no_wrap=True, crop=False
+            )
+    console.print(f"\n{found.status}: {found.words}")
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return text
+
+
+def _ap_table(trial: Trial) -> Table:
+    table = Table("class")
+    for heading in ("reference", "candidate", "difference"):
+        table.add_column(heading, justify="right")
+    rows = {name: (trial.reference_ap.get(name), ap) for name, ap in trial.candidate_ap.items()}
+    differences = {name: 0.0 if want is None else got - want for name, (want, got) in rows.items()}
+    for name in sorted(rows, key=lambda name: (differences[name], rows[name][1])):
+        want, got = rows[name]
+        table.add_row(
+            name, *(["", f"{got:.4f}", ""] if want is None else [f"{want:.4f}", f"{got:.4f}", f"{got - want:+.4f}"])
+        )
+    table.add_section()
+    want, got = trial.reference_mean_ap, trial.candidate_mean_ap
+    table.add_row("mean", f"{want:.4f}", f"{got:.4f}", f"{got - want:+.4f}")
+    return table
+
+
+def _criteria_table(found: Verdict) -> Table:
+    table = Table("criterion")
+    for heading in ("number", "limit"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("outcome")
+    table.add_column("source of the limit", no_wrap=True, overflow="ellipsis", max_width=40)
+    for row in found.criteria:
+        limit = f"{row['relation']} {row['limit']:.6g}"
+        table.add_row(row["name"], f"{row['number']:.6g}", limit, row["outcome"], row["source"])
+    return table
+
+
+def write_verdict(target: Path, found: Verdict, args: tuple[str, ...] | Any) -> None:
+    """Write the verdict as JSON, aside and renamed. Numbers that are not finite become null: JSON has none."""
+    content = {
+        "status": found.status,
+        "words": found.words,
+        "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": ["pytest", *map(str, args)],
+        "python": sys.version.split()[0],
+        "on_trial": found.trial,
+        "criteria": found.criteria,
+        "tests": found.tests,
+    }
+    aside = target.with_name(f".{target.name}.new")
+    aside.write_text(json.dumps(_finite(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    aside.replace(target)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

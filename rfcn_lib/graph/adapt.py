@@ -1,0 +1,242 @@
+"""The exported graph -> the graph the compiler likes: int32 wherever ONNX accepts it, int64 where it does not.
+
+An int64 Cast or index keeps work off the AI Core. The published script turned every int64 into int32, after which no
+ONNX tool could read the file; here the result is ONNX as before and runs as before. Numbers computed at run time are
+trusted to fit int32, as the published script trusts them; a constant that does not must be the open end of a slice.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import onnx_ir as ir
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
+
+from rfcn_lib import spec
+from rfcn_lib.graph.int64 import (
+    INT32,
+    INT64,
+    AdaptError,
+    Clamp,
+    clamped,
+    gives_only_int64,
+    left_int64,
+    open_ends,
+    slots,
+    slots_that_stay,
+)
+from rfcn_lib.graph.walk import GraphError, constant_tensor, inferred, label
+
+LARGEST_FILE_BYTES: Final = 2**31 - 1  # protobuf's own limit on one message
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptReport:
+    """What was done.
+
+    counts   rewrite -> how often it fired
+    left     name of each int64 value that is still there -> why
+    clamped  every element of a constant that was clamped, and why that changes nothing
+    """
+
+    counts: Mapping[str, int]
+    left: Mapping[str, str]
+    clamped: tuple[Clamp, ...]
+
+
+def adapted_from_exported(target: Path, exported: Path) -> AdaptReport:
+    """Write the adapted graph of `exported` to `target`; `exported` is only read.
+
+    Raises:
+        AdaptError: `exported` is not a sound single-file model of opset 11, or is `target`, or a constant beyond int32
+            is not the open end of a slice.
+        GraphError: ONNX finds two types for one value.
+    """
+    model = _read(exported)
+    if target.exists() and target.samefile(exported):
+        raise AdaptError(f"the adapted graph would replace the exported one, {exported}; give it another target")
+    try:
+        proven = open_ends(model, inferred(model))
+        counts = {rewrite.__name__: rewrite(model) for rewrite in REWRITES}
+        _declare(model)
+        report = AdaptReport(counts, left_int64(model), proven)  # asks ONNX for every type, so it comes before the file
+    except GraphError:
+        raise
+    except Exception as error:  # what onnx and onnx_ir raise on a file damaged in the middle has no common class
+        raise AdaptError(_damaged(exported, error)) from error
+    ir.save(model, target, format="protobuf")
+    return report
+
+
+# -- the rewrites: each returns how often it fired; they belong together, one alone may leave a node with two types ----
+
+
+def split_shared_constants(model: ir.Model) -> int:
+    """An int64 constant only some of whose readers take int32: these get a copy of their own, `<name>_int32`."""
+    stays, fired = slots_that_stay(model), 0
+    for value, tensor in _int64_constants(model):
+        able = [use for use in value.uses() if (use.node, use.idx) not in stays]
+        if not able or all(slot not in stays for slot in slots(value)):
+            continue
+        copy = ir.Value(name=_new_name(model, f"{value.name}_int32"), type=ir.TensorType(INT64), shape=value.shape)
+        if producer := value.producer():
+            node = ir.Node("", "Constant", [], [ir.AttrTensor("value", tensor)], outputs=[copy], name=copy.name)
+            model.graph.insert_after(producer, node)
+        else:
+            copy.const_value = tensor
+            model.graph.register_initializer(copy)
+        for use in able:
+            use.node.replace_input_with(use.idx, copy)
+        fired += 1
+    return fired
+
+
+def initialisers(model: ir.Model) -> int:
+    """int64 initialisers become int32."""
+    return _constants_to_int32(model, lambda value: value.is_initializer())
+
+
+def constants(model: ir.Model) -> int:
+    """int64 Constant nodes become int32."""
+    return _constants_to_int32(model, lambda value: not value.is_initializer())
+
+
+def constants_of_shape(model: ir.Model) -> int:
+    """ConstantOfShape nodes that fill with an int64 fill with an int32."""
+    stays, fired = slots_that_stay(model), 0
+    for node in _nodes(model, "ConstantOfShape"):
+        fill = node.attributes["value"].as_tensor() if "value" in node.attributes else None
+        if fill is None or fill.dtype != INT64 or node.outputs[0] in stays:
+            continue
+        if clamped(number := int(fill.numpy().reshape(-1)[0])) != number:
+            raise AdaptError(
+                f"{label(node)} fills with {number}, but should fill with a number within "
+                f"[{spec.INT32_MIN}, {spec.INT32_MAX}]; export the model with a smaller number there"
+            )
+        node.attributes["value"] = ir.AttrTensor("value", _int32(fill))
+        fired += 1
+    return fired
+
+
+def casts_to_int64(model: ir.Model) -> int:
+    """Casts to int64 become casts to int32."""
+    stays, fired = slots_that_stay(model), 0
+    for node in _nodes(model, "Cast"):
+        if node.attributes["to"].as_int() == INT64 and node.outputs[0] not in stays:
+            node.attributes["to"] = ir.AttrInt64("to", INT32)
+            fired += 1
+    return fired
+
+
+def cast_after_shape(model: ir.Model) -> int:
+    """A Cast to int32 between Shape or Size and their readers."""
+    return _cast_after(model, lambda node: node.op_type in ("Shape", "Size"))
+
+
+def cast_after_indices(model: ir.Model) -> int:
+    """A Cast to int32 between whatever else gives only int64 (TopK's indices, ArgMax, NonZero) and its readers."""
+    return _cast_after(model, lambda node: node.op_type not in ("Shape", "Size"))
+
+
+REWRITES: Final[tuple[Callable[[ir.Model], int], ...]] = (
+    split_shared_constants,
+    initialisers,
+    constants,
+    constants_of_shape,
+    casts_to_int64,
+    cast_after_shape,
+    cast_after_indices,
+)
+
+
+def _constants_to_int32(model: ir.Model, chosen: Callable[[ir.Value], bool]) -> int:
+    open_ends(model, {})  # refuses to clamp what is not one
+    stays, fired = slots_that_stay(model), 0
+    for value, tensor in _int64_constants(model):
+        if not chosen(value) or not value.uses() or any(slot in stays for slot in slots(value)):
+            continue
+        if producer := value.producer():
+            producer.attributes["value"] = ir.AttrTensor("value", _int32(tensor))
+        else:
+            value.const_value = _int32(tensor)
+        value.type = ir.TensorType(INT32)
+        fired += 1
+    return fired
+
+
+def _cast_after(model: ir.Model, chosen: Callable[[ir.Node], bool]) -> int:
+    stays, fired = slots_that_stay(model), 0
+    for node in filter(chosen, tuple(model.graph)):
+        for output in node.outputs:
+            readers = [
+                use for use in output.uses() if use.node.op_type != "Cast"
+            ]  # a Cast takes int64 as well as int32
+            if not readers or output in stays or not gives_only_int64(model, output):
+                continue
+            name = _new_name(model, f"{output.name}_int32")
+            cast_value = ir.Value(name=name, type=ir.TensorType(INT32), shape=output.shape)
+            cast = ir.Node("", "Cast", [output], [ir.AttrInt64("to", INT32)], outputs=[cast_value], name=name)
+            model.graph.insert_after(node, cast)
+            for use in readers:
+                use.node.replace_input_with(use.idx, cast_value)
+            fired += 1
+    return fired
+
+
+def _declare(model: ir.Model) -> None:
+    """What the graph says of its inner values follows from the rewrites."""
+    stays = slots_that_stay(model)
+    for node in model.graph:
+        for output in node.outputs:
+            free = constant_tensor(output) is None and output not in stays and not gives_only_int64(model, output)
+            if output.dtype == INT64 and free:
+                output.type = ir.TensorType(INT32)
+
+
+def _int32(tensor: ir.TensorProtocol) -> ir.TensorProtocol:
+    numbers = np.clip(tensor.numpy(), spec.INT32_MIN, spec.INT32_MAX)
+    return ir.Tensor(np.asarray(numbers, dtype=np.int32), name=tensor.name)
+
+
+def _int64_constants(model: ir.Model) -> list[tuple[ir.Value, ir.TensorProtocol]]:
+    values = (*model.graph.initializers.values(), *(node.outputs[0] for node in _nodes(model, "Constant")))
+    found = ((value, constant_tensor(value)) for value in values)
+    return [(value, tensor) for value, tensor in found if tensor is not None and tensor.dtype == INT64]
+
+
+def _nodes(model: ir.Model, operator: str) -> Iterator[ir.Node]:
+    return (node for node in tuple(model.graph) if node.op_type == operator and not node.domain)
+
+
+def _new_name(model: ir.Model, name: str) -> str:
+    taken = {value.name for graph in model.graphs() for value in (*graph.initializers.values(), *graph.inputs)}
+    taken |= {output.name for graph in model.graphs() for node in graph for output in node.outputs}
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _read(source: Path) -> ir.Model:
+    try:
+        size = source.stat().st_size
+        if size > LARGEST_FILE_BYTES:
+            raise AdaptError(
+                f"{source} has {size:,} bytes, but should have at most {LARGEST_FILE_BYTES:,}; is it ONNX?"
+            )
+        model = ir.load(source, format="protobuf")
+    except OSError as error:
+        raise AdaptError(f"cannot read the exported graph {source}: {error.strerror}; export it first") from error
+    except (DecodeError, ValueError, ir.serde.SerdeError) as error:
+        raise AdaptError(_damaged(source, error)) from error
+    if (opset := model.opset_imports.get("")) != spec.OPSET:
+        raise AdaptError(f"{source} has opset {opset}, but should have {spec.OPSET}; export it with that opset")
+    if any(isinstance(value.const_value, ir.ExternalTensor) for value in model.graph.initializers.values()):
+        raise AdaptError(f"{source} keeps weights in other files, but should hold them itself; export it as one file")
+    return model
+
+
+def _damaged(source: Path, error: Exception) -> str:
+    first, *_ = str(error).splitlines() or [""]
+    return f"{source} is damaged or not an ONNX model: {type(error).__name__}: {first[:200]}; export it again"

@@ -1,0 +1,51 @@
+"""A folder of dumps -> an evaluation: audit first, then detections, then average precision. Needs no device."""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rfcn_lib.port import Port
+from rfcn_lib.progress import progress
+from rfcn_lib.records import Picture, Truth
+from rfcn_lib.score.arrays import classes_with_truth
+from rfcn_lib.score.average_precision import VOC07, Evaluation, Protocol, evaluate
+from rfcn_lib.score.dumps import audit, read_dump
+from rfcn_lib.score.postprocess import detections_from_outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a folder of dumps is worth, and the digest of exactly the bytes that were read (sha256 over id and sha256)."""
+
+    evaluation: Evaluation
+    folder: Path
+    sha256: str
+
+
+def judge(
+    folder: Path,
+    pictures: Mapping[str, Picture],
+    truth: Mapping[str, Truth],
+    port: Port,
+    *,
+    whole_set: bool,
+    surplus_allowed: Collection[str] = (),
+    protocol: Protocol = VOC07,
+) -> Judged:
+    """Judge the dumps of exactly the pictures in `truth`, in its order.
+
+    A class without truth is an error in a whole set; in a part of one it is left out. Full-precision scores.
+
+    Raises:
+        DumpError, EvaluationError: see `dumps.audit` and `average_precision.evaluate`.
+    """
+    digests = audit(folder, tuple(truth), port, surplus_allowed=surplus_allowed)
+    detections = {
+        id: detections_from_outputs(read_dump(folder, id, port), pictures[id], port)
+        for id in progress(truth, len(truth), "outputs to detections")
+    }
+    classes = None if whole_set else classes_with_truth(truth, port.classes)
+    evaluation = evaluate(detections, truth, port.classes, protocol, judged=classes)
+    together = hashlib.sha256("".join(f"{id} {sha256}\n" for id, sha256 in digests.items()).encode())
+    return Judged(evaluation, folder, together.hexdigest())

@@ -1,0 +1,139 @@
+"""From judged criteria to words: what was asked, what was found, and what may be said about it. Pure: values in, text out.
+
+Words of an acceptance are printed only for a whole set, judged to the last criterion, on outputs of the device itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal
+
+Relation = Literal["<=", ">=", "=="]
+Outcome = Literal["passed", "failed", "error", "skipped"]
+
+BY_CLASS: Final = "no class lost"
+ACCURACY: Final = ("every picture judged", BY_CLASS, "mean AP drop, relative", "mean AP drop, absolute")
+PUBLISHED: Final = "mean AP reaches the published figure"
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One judged criterion: the number, how it is held against the limit, and who agreed on that limit."""
+
+    name: str
+    number: float
+    relation: Relation
+    limit: float
+    source: str
+
+    def holds(self) -> bool:
+        """Whether the number stands in its relation to the limit; never for a number that is not one."""
+        if self.relation == "==":
+            return self.number == self.limit
+        return self.number <= self.limit if self.relation == "<=" else self.number >= self.limit
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.number:.6g}, but should be {self.relation} {self.limit:.6g} ({self.source})"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a candidate is held against. `ap` by class is empty when only a published mean is known."""
+
+    device: str
+    mean_ap: float
+    ap: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What was on trial: enough for another person to judge the same bytes again.
+
+    candidate_on  "host stand-in" for ONNX Runtime, "dumps made elsewhere" for --dumps
+    exhibits      name -> {"path", "sha256", "bytes"} of every file that took part
+    """
+
+    port: str
+    candidate_on: str
+    candidate_device: str
+    reference_device: str
+    exhibits: Mapping[str, Mapping[str, Any]]
+    ids: Sequence[str]
+    set_size: int
+    protocol: Mapping[str, str]
+    reference_mean_ap: float
+    reference_ap: Mapping[str, float]
+    candidate_mean_ap: float
+    candidate_ap: Mapping[str, float]
+    cropped: Mapping[str, float]
+    published_applies: bool
+
+    @property
+    def partial(self) -> bool:
+        """Whether pictures of the set were left out."""
+        return len(self.ids) < self.set_size
+
+
+HOST: Final = "host stand-in"
+ELSEWHERE: Final = "dumps made elsewhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`status` for machines, `words` for people; `asked` rows are criterion, outcome."""
+
+    status: Literal["ACCEPTED", "PASSED", "PARTIAL", "FAILED", "NOT JUDGED"]
+    words: str
+    trial: Mapping[str, Any] | None
+    criteria: Sequence[Mapping[str, Any]]
+    tests: Mapping[str, Outcome]
+
+
+def verdict(
+    trial: Trial | None, criteria: Mapping[str, Sequence[Criterion]], tests: Mapping[str, Outcome], *, accept: bool
+) -> Verdict:
+    """What may be said after a run.
+
+    Args:
+        trial: what the accuracy tests put on trial; None when they did not get that far.
+        criteria: by test, what it judged.
+        tests: every test of the contract that ran, with its outcome.
+        accept: whether the run was asked to skip nothing.
+    """
+    rows = [{**asdict(c), "test": test, "outcome": tests[test]} for test, found in criteria.items() for c in found]
+    status, words = _words(trial, rows, tests, accept)
+    return Verdict(status, words, asdict(trial) if trial else None, rows, tests)
+
+
+def _words(
+    trial: Trial | None, rows: Sequence[Mapping[str, Any]], tests: Mapping[str, Outcome], accept: bool
+) -> tuple[Any, str]:
+    unjudged = [test for test, outcome in tests.items() if outcome == "error"]
+    failed = [test for test, outcome in tests.items() if outcome == "failed"]
+    if failed:
+        names = [row["name"] for row in rows if row["outcome"] == "failed"] or [test.split("::")[-1] for test in failed]
+        also = f"; {len(unjudged)} more could not be judged" if unjudged else ""
+        return "FAILED", f"judged and found wanting: {', '.join(names)}{also}"
+    if trial is None or unjudged:
+        what = ", ".join(test.split("::")[-1] for test in unjudged) or "no accuracy criterion was reached"
+        return "NOT JUDGED", f"no verdict, because of errors and not of numbers: {what}"
+    wanted = {*ACCURACY, *([PUBLISHED] if trial.published_applies else [])}
+    if not trial.reference_ap:
+        wanted.remove(BY_CLASS)
+    passed = {row["name"] for row in rows if row["outcome"] == "passed"}
+    left_out = sorted(wanted - passed)
+    if left_out:
+        return "NOT JUDGED", f"not asked in this run: {', '.join(left_out)}"
+    if trial.partial:
+        return (
+            "PARTIAL",
+            f"{len(trial.ids)} of {trial.set_size} pictures: a first look, from which nothing can be accepted",
+        )
+    whole = f"{len(passed)} criteria hold over {len(trial.ids)} pictures"
+    if trial.candidate_on == HOST:
+        return "PASSED", f"{whole} on the host stand-in ({trial.candidate_device}); no NPU was judged"
+    if accept and trial.published_applies and "skipped" not in tests.values():
+        return "ACCEPTED", f"{whole}, {trial.candidate_on}, nothing skipped"
+    return (
+        "PASSED",
+        f"{whole}, {trial.candidate_on}; not the full acceptance (--accept, published weights, VOC2007 test)",
+    )

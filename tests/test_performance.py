@@ -1,0 +1,53 @@
+"""It finds it fast enough. On a host without an NPU: the graph carries no work that the source model does not have."""
+
+import statistics
+import time
+
+import pytest
+
+from rfcn_lib.devices import onnx_runtime, pytorch
+from rfcn_lib.score.agreement import agree
+from rfcn_lib.source.checkpoint import network_from_checkpoint
+
+pytestmark = pytest.mark.performance
+
+ROUNDS = 5
+LEAST_PACE = 0.5  # this suite: at half the source model's pace the graph would carry work the network does not have
+
+
+@pytest.fixture(scope="module")
+def runs(weights, port, twin_path, two_pictures):
+    """Both devices, loaded, on one picture."""
+    im_data, picture = two_pictures(port)[0]
+    network, session = network_from_checkpoint(weights, port), onnx_runtime.session(twin_path)
+    return (
+        lambda: pytorch.run(network, im_data, picture.canvas_wh, picture),
+        lambda: onnx_runtime.run(session, im_data, picture),
+    )
+
+
+def test_what_is_timed_is_what_is_judged(runs):
+    source, twin = (run() for run in runs)
+
+    assert agree(twin, source, iou_at_least=0.9).matched_share > 0.9
+
+
+def test_the_twin_keeps_pace_with_the_source_model(runs, benchmark, criterion):
+    """A ratio within one run, turn by turn: absolute times belong to the machine."""
+    source, twin = runs
+    ratios = [seconds(source) / seconds(twin) for _ in range(ROUNDS)]
+    benchmark.pedantic(twin, rounds=ROUNDS)
+    judged = criterion(
+        "twin : source model, pictures per second on this host",
+        statistics.median(ratios),
+        ">=",
+        LEAST_PACE,
+        "this suite",
+    )
+    assert judged.holds(), f"{judged}\nturn by turn: {ratios}"
+
+
+def seconds(call) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start

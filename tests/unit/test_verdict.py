@@ -1,0 +1,119 @@
+"""What may be said after a run: every status reached, and the words of an acceptance never by a lesser run."""
+
+import dataclasses
+import math
+
+import pytest
+
+from rfcn_lib.score.verdict import ACCURACY, ELSEWHERE, HOST, PUBLISHED, Criterion, Trial, verdict
+
+TRIAL = Trial(
+    port="a port",
+    candidate_on=HOST,
+    candidate_device="ONNX Runtime",
+    reference_device="PyTorch",
+    exhibits={},
+    ids=("000001", "000002"),
+    set_size=2,
+    protocol={"name": "VOC07"},
+    reference_mean_ap=0.7,
+    reference_ap={"cat": 0.7},
+    candidate_mean_ap=0.7,
+    candidate_ap={"cat": 0.7},
+    cropped={},
+    published_applies=False,
+)
+WHOLE = dataclasses.replace(TRIAL, candidate_on=ELSEWHERE, published_applies=True)
+
+
+def judged(names, **outcomes):
+    """Criteria by test and outcomes by test, all passed unless told."""
+    criteria = {f"t::{name}": [Criterion(name, 0.0, "<=", 1.0, "somebody")] for name in names}
+    return criteria, {test: outcomes.get(test.removeprefix("t::"), "passed") for test in criteria}
+
+
+def status(trial, names=ACCURACY, accept=False, **outcomes):
+    return verdict(trial, *judged(names, **outcomes), accept=accept).status
+
+
+@pytest.mark.parametrize(
+    ("number", "relation", "limit", "holds"),
+    [
+        (0.01, "<=", 0.01, True),
+        (math.nextafter(0.01, 1), "<=", 0.01, False),
+        (0.6986, ">=", 0.6986, True),
+        (math.nextafter(0.6986, 0), ">=", 0.6986, False),
+        (140, "==", 140, True),
+        (139, "==", 140, False),
+        (math.nan, "<=", 1, False),
+        (math.nan, ">=", 0, False),
+        (math.nan, "==", math.nan, False),
+    ],
+)
+def test_a_criterion_holds_at_its_limit_and_never_for_nan(number, relation, limit, holds):
+    assert Criterion("c", number, relation, limit, "s").holds() is holds
+
+
+def test_the_host_stand_in_passes_without_the_words_of_an_acceptance():
+    found = verdict(TRIAL, *judged(ACCURACY), accept=True)
+
+    assert found.status == "PASSED"
+    assert "host stand-in" in found.words
+    assert "no NPU was judged" in found.words
+    assert "ccept" not in found.words
+
+
+def test_a_limited_run_is_partial_whatever_it_found():
+    part = dataclasses.replace(WHOLE, set_size=3)
+    found = verdict(part, *judged((*ACCURACY, PUBLISHED)), accept=True)
+
+    assert found.status == "PARTIAL"
+    assert "2 of 3 pictures" in found.words
+    assert "nothing can be accepted" in found.words
+
+
+def test_a_full_acceptance_needs_everything_at_once():
+    assert status(WHOLE, (*ACCURACY, PUBLISHED), accept=True) == "ACCEPTED"
+    assert status(WHOLE, (*ACCURACY, PUBLISHED), accept=False) == "PASSED"
+    assert status(WHOLE, ACCURACY, accept=True) == "NOT JUDGED"
+    assert status(dataclasses.replace(WHOLE, published_applies=False), accept=True) == "PASSED"
+    assert status(dataclasses.replace(WHOLE, candidate_on=HOST), (*ACCURACY, PUBLISHED), accept=True) == "PASSED"
+
+
+@pytest.mark.parametrize("name", ACCURACY)
+def test_one_failed_criterion_fails_the_run_and_is_named(name):
+    criteria, tests = judged(ACCURACY)
+    tests[f"t::{name}"] = "failed"
+    found = verdict(TRIAL, criteria, tests, accept=False)
+
+    assert found.status == "FAILED"
+    assert name in found.words
+
+
+@pytest.mark.parametrize("name", ACCURACY)
+def test_one_criterion_left_out_is_no_verdict(name):
+    assert status(TRIAL, [other for other in ACCURACY if other != name]) == "NOT JUDGED"
+
+
+def test_an_error_is_no_verdict_and_no_failure():
+    criteria, tests = judged(ACCURACY)
+
+    assert verdict(TRIAL, criteria, {**tests, "t::other": "error"}, accept=False).status == "NOT JUDGED"
+    assert verdict(None, {}, {"t::x": "error"}, accept=False).status == "NOT JUDGED"
+    assert verdict(None, {}, {}, accept=False).status == "NOT JUDGED"
+
+
+def test_a_failure_beside_an_error_is_a_failure_that_says_so():
+    criteria, tests = judged(ACCURACY)
+    tests["t::no class lost"] = "failed"
+    found = verdict(TRIAL, criteria, {**tests, "t::other": "error"}, accept=False)
+
+    assert found.status == "FAILED"
+    assert "1 more could not be judged" in found.words
+
+
+def test_a_published_reference_has_no_classes_to_lose():
+    mean_only = dataclasses.replace(TRIAL, reference_ap={})
+    names = [name for name in ACCURACY if name != "no class lost"]
+
+    assert status(mean_only, names) == "PASSED"
