@@ -187,7 +187,7 @@ def source_model(torch_dumps: Path, pictures: Mapping[str, Picture], devkit: Dev
     found = judged.evaluation.mean_ap
     least = LEAST_REFERENCE_MEAN_AP if devkit.ids == devkit.all_ids else LEAST_OF_A_PART
     if found < least:
-        raise Unfair(
+        raise UnfairError(
             f"the source model's mean AP is {found:.4f}, but should be at least {least} for a fair trial: "
             "who finds so little cannot say what a port lost; are --weights, --port and --devkit of one kind?"
         )
@@ -245,6 +245,11 @@ def trial(
     if reference.ap:
         judged: Judged = request.getfixturevalue("source_model")
         exhibits["reference dumps"] = {"path": str(judged.folder), "sha256": judged.sha256}
+        if judged.sha256 == candidate.sha256:
+            raise UnfairError(
+                f"the dumps in {candidate.folder} are the source model's own, byte for byte, but should come from the "
+                "port: no other device rounds alike; pass the folder the device wrote with --dumps=DIR"
+            )
     if elsewhere:
         device = f"unknown: the dumps in {candidate.folder} were made elsewhere"
     else:
@@ -287,7 +292,7 @@ def criterion(record_property: Callable[[str, object], None]) -> Callable[..., C
     return on_record
 
 
-class Unfair(ValueError):
+class UnfairError(ValueError):
     """The trial itself is wrong, so no number of it is worth judging."""
 
 

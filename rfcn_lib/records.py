@@ -1,4 +1,6 @@
-"""Frozen values that cannot exist in a wrong shape. Two coordinate frames, and every box says which one it is in:
+"""Frozen values that cannot exist in a wrong shape.
+
+Two coordinate frames, and every box says which one it is in:
 
 *net*      pixels of the resized, padded picture the network reads
 *picture*  pixels of the original JPEG, zero-based

@@ -1,4 +1,7 @@
-"""The graphs the contract asks about, and how one picture goes through the source model and through the twin."""
+"""The graphs the contract asks about, and how one picture goes through the source model and through the twin.
+
+As in the root's conftest.py, heavy stages are imported where they are used.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,15 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rfcn_lib.devices import onnx_runtime, pytorch
-from rfcn_lib.graph.adapt import adapted_from_exported
-from rfcn_lib.graph.export import onnx_from_checkpoint
-from rfcn_lib.graph.operators import twin_from_vendor
 from rfcn_lib.pictures.preprocess import prepare
 from rfcn_lib.pictures.voc import read_devkit
 from rfcn_lib.port import PUBLISHED, Port, read_port
-from rfcn_lib.source.checkpoint import network_from_checkpoint
-from rfcn_lib.source.seeding import seeded_checkpoint
 
 SPECIMEN_DEVKIT = Path(__file__).parent.parent / "specimen" / "VOCdevkit"
 
@@ -38,6 +35,11 @@ def graphs(request, store, aloud) -> Graphs:
         return Graphs(
             wanted("port"), wanted("weights"), wanted("onnx_path"), wanted("adapted_path"), wanted("twin_path")
         )
+    from rfcn_lib.graph.adapt import adapted_from_exported
+    from rfcn_lib.graph.export import onnx_from_checkpoint
+    from rfcn_lib.graph.operators import twin_from_vendor
+    from rfcn_lib.source.seeding import seeded_checkpoint
+
     port = read_port(PUBLISHED)
     weights = store.build("full_size/rfcn.pth", seeded_checkpoint, depth=101, port=port, seed=2007)
     onnx = store.build("full_size/rfcn.onnx", onnx_from_checkpoint, weights=weights, port=port)
@@ -64,6 +66,9 @@ def two_pictures():
 def run_source():
     """run_source(graphs, im_data, picture): the source model, proposals clipped to the canvas as the export's are."""
 
+    from rfcn_lib.devices import pytorch
+    from rfcn_lib.source.checkpoint import network_from_checkpoint
+
     def run(graphs, im_data, picture, *, double=False):
         network = network_from_checkpoint(graphs.weights, graphs.port)
         if double:
@@ -76,4 +81,6 @@ def run_source():
 @pytest.fixture(scope="session")
 def run_twin():
     """run_twin(path, im_data, picture): a twin in ONNX Runtime."""
+    from rfcn_lib.devices import onnx_runtime
+
     return lambda twin, im_data, picture: onnx_runtime.run(onnx_runtime.session(twin), im_data, picture)

@@ -81,7 +81,7 @@ def test_the_twin_is_the_adapted_graph_and_two_functions(graphs):
     moved = [node for node in twin.graph.node if node.domain == HOST_DOMAIN]
     assert sorted(node.op_type for node in moved) == sorted([spec.NMS_OPERATOR, spec.POOL_OPERATOR, spec.POOL_OPERATOR])
     for node in moved:
-        node.domain = ""
+        node.ClearField("domain")
     assert list(twin.functions) == host_functions(vendor)
     del twin.functions[:]
     assert [entry.domain for entry in twin.opset_import] == ["", HOST_DOMAIN]

@@ -63,7 +63,9 @@ def draw(
     """Draw one picture of `size_wh` px with `count` objects (1 to 4 by default), of the given `labels` or random ones.
 
     A later object may cover part of an earlier one; one that finds no place after some tries is left out, so N may be
-    less than asked for, but at least one object is not difficult. With `grey` the three channels are equal. The same rng state gives the same bytes.
+    less than asked for, but at least one object is not difficult. With `grey` the three channels are equal. The same
+    rng state gives the same bytes.
+
     Raises ValueError for a picture side under 48 px, a count not in 1 to 100, or labels that are no VOC class.
     """
     if min(size_wh) < 48:

@@ -64,7 +64,7 @@ def train(port: Port, steps: int) -> Rfcn:
         with torch.autocast("cpu", torch.bfloat16):
             found = losses(network, im_data, truths, port.detections.delta_stds, draws)
         optimizer.zero_grad(set_to_none=True)
-        found.total.backward()
+        found.total.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 10.0)
         optimizer.step()
         schedule.step()
@@ -86,7 +86,7 @@ def seeded(port: Port) -> Rfcn:
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         if name.endswith("bn3"):
-            nn.init.constant_(module.weight, 0.2)  # type: ignore[arg-type]
+            nn.init.constant_(module.weight, 0.2)
     heads = (
         network.RCNN_rpn.RPN_cls_score,
         network.RCNN_rpn.RPN_bbox_pred,

@@ -14,8 +14,11 @@ from rfcn_lib.source.network import Rfcn
 
 
 class _OnCanvas(nn.Module):
-    """The published port takes im_info out of the trace, so no input can say how large the picture is: proposals are
-    clipped to the canvas, on purpose. The last clip, to the picture itself, is post-processing's."""
+    """The network on one canvas, whose proposals are clipped to that canvas, on purpose.
+
+    The published port takes im_info out of the trace, so no input can say how large the picture is. The last clip, to
+    the picture itself, is post-processing's.
+    """
 
     def __init__(self, network: Rfcn, canvas_wh: tuple[int, int]) -> None:
         super().__init__()

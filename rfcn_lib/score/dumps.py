@@ -85,8 +85,8 @@ def read_dump(folder: Path, id: str, port: Port) -> Outputs:
 
 def read_dumps(
     folder: Path, ids: Sequence[str], port: Port, *, surplus_allowed: Collection[str] = ()
-) -> Iterator[tuple[str, Outputs]]:
-    """Stream the dumps of `ids`, in that order, one in memory at a time.
+) -> Iterator[tuple[str, Outputs, str]]:
+    """Stream id, outputs and sha256 of the dumps of `ids`, in that order, one in memory at a time.
 
     File names and sizes are audited by this call, before anything is yielded; content, and one picture's dump under
     another id, as the pictures are read. `surplus_allowed`: ids or file names that may lie there unread.
@@ -95,7 +95,7 @@ def read_dumps(
         DumpError: see `audit`.
     """
     _audit_files(folder, ids, port, surplus_allowed)
-    return ((id, outputs) for id, outputs, _ in _stream(folder, ids, port))
+    return _stream(folder, ids, port)
 
 
 def audit(folder: Path, ids: Sequence[str], port: Port, *, surplus_allowed: Collection[str] = ()) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A folder of dumps -> an evaluation: audit first, then detections, then average precision. Needs no device."""
+"""A folder of dumps -> an evaluation: every dump audited as it is read, and no score before the last one was."""
 
 import hashlib
 from collections.abc import Collection, Mapping
@@ -10,7 +10,7 @@ from rfcn_lib.progress import progress
 from rfcn_lib.records import Picture, Truth
 from rfcn_lib.score.arrays import classes_with_truth
 from rfcn_lib.score.average_precision import VOC07, Evaluation, Protocol, evaluate
-from rfcn_lib.score.dumps import audit, read_dump
+from rfcn_lib.score.dumps import read_dumps
 from rfcn_lib.score.postprocess import detections_from_outputs
 
 
@@ -40,12 +40,11 @@ def judge(
     Raises:
         DumpError, EvaluationError: see `dumps.audit` and `average_precision.evaluate`.
     """
-    digests = audit(folder, tuple(truth), port, surplus_allowed=surplus_allowed)
-    detections = {
-        id: detections_from_outputs(read_dump(folder, id, port), pictures[id], port)
-        for id in progress(truth, len(truth), "outputs to detections")
-    }
+    detections, together = {}, hashlib.sha256()
+    dumps = read_dumps(folder, tuple(truth), port, surplus_allowed=surplus_allowed)
+    for id, outputs, sha256 in progress(dumps, len(truth), "outputs to detections"):
+        detections[id] = detections_from_outputs(outputs, pictures[id], port)
+        together.update(f"{id} {sha256}\n".encode())
     classes = None if whole_set else classes_with_truth(truth, port.classes)
     evaluation = evaluate(detections, truth, port.classes, protocol, judged=classes)
-    together = hashlib.sha256("".join(f"{id} {sha256}\n" for id, sha256 in digests.items()).encode())
     return Judged(evaluation, folder, together.hexdigest())

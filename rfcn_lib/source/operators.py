@@ -15,7 +15,7 @@ from rfcn_lib import spec
 
 def best_first(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """(N,) -> the `count` best scores and their rows, best first, equal scores by row (ONNX TopK's rule)."""
-    values, rows = _BestFirst.apply(scores, count)
+    values, rows = _BestFirst.apply(scores, count)  # type: ignore[no-untyped-call]
     return values, rows
 
 
@@ -25,7 +25,7 @@ def multi_class_nms(boxes_xyxy: Tensor, scores: Tensor, iou_above: float, kept: 
     "+1" areas; a box goes when its IoU with a better kept one is > `iou_above` (upstream's CUDA kernel); equal scores by
     row; a score must exceed 0 (the vendor operator's score_threshold, as the published port sets it).
     """
-    boxes: Tensor = _MultiClassNms.apply(boxes_xyxy, scores, iou_above, kept)[0]
+    boxes: Tensor = _MultiClassNms.apply(boxes_xyxy, scores, iou_above, kept)[0]  # type: ignore[no-untyped-call]
     return boxes
 
 
@@ -35,7 +35,7 @@ def position_sensitive_pool(maps: Tensor, rois: Tensor, classes: int) -> Tensor:
     rois are rows batch index, x1, y1, x2, y2 in the net frame, float32. Rounding and borders: `bin_masks`.
     Source: PSROIPool_cuda.cu of RebornL/RFCN-pytorch.1.0.
     """
-    pooled: Tensor = _PositionSensitivePool.apply(maps, rois, classes)
+    pooled: Tensor = _PositionSensitivePool.apply(maps, rois, classes)  # type: ignore[no-untyped-call]
     return pooled
 
 

@@ -42,7 +42,7 @@ def seeded_network(shape: Architecture, port: Port, seed: int) -> Rfcn:
         if isinstance(module, nn.BatchNorm2d) and name.endswith("bn3"):
             nn.init.constant_(module.weight, BRANCH_SCALE)
     with torch.no_grad():
-        network.RCNN_base[0].weight /= 64  # the mean-free picture's own scale, in grey levels
-        network.RCNN_rpn.RPN_bbox_pred.weight *= 0.1
-        network.RCNN_bbox_base.weight *= 0.1
+        next(network.RCNN_base[0].parameters()).div_(64)  # the mean-free picture's own scale, in grey levels
+        network.RCNN_rpn.RPN_bbox_pred.weight.mul_(0.1)
+        network.RCNN_bbox_base.weight.mul_(0.1)
     return network.eval()

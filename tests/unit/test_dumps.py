@@ -95,7 +95,7 @@ def test_half_precision_is_kept_and_double_refused(tmp_path: Path) -> None:
 
 def test_dumps_come_by_id_in_the_order_asked_for(folder: Path) -> None:
     order = IDS[::-1]
-    for (id, outputs), wanted in zip(read_dumps(folder, order, PORT), order, strict=True):
+    for (id, outputs, _), wanted in zip(read_dumps(folder, order, PORT), order, strict=True):
         assert id == wanted
         assert np.array_equal(outputs.rois, healthy(IDS.index(id)).rois)
 
@@ -126,7 +126,7 @@ def test_surplus_can_be_allowed_by_id_or_by_name_and_nothing_else(folder: Path) 
     (folder / "sumary.json").write_text("{}")
     some = IDS[:2]
     assert list(audit(folder, some, PORT, surplus_allowed=(*IDS, "sumary.json"))) == list(some)
-    assert [id for id, _ in read_dumps(folder, some, PORT, surplus_allowed=(*IDS, "sumary.json"))] == list(some)
+    assert [id for id, *_ in read_dumps(folder, some, PORT, surplus_allowed=(*IDS, "sumary.json"))] == list(some)
     with pytest.raises(DumpError, match=r"1 surplus: sumary.json;"):
         audit(folder, some, PORT, surplus_allowed=IDS)
     with pytest.raises(DumpError, match=r"3 surplus: 2008_000003_1.bin, 2008"):

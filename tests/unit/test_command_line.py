@@ -1,0 +1,238 @@
+"""The suite as a user meets it: planted faults are caught and blamed, wrong options are answered in a sentence.
+
+Real runs of pytest on the specimen, judging copies of this host's own dumps with one thing broken in each.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+CLASSES, ROWS = 21, 300
+CAT = 8  # column of cls_prob
+
+
+def run_pytest(*options, timeout=300):
+    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=timeout, env={**os.environ, "COLUMNS": "100"})
+    return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
+
+
+@pytest.fixture(scope="module")
+def accuracy(pytestconfig, onnxruntime_dumps, torch_dumps, store):
+    """accuracy(*options): exit code and all the words of `pytest -m accuracy`, from artifacts that are there already."""
+    on_trial = [
+        f"--{name}={value}" for name in ("weights", "port", "devkit", "limit") if (value := pytestconfig.getoption(f"--{name}"))
+    ]
+    if on_trial:
+        pytest.skip(f"planted faults are tried on the specimen alone; run without {' '.join(on_trial)}")
+    return lambda *options: run_pytest("-m", "accuracy", "tests/test_accuracy.py", f"--store={store.root}", *options)
+
+
+@pytest.fixture
+def copy(onnxruntime_dumps, tmp_path):
+    """A folder of dumps to break: links to the good ones."""
+    folder = tmp_path / "dumps"
+    folder.mkdir()
+    for path in onnxruntime_dumps.iterdir():
+        (folder / path.name).hardlink_to(path)
+    return folder
+
+
+def rewrite(path, change, shape):
+    """Replace a linked file by a changed copy; the original stays."""
+    array = np.fromfile(path, "<f4").reshape(shape)
+    path.unlink()
+    change(array).astype("<f4").tofile(path)
+
+
+def test_good_dumps_made_elsewhere_pass(accuracy, copy, tmp_path):
+    code, words = accuracy(f"--dumps={copy}", f"--verdict={tmp_path / 'v.json'}")
+    verdict = json.loads((tmp_path / "v.json").read_text())
+
+    assert code == 0, words
+    assert "PASSED: 4 criteria hold over 140 pictures, dumps made elsewhere; not the full acceptance" in words
+    assert verdict["status"] == "PASSED"
+    assert len(verdict["on_trial"]["ids"]) == 140
+    assert {row["outcome"] for row in verdict["criteria"]} == {"passed"}
+    assert set(verdict["on_trial"]["exhibits"]) >= {"weights", "port", "candidate dumps", "reference dumps"}
+
+
+def test_a_class_that_is_lost_is_named(accuracy, copy):
+    def silence(probabilities):
+        probabilities[:, 0] += probabilities[:, CAT]
+        probabilities[:, CAT] = 0
+        return probabilities
+
+    for path in copy.glob("*_2.bin"):
+        rewrite(path, silence, (ROWS, CLASSES))
+    code, words = accuracy(f"--dumps={copy}")
+
+    assert code == 1
+    assert "FAILED: judged and found wanting" in words
+    assert "no class lost" in words
+    assert "cat: 0.0000 of" in words
+
+
+def test_boxes_in_another_order_fail_on_mean_ap(accuracy, copy):
+    """x1 y1 x2 y2 read as x1 x2 y1 y2, as an operator's other documentation has it."""
+    for path in copy.glob("*_1.bin"):
+        rewrite(path, lambda rois: rois[:, [0, 1, 3, 2, 4]], (ROWS, 5))
+    code, words = accuracy(f"--dumps={copy}")
+
+    assert code == 1
+    assert "mean AP drop, relative" in words.split("FAILED: judged")[1]
+    assert "mean AP drop, absolute" in words.split("FAILED: judged")[1]
+
+
+def test_outputs_joined_to_the_next_picture_fail(accuracy, copy):
+    ids = sorted({path.name[:6] for path in copy.iterdir()})
+    for path in copy.iterdir():
+        path.rename(path.with_suffix(".was"))
+    for id, following in zip(ids, [*ids[1:], ids[0]], strict=True):
+        for index in (1, 2, 3):
+            (copy / f"{id}_{index}.was").rename(copy / f"{following}_{index}.bin")
+    code, words = accuracy(f"--dumps={copy}")
+
+    assert code == 1
+    assert "FAILED: judged and found wanting" in words
+
+
+def test_a_small_loss_beyond_one_per_cent_fails(accuracy, copy):
+    """One picture in twenty-five left empty: nothing looks broken, and the mean moves by a few points."""
+    for path in sorted(copy.glob("*_2.bin"))[::25]:
+        rewrite(path, lambda p: np.concatenate([np.ones_like(p[:, :1]), 1e-9 * p[:, 1:]], axis=1), (ROWS, CLASSES))
+    code, words = accuracy(f"--dumps={copy}")
+
+    assert code == 1
+    assert "mean AP drop" in words.split("FAILED: judged")[1]
+
+
+def plant_nan(folder):
+    rewrite(folder / "000003_3.bin", lambda a: np.where(np.arange(a.size).reshape(a.shape) == 5, np.nan, a), (ROWS, 4 * CLASSES))
+
+
+def plant_repeat(folder):
+    for index in (1, 2, 3):
+        (folder / f"000005_{index}.bin").unlink()
+        (folder / f"000005_{index}.bin").hardlink_to(folder / f"000004_{index}.bin")
+
+
+def plant_short(folder):
+    data = (folder / "000009_1.bin").read_bytes()
+    (folder / "000009_1.bin").unlink()
+    (folder / "000009_1.bin").write_bytes(data[:-4])
+
+
+@pytest.mark.parametrize(
+    ("plant", "named"),
+    [
+        pytest.param(lambda folder: (folder / "000007_2.bin").unlink(), "000007_2.bin", id="missing"),
+        pytest.param(lambda folder: (folder / "999999_1.bin").write_bytes(b"x" * 6000), "999999_1.bin", id="surplus"),
+        pytest.param(plant_short, "000009_1.bin", id="short"),
+        pytest.param(plant_nan, "000003_3.bin", id="NaN"),
+        pytest.param(plant_repeat, "000005", id="one picture's dump under another id"),
+        pytest.param(
+            lambda folder: rewrite(folder / "000002_2.bin", np.zeros_like, (ROWS, CLASSES)), "000002_2.bin", id="zeros"
+        ),
+    ],
+)
+def test_a_damaged_dump_is_an_error_and_no_score(accuracy, copy, plant, named):
+    plant(copy)
+    code, words = accuracy(f"--dumps={copy}")
+
+    assert code == 1
+    assert named in words
+    assert "NOT JUDGED: no verdict, because of errors and not of numbers" in words
+    assert "average precision" not in words
+    assert "Traceback" not in words
+
+
+def test_the_reference_s_own_dumps_are_no_candidate(accuracy, torch_dumps):
+    code, words = accuracy(f"--dumps={torch_dumps}")
+
+    assert code == 1
+    assert "are the source model's own, byte for byte" in words
+    assert "NOT JUDGED" in words
+
+
+def test_a_limited_run_says_so_and_accepts_nothing(accuracy, tmp_path):
+    code, words = accuracy("--limit=30", f"--verdict={tmp_path / 'v.json'}")
+
+    assert code == 0, words
+    assert "PARTIAL: first 30 ids" in words
+    assert "PARTIAL: 30 of 140 pictures: a first look, from which nothing can be accepted" in words
+    assert json.loads((tmp_path / "v.json").read_text())["status"] == "PARTIAL"
+    assert "PASSED:" not in words
+
+
+def test_under_accept_a_skip_is_an_error(accuracy):
+    code, words = accuracy("--accept")
+
+    assert code == 1
+    assert "--accept: nothing may be skipped, but this would be" in words
+    assert "NOT JUDGED" in words
+
+
+def test_the_published_figure_is_for_the_published_set(accuracy):
+    _, words = accuracy("--reference=published")
+
+    assert "names no published mean AP" in words
+    assert "NOT JUDGED" in words
+
+
+def test_a_part_of_the_criteria_is_no_verdict(accuracy):
+    code, words = accuracy("-k", "relative")
+
+    assert code == 0
+    assert "NOT JUDGED: no accuracy criterion was reached" in words or "NOT JUDGED: not asked in this run" in words
+
+
+@pytest.mark.parametrize(
+    ("option", "answer"),
+    [
+        ("--weights=/nowhere.pth", "--weights=/nowhere.pth is not a file"),
+        ("--port=/nowhere.toml", "--port=/nowhere.toml is not a file"),
+        ("--devkit=/nowhere", "--devkit=/nowhere is not a folder"),
+        ("--dumps=/nowhere", "--dumps=/nowhere is not a folder"),
+        ("--store=Makefile", "--store=Makefile is a file, but should be a folder"),
+        ("--limit=0", "--limit=0 should be a whole number of pictures, 1 or more"),
+        ("--limit=many", "--limit=many should be a whole number"),
+        ("--reference=gpu", "--reference=gpu should be torch or published"),
+        ("--overflow=warn", "--overflow=warn should be crop or error"),
+        ("--verdict=/nowhere/v.json", "there is no folder /nowhere"),
+        ("--verdict=.", "is a folder, but should be the name of a file"),
+    ],
+)
+def test_a_wrong_option_is_answered_in_a_sentence(option, answer):
+    code, words = run_pytest("-m", "accuracy", "tests/test_accuracy.py", option)
+
+    assert code == 4
+    assert answer in words
+    assert "Traceback" not in words
+
+
+@pytest.mark.parametrize(
+    ("options", "answer"),
+    [
+        (("--limit=141",), "use 1 to 140"),
+        (("--weights=Makefile", "--port=specimen/port.toml"), "Makefile is not a checkpoint"),
+        (("--port=pyproject.toml",), "is a complete example"),
+        (("--devkit=specimen/VOCdevkit/VOC2007",), "pass --devkit="),
+        (("--weights=specimen/rfcn_specimen.pth", "--port=specimen/port.toml", "--devkit=tests"), "--devkit=PATH"),
+    ],
+    ids=["limit", "weights", "port", "devkit too deep", "devkit elsewhere"],
+)
+def test_a_wrong_file_is_an_error_that_names_it(options, answer, tmp_path):
+    code, words = run_pytest("-m", "accuracy", "tests/test_accuracy.py", f"--store={tmp_path}", *options)
+
+    assert code == 1
+    assert answer in words
+    assert "Traceback" not in words
+    assert "NOT JUDGED" in words
