@@ -58,6 +58,8 @@ def test_vendor_nodes_are_as_the_parser_wants_them(model, graphs):
         [spec.NMS_OPERATOR, spec.POOL_OPERATOR, spec.POOL_OPERATOR]
     )
     assert [fault for node in nodes for fault in node.faults] == []
+    columns = len(graphs.port.classes) + 1
+    assert [n.attributes["output_dim"] for n in nodes if n.operator == spec.POOL_OPERATOR] == [columns, 4 * columns]
     assert rois_layout_faults(model, graphs.port.proposals.kept) == ()
 
 

@@ -1,7 +1,8 @@
 """What the network is trained on: targets for anchors and rois, and the four losses of Faster R-CNN, in the net frame.
 
-Source of the rules: anchor_target_layer.py and proposal_target_layer.py of RebornL/RFCN-pytorch.1.0. Numbers that only
-training has are here; the port's numbers come with the network.
+Source of the rules: anchor_target_layer.py and proposal_target_layer.py of RebornL/RFCN-pytorch.1.0; unlike there, anchors
+that leave the picture are trained too, for on a small canvas most large ones do. Numbers that only training has are here;
+the port's numbers come with the network.
 """
 
 from dataclasses import dataclass
