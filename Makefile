@@ -22,7 +22,8 @@ bench: $(READY)
 	$(RUN) benchmarks $(ARGS)
 
 specimen: $(READY)
-	$(RUN) tools.devkit
+	rm -rf specimen/VOCdevkit
+	$(RUN) tools.devkit specimen/VOCdevkit
 	$(RUN) tools.train
 
 $(READY): pyproject.toml constraints.txt

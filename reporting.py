@@ -26,6 +26,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _check_options(config: pytest.Config) -> None:
     """A wrong value ends the run here, in one sentence; what needs reading is checked where it is read."""
+    if not __debug__:
+        raise pytest.UsageError("python -O removes every assert, so every criterion would pass; run without -O")
     option = config.getoption
     limit = option("--limit")
     if limit is not None and (not limit.isascii() or not limit.isdigit() or not 0 < int(limit[:9]) < 10**8):
@@ -124,15 +126,23 @@ class Reporter:
         criteria = {test: found for test, found in self.criteria.items() if test in self.outcomes}
         return verdict(self.trial, criteria, self.outcomes, accept=self.config.getoption("--accept"))
 
+    @property
+    def accuracy_asked(self) -> bool:
+        return any("test_accuracy.py" in test for test in self.outcomes)
+
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if any("test_accuracy.py" in test for test in self.outcomes):
+        if self.accuracy_asked:
             found = self.judged()
             terminalreporter.section("verdict")
             for line in page(self.trial, found, terminalreporter._tw.fullwidth).splitlines():
                 terminalreporter.write_line(line)
 
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
         target = self.config.getoption("--verdict")
+        if self.config.getoption("--accept") and self.accuracy_asked and self.judged().status == "NOT JUDGED":
+            session.exitstatus = (
+                session.exitstatus or pytest.ExitCode.TESTS_FAILED
+            )  # a part of the criteria accepts nothing
         if target is not None:
             write_verdict(Path(target), self.judged(), self.config.invocation_params.args)
 
@@ -146,6 +156,9 @@ def page(trial: Trial | None, found: Verdict, width: int) -> str:
     if found.criteria:
         console.print("criteria")
         console.print(_criteria_table(found))
+        for source in dict.fromkeys(row["source"] for row in found.criteria):
+            console.print(f"  {', '.join(row['name'] for row in found.criteria if row['source'] == source)}: {source}")
+        console.print()
     if trial is not None:
         console.print(
             f"candidate  {trial.candidate_device}\nreference  {trial.reference_device}\nprotocol   {trial.protocol['name']}"
@@ -186,11 +199,9 @@ def _criteria_table(found: Verdict) -> Table:
     table = Table("criterion")
     for heading in ("number", "limit"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("outcome")
-    table.add_column("source of the limit", no_wrap=True, overflow="ellipsis", max_width=40)
+    table.add_column("outcome", no_wrap=True)
     for row in found.criteria:
-        limit = f"{row['relation']} {row['limit']:.6g}"
-        table.add_row(row["name"], f"{row['number']:.6g}", limit, row["outcome"], row["source"])
+        table.add_row(row["name"], f"{row['number']:.6g}", f"{row['relation']} {row['limit']:.6g}", row["outcome"])
     return table
 
 

@@ -20,7 +20,9 @@ CAT = 8  # column of cls_prob
 
 def run_pytest(*options, timeout=300):
     words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=timeout, env={**os.environ, "COLUMNS": "100"})
+    done = subprocess.run(
+        words, cwd=ROOT, capture_output=True, text=True, timeout=timeout, env={**os.environ, "COLUMNS": "100"}
+    )
     return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
 
 
@@ -28,7 +30,9 @@ def run_pytest(*options, timeout=300):
 def accuracy(pytestconfig, onnxruntime_dumps, torch_dumps, store):
     """accuracy(*options): exit code and all the words of `pytest -m accuracy`, from artifacts that are there already."""
     on_trial = [
-        f"--{name}={value}" for name in ("weights", "port", "devkit", "limit") if (value := pytestconfig.getoption(f"--{name}"))
+        f"--{name}={value}"
+        for name in ("weights", "port", "devkit", "limit")
+        if (value := pytestconfig.getoption(f"--{name}"))
     ]
     if on_trial:
         pytest.skip(f"planted faults are tried on the specimen alone; run without {' '.join(on_trial)}")
@@ -115,7 +119,11 @@ def test_a_small_loss_beyond_one_per_cent_fails(accuracy, copy):
 
 
 def plant_nan(folder):
-    rewrite(folder / "000003_3.bin", lambda a: np.where(np.arange(a.size).reshape(a.shape) == 5, np.nan, a), (ROWS, 4 * CLASSES))
+    rewrite(
+        folder / "000003_3.bin",
+        lambda a: np.where(np.arange(a.size).reshape(a.shape) == 5, np.nan, a),
+        (ROWS, 4 * CLASSES),
+    )
 
 
 def plant_repeat(folder):
@@ -192,6 +200,22 @@ def test_a_part_of_the_criteria_is_no_verdict(accuracy):
 
     assert code == 0
     assert "NOT JUDGED: no accuracy criterion was reached" in words or "NOT JUDGED: not asked in this run" in words
+
+
+def test_a_part_of_the_criteria_accepts_nothing(accuracy):
+    code, words = accuracy("-k", "relative", "--accept")
+
+    assert code == 1
+    assert "NOT JUDGED" in words
+
+
+def test_python_without_asserts_is_refused():
+    done = subprocess.run(
+        [sys.executable, "-O", "-m", "pytest", "tests/test_accuracy.py"], cwd=ROOT, capture_output=True, text=True
+    )
+
+    assert done.returncode == 4
+    assert "python -O removes every assert" in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(

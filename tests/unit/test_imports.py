@@ -13,7 +13,7 @@ LIBRARY = ROOT / "rfcn_lib"
 # From the ground up; a module may import from rooms of lower rows and from its own room.
 ROWS = (
     {"spec"},
-    {"records", "boxes", "port", "digests", "store", "progress"},
+    {"records", "boxes", "port", "digests", "store", "progress", "command"},
     {"pictures", "score"},
     {"source"},
     {"graph", "devices"},

@@ -18,10 +18,16 @@ MAKE = re.findall(r"^    (make \w+)", README, re.MULTILINE)
 def test_a_pytest_command_is_understood(command, tmp_path):
     """Files are replaced by ones that are here; what is tried is that options and markers exist."""
     here = {"--weights": "specimen/rfcn_specimen.pth", "--devkit": "specimen/VOCdevkit", "--dumps": "specimen"}
-    words = [f"{word.split('=')[0]}={here[word.split('=')[0]]}" if word.split("=")[0] in here else word for word in shlex.split(command)]
+    words = [
+        f"{word.split('=')[0]}={here[word.split('=')[0]]}" if word.split("=")[0] in here else word
+        for word in shlex.split(command)
+    ]
     words = [word.replace("verdict.json", str(tmp_path / "verdict.json")) for word in words]
     done = subprocess.run(
-        [sys.executable, "-m", *words, "--collect-only", "-q", "tests/test_accuracy.py"], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", *words, "--collect-only", "-q", "tests/test_accuracy.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
 
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,244 @@
+"""The vendor's compiler: an adapted ONNX file becomes an om, or an error that says what the compiler's codes mean.
+
+The compiler can end with 0 without a model, and crash without a word. It has succeeded when it ends with 0, prints its
+success line, and a new om lies there (GE, api/atc/main_impl.cc; ATC user guide).
+"""
+
+import re
+import shlex
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from rfcn_lib import spec
+from rfcn_lib.command import CommandError, CommandTimeoutError, Done, explain, run
+
+SUCCESS = "ATC run success"
+NAME = "rfcn"  # as published: --output=rfcn
+TIMEOUT_S = 3600.0
+FIXED = ("framework", "model", "output", "input_format", "input_shape", "soc_version")  # what the suite rests on
+PRECISION_MODES = (  # ATC user guide, --precision_mode
+    "force_fp16", "force_fp32", "cube_fp16in_fp32out", "allow_fp32_to_fp16", "must_keep_origin_dtype",
+    "allow_mix_precision", "allow_mix_precision_fp16", "allow_mix_precision_bf16", "allow_fp32_to_bf16",
+)  # fmt: skip
+
+_NO_PARSER = (
+    "the toolkit has no ONNX parser for this operator at this opset",
+    "is it in the default domain, and the opset 11? (`pytest -m adapt` looks); if so this CANN lacks the operator's "
+    "ONNX plugin: take a newer one",
+)
+_NO_KERNEL = (
+    "the operator is known, but no kernel for it and this soc is installed",
+    "install the operators' package of this soc (Ascend-cann-kernels-*, from CANN 8.5 on *-ops-*), of the toolkit's "
+    "version; is --soc right?",
+)
+_PYTHON = (
+    "the compiler's Python part cannot be imported",
+    "put the python3 that the toolkit was installed with first on PATH, with its requirements (numpy, decorator, "
+    "sympy, cffi, attrs, psutil, protobuf, scipy), then source set_env.sh again",
+)
+_INNER = (
+    "an inner error of the compiler",
+    "read the first ERROR line of the newest ~/ascend/log/debug/plog/plog-*.log; it names the operator or the file",
+)
+_MISSING_FLAG = ("a flag that atc needs is missing or empty", "is a value in --atc-arg empty or not quoted?")
+MEANINGS = {  # error_code.json of CANN 8.1.RC1: code -> (what it means, what to try)
+    "E10001": (
+        "a flag has a value that this atc does not accept",
+        "check --soc, --precision-mode and --atc-arg against `atc --help` of this toolkit",
+    ),
+    "E10002": ("the input's shape is not accepted", "does the port's canvas_wh_px fit the exported graph?"),
+    "E10007": _MISSING_FLAG,
+    "E10016": ("a flag names an operator or input that is not in the graph", "check the names given with --atc-arg"),
+    "E10054": _MISSING_FLAG,
+    "E10501": ("the operator's prototype is not registered", _NO_KERNEL[1]),
+    "E16002": _NO_PARSER,
+    "E16005": ("the graph imports more than one opset", "export without custom domains; run `pytest -m adapt`"),
+    "E19010": _NO_PARSER,
+    "E19999": _INNER,
+    "E20007": (
+        "a graph fusion of the compiler failed",
+        "switch the fusion it names off: --atc-arg=--fusion_switch_file=FILE",
+    ),
+    "E40000": _PYTHON,
+    "E40021": (
+        "an operator could not be compiled",
+        "the text names it: check its attributes and shapes (`pytest -m adapt`), and that memory and /tmp suffice",
+    ),
+    "EC0010": _PYTHON,
+    "EE9999": _INNER,
+    "EZ3002": (
+        "the kernels of this soc do not take the operator as it stands",
+        "the reason in the text says which limit",
+    ),
+    "EZ3003": _NO_KERNEL,
+    "EZ9010": _NO_PARSER,
+    "EZ9999": _INNER,
+}
+_CODED = re.compile(r"^.*?\b(E[0-9]{5}|E[A-Z][0-9]{4})\b:?[ \t]*(.*)$", re.MULTILINE)
+
+
+class AtcError(RuntimeError):
+    """No om was made; `codes` are the compiler's own error codes, in the order they came."""
+
+    def __init__(self, sentence: str, codes: tuple[str, ...] = ()) -> None:
+        super().__init__(sentence)
+        self.codes = codes
+
+
+def om_from_adapted(
+    target: Path,
+    adapted: Path,
+    canvas_wh: tuple[int, int],
+    soc: str,
+    toolkit_version: str,
+    precision_mode: str | None = None,
+    extra: Sequence[str] = (),
+    extra_files: Sequence[Path] = (),
+    timeout_s: float = TIMEOUT_S,
+) -> None:
+    """Write the folder `target`: rfcn.om, atc.log, command.txt. To be given to `Store.build`.
+
+    canvas_wh (width, height) px of the network's input. `toolkit_version` and `extra_files` say what the om is made of
+    besides; `extra` and `extra_files` come from `atc_arguments`. atc runs in a folder of its own, which stays, with
+    the log, when it fails.
+
+    Raises:
+        AtcError: atc is not there, failed, crashed, hung, or made no om; a flag is not one to be given.
+    """
+    target, adapted = target.absolute(), adapted.absolute()
+    words = atc_words(adapted, canvas_wh, soc, precision_mode, extra)
+    work = Path(tempfile.mkdtemp(prefix="rfcn-atc-"))
+    log = work / "atc.log"
+    what = f"{NAME}.om for {soc} was not made"
+    try:
+        done = run(words, cwd=work, timeout_s=timeout_s, log=log)
+    except CommandTimeoutError as error:
+        hint = "known of hosts with little memory (4 GB) and slow ones; look at `free -g` and `top` while it runs"
+        raise AtcError(f"{what}: {error}\n  try:     {hint}", _codes(error.done)) from error
+    except CommandError as error:
+        shutil.rmtree(work, ignore_errors=True)
+        raise AtcError(f"{what}: {error}") from error
+    om = _om(done, what, work)
+    made_with = f"# toolkit {toolkit_version}{''.join(f', {file.name}' for file in extra_files)}"
+    try:
+        target.mkdir()
+        shutil.move(om, target / f"{NAME}.om")
+        shutil.move(log, target / "atc.log")
+        (target / "command.txt").write_text(
+            f"{made_with}\nmkdir -p {shlex.quote(str(work))} && {done.typed}\n", encoding="utf-8"
+        )
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def atc_words(
+    adapted: Path, canvas_wh: tuple[int, int], soc: str, precision_mode: str | None = None, extra: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """The published command line, flag by flag in its order, then the precision mode and `extra`.
+
+    `--log=debug` is as published (the compiler's own log, in ~/ascend/log); `--log=...` in `extra` replaces it.
+
+    Raises:
+        AtcError: an unknown precision mode, or one that is given twice.
+    """
+    width, height = canvas_wh
+    words = [
+        "atc",
+        "--framework=5",
+        f"--model={adapted}",
+        f"--output={NAME}",
+        "--input_format=NCHW",
+        f"--input_shape={spec.INPUT}:1,3,{height},{width}",
+        "--log=debug",
+        f"--soc_version={soc}",
+    ]
+    if any(_flag(word) == "log" for word in extra):
+        words.remove("--log=debug")
+    if precision_mode is not None:
+        if precision_mode not in PRECISION_MODES:
+            raise AtcError(f"--precision-mode={precision_mode} should be one of {', '.join(PRECISION_MODES)}")
+        twice = next((word for word in extra if _flag(word) in ("precision_mode", "precision_mode_v2")), None)
+        if twice:
+            raise AtcError(f"--precision-mode={precision_mode} and --atc-arg={twice} exclude each other; give one")
+        words.append(f"--precision_mode={precision_mode}")
+    return (*words, *extra)
+
+
+def atc_arguments(given: Sequence[str], base: Path) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+    """What users add with --atc-arg, fit for another folder, and the files that it names.
+
+    A value that is a file, seen from `base`, becomes an absolute path; its content belongs to what the om is made of.
+
+    Raises:
+        AtcError: not `--name=value`, a flag that the suite itself sets, or one that is given twice.
+    """
+    words: list[str] = []
+    files: list[Path] = []
+    for word in given:
+        name, value = _flag(word), word.partition("=")[2]
+        if not re.fullmatch(r"--[a-z][a-z0-9_]*=.+", word):
+            raise AtcError(f"--atc-arg={word} should be a flag of atc with its value: --atc-arg=--NAME=VALUE")
+        if name in FIXED:
+            raise AtcError(
+                f"--atc-arg={word}: the suite sets --{name} itself, as published; use --soc, --port, --weights"
+            )
+        if name in map(_flag, words):
+            raise AtcError(f"--atc-arg={word}: --{name} is given twice")
+        if len(value) < 1000 and (base / value).is_file():
+            files.append((base / value).absolute())
+            word = f"--{name}={files[-1]}"
+        words.append(word)
+    return tuple(words), tuple(files)
+
+
+def _flag(word: str) -> str:
+    return word.removeprefix("--").partition("=")[0]
+
+
+def _om(done: Done, what: str, work: Path) -> Path:
+    """The one new om of a conversion that succeeded."""
+    oms = sorted(work.glob(f"{NAME}*.om"))  # newer versions append the platform to the name
+    said = done.stdout + done.stderr
+    if done.returncode == 0 and SUCCESS in said and len(oms) == 1 and oms[0].stat().st_size > 0:
+        return oms[0]
+    if done.returncode == 0:
+        if SUCCESS not in said:
+            what += f": atc ended with 0, but never said {SUCCESS!r}"
+        elif not oms:
+            what += f": atc reported success, but wrote no {NAME}*.om"
+        else:
+            what += f": atc should write one om, but wrote {', '.join(f'{om.name} ({om.stat().st_size} bytes)' for om in oms)}"
+    codes = dict(reversed(_CODED.findall(said)))  # the first text of each code
+    advice = [_advice(code, codes[code]) for code in _codes(done)] or [_without_a_code(done)]
+    raise AtcError("\n".join([explain(done, what), *advice]), _codes(done))
+
+
+def _codes(done: Done) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(code for code, _ in _CODED.findall(done.stdout + done.stderr)))
+
+
+def _advice(code: str, text: str) -> str:
+    means, try_this = MEANINGS.get(
+        code, ("a code unknown here", "the vendor's troubleshooting guide lists it; else the plog in ~/ascend/log")
+    )
+    shown = "".join(letter if letter.isprintable() else "?" for letter in text)[:300]
+    return f"  {code + ':':<9}{shown}\n    means: {means}\n    try:   {try_this}"
+
+
+def _without_a_code(done: Done) -> str:
+    library = re.search(r"error while loading shared libraries: (\S+?):?\s", done.stdout + done.stderr)
+    if library:
+        return (
+            f"  try:     {library[1]} comes with the driver or the toolkit: source the toolkit's set_env.sh; on a host "
+            "without driver put the toolkit's <arch>-linux/devlib on LD_LIBRARY_PATH"
+        )
+    if done.returncode in (-9, 137):
+        return "  try:     the system may have killed it for want of memory: look at `dmesg` and `free -g`"
+    if done.returncode < 0 or done.returncode > 128:
+        return (
+            "  try:     a crash without a word is known of graphs with an NMS that some versions cannot fuse: run "
+            "`pytest -m adapt`, then try another CANN; the newest ~/ascend/log/debug/plog/plog-*.log shows how far it came"
+        )
+    return "  try:     the newest ~/ascend/log/debug/plog/plog-*.log; ASCEND_SLOG_PRINT_TO_STDOUT=1 prints it"

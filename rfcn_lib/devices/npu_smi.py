@@ -1,0 +1,253 @@
+"""Which NPUs are there: the table of `npu-smi info`, read in every form it is known in, and refused in any other.
+
+    | NPU     Name                  | Health          | Power(W)     Temp(C)           Hugepages-Usage(page) |
+    | Chip    Device                | Bus-Id          | AICore(%)    Memory-Usage(MB)                        |
+    +===============================+=================+======================================================+
+    | 0       310P3                 | OK              | 15.8         42                0     / 0             |
+    | 0       0                     | 0000:82:00.0    | 0            1074  / 21534                           |
+
+Two lines a chip. The second column of the second line is `Device` (310, 310P), `Phy-ID` (A3) or not there (910B).
+A second table, of newer versions, lists the processes on the chips. Widths differ from version to version.
+"""
+
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from filelock import FileLock
+
+from rfcn_lib.command import CommandError, explain, run
+
+ID_COLUMNS = {("Chip", "Device"), ("Chip", "Phy-ID"), ("Chip",)}
+TIMEOUT_S = 60.0
+MOST_CHIPS = 1024
+
+# platform_config/*.ini of an installed CANN 8.1.RC1; ATC guide, --soc_version: "Ascend" + Name of npu-smi info
+KNOWN_SOCS = (
+    "Ascend310",
+    *(f"Ascend310B{number}" for number in (1, 2, 3, 4)),
+    *(f"Ascend310P{number}" for number in (1, 3, 5, 7)),
+    "Ascend610",
+    *(f"Ascend910{kind}" for kind in ("A", "ProA", "ProB", "PremiumA")),
+    *(f"Ascend910B{kind}" for kind in ("", "1", "2", "2C", "3", "4", "4-1")),
+    *(f"Ascend910_{number}" for number in (9362, 9372, 9381, 9382, 9391, 9392)),  # A3
+)
+
+
+class NpuSmiError(RuntimeError):
+    """`npu-smi info` could not be run, or says something this module does not know; the message quotes it."""
+
+
+class NoAnswerError(NpuSmiError):
+    """`npu-smi info` ended with a failure of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Npu:
+    """One chip, that is one device for an inference tool.
+
+    device_id  what `-device_id` and `--device` take: the Device or Phy-ID column, or else the chip's place in the table
+    npu_id     the NPU column, a card's own number (2048 on some hosts); chip: the chip on that card
+    name       310, 310P3, 910B4, Ascend910 ...; health: OK, Warning, Alarm, Critical, UNKNOWN
+    busy       a sentence for each sign that somebody else uses it
+    """
+
+    device_id: int
+    npu_id: int
+    chip: int
+    name: str
+    health: str
+    busy: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Chip:
+    npu: Npu
+    bus: str
+
+
+def devices(tool: str | Path | None = None) -> tuple[Npu, ...]:
+    """Ask `npu-smi info`; `tool` is another npu-smi than the one on PATH.
+
+    Raises:
+        NoAnswerError: it ends with a failure.
+        NpuSmiError: it is not there, hangs, or says what `parse` does not know.
+    """
+    # the vendor forbids running it twice at once; pytest may run in several processes
+    lock = Path(tempfile.gettempdir()) / f"rfcn-npu-smi-{os.getuid()}.lock"
+    try:
+        with FileLock(lock):
+            done = run([tool or "npu-smi", "info"], cwd=Path.cwd(), timeout_s=TIMEOUT_S)
+    except CommandError as error:
+        raise NpuSmiError(f"the NPUs of this host cannot be asked: {error}") from error
+    if done.returncode != 0:
+        hint = "\n  try:     is the driver loaded (ls /dev/davinci*), and may this user and this container use it?"
+        raise NoAnswerError(explain(done, "the NPUs of this host cannot be asked") + hint)
+    try:
+        return parse(done.stdout)
+    except NpuSmiError as error:
+        raise NpuSmiError(f"{error}\n  by hand: {done.typed}") from error
+
+
+def parse(text: str) -> tuple[Npu, ...]:
+    """The chips in the text of `npu-smi info`, in its order.
+
+    Raises:
+        NpuSmiError: not a table of a known form, cut in the middle, or two chips of one device id; quotes the line.
+    """
+    # before the first row a driver may print warnings; from there on every line counts
+    lines = [line.strip() for line in text.splitlines()]
+    start = next((index for index, line in enumerate(lines) if line.startswith("|")), len(lines))
+    rows = [line for line in lines[start:] if line and not re.fullmatch(r"\+[-=+]*\+", line)]
+    if not rows:
+        first = next((line for line in lines if line), "")
+        raise NpuSmiError(f"npu-smi info should print a table, but its first line is {_quoted(first)}")
+    if rows[-1] == next(line for line in reversed(lines) if line):
+        raise _unknown(rows[-1], "followed by the lower border of the table; the text is cut")
+    heads = [index for index, row in enumerate(rows) if _cells(row)[0].split()[:1] == ["NPU"]]
+    ends = [*heads[1:], len(rows)]
+    if not heads:
+        raise NpuSmiError(f"npu-smi info prints no table of NPUs; its first row is {_quoted(rows[0])}")
+    chips = _chips(rows[heads[0] : ends[0]])
+    busy = _processes(rows[heads[1] : ends[1]]) if len(heads) > 1 else {}
+    if len(heads) > 2:
+        raise NpuSmiError(f"npu-smi info prints a third table, unknown here: {_quoted(rows[heads[2]])}")
+    known = {(chip.npu.npu_id, chip.npu.chip) for chip in chips}
+    for place, sentences in busy.items():
+        if place not in known:
+            raise NpuSmiError(f"npu-smi info lists {sentences[0]} on NPU {place[0]} chip {place[1]}, which it does not")
+    npus = [replace(c.npu, busy=c.npu.busy + busy.get((c.npu.npu_id, c.npu.chip), ())) for c in chips]
+    return tuple(npus)
+
+
+def soc_of(npu: Npu) -> str:
+    """What `atc --soc_version` takes for this chip: "Ascend" + its name.
+
+    Raises:
+        NpuSmiError: the name alone does not tell (A3 calls itself Ascend910), or no known soc is called so.
+    """
+    soc = f"Ascend{npu.name}"
+    if soc not in KNOWN_SOCS:
+        why = "does not tell which chip it is" if "910" in npu.name else "is not known"
+        raise NpuSmiError(
+            f"device {npu.device_id} calls itself {npu.name!r}, which {why}; pass --soc=NAME, one of "
+            f"{', '.join(KNOWN_SOCS)}, or what acl.get_soc_name() says"
+        )
+    return soc
+
+
+def chips_on_card(npus: Iterable[Npu], npu: Npu) -> int:
+    """How many chips the card of `npu` has, by the table: four on an Atlas 300I, two on a 300I Duo."""
+    return sum(other.npu_id == npu.npu_id for other in npus)
+
+
+def troubles(npu: Npu) -> tuple[str, ...]:
+    """A sentence for each reason not to trust a measurement on this chip; none is best."""
+    ill = () if npu.health == "OK" else (f"device {npu.device_id} ({npu.name}): health is {npu.health}, should be OK",)
+    return ill + tuple(f"device {npu.device_id} ({npu.name}) is in use: {sentence}" for sentence in npu.busy)
+
+
+def chosen(npus: Sequence[Npu], ids: str | None) -> tuple[Npu, ...]:
+    """The NPUs named by `ids`, such as "0,1,3", in that order; the first one where `ids` is None.
+
+    Raises:
+        NpuSmiError: not numbers between commas, one twice, or one that is not there; names the valid ones.
+    """
+    if not npus:
+        raise NpuSmiError("npu-smi info lists no NPU; is the card seated, and may this container see it?")
+    there = {npu.device_id: npu for npu in npus}
+    words = [str(npus[0].device_id)] if ids is None else [word.strip() for word in ids.split(",")]
+    wrong = [word for word in words if _number(word) not in there]
+    if wrong or len({int(word) for word in words}) != len(words):
+        what = f"{wrong[0]!r} is not one" if wrong else "one is named twice"
+        raise NpuSmiError(
+            f"--devices={ids} should name devices of this host between commas, but {what}; "
+            f"there are {', '.join(map(str, sorted(there)))}"
+        )
+    return tuple(there[int(word)] for word in words)
+
+
+def _cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def _number(word: str) -> int | None:
+    return int(word) if re.fullmatch(r"[0-9]{1,6}", word) else None
+
+
+def _quoted(line: str) -> str:
+    shown = "".join(letter if letter.isprintable() else "?" for letter in line)
+    return repr(shown if len(shown) <= 200 else shown[:200] + "...")
+
+
+def _unknown(line: str, should: str) -> NpuSmiError:
+    return NpuSmiError(f"npu-smi info prints {_quoted(line)}, but this line should be {should}")
+
+
+def _chips(rows: Sequence[str]) -> list[_Chip]:
+    first, second = _cells(rows[0]), _cells(rows[1]) if len(rows) > 1 else [""]
+    if [cell.split() for cell in first[:2]] != [["NPU", "Name"], ["Health"]]:
+        raise _unknown(rows[0], "the heading 'NPU Name | Health | ...'")
+    columns = tuple(second[0].split())
+    if columns not in ID_COLUMNS or second[1:2] != ["Bus-Id"] or not "".join(second[2:3]).startswith("AICore(%)"):
+        raise _unknown(rows[min(1, len(rows) - 1)], "the heading 'Chip [Device|Phy-ID] | Bus-Id | AICore(%) ...'")
+    body = rows[2:]
+    if len(body) > 2 * MOST_CHIPS:
+        raise NpuSmiError(f"npu-smi info lists {len(body) // 2} chips, but a host has {MOST_CHIPS} at most")
+    if len(body) % 2:
+        raise _unknown(body[-1], "followed by the chip's second line; the table is cut")
+    found: dict[int, _Chip] = {}
+    for upper, lower in zip(body[::2], body[1::2], strict=True):
+        chip = _chip(upper, lower, columns, len(found))
+        twin = found.setdefault(chip.npu.device_id, chip)
+        # a chip shared out by software is printed once for each of its dies, the same bus id and device id twice
+        if twin is not chip and (twin.bus != chip.bus or chip.bus == "NA"):
+            raise _unknown(lower, f"another device id than that of the chip on bus {twin.bus}")
+    return list(found.values())
+
+
+def _chip(upper: str, lower: str, columns: tuple[str, ...], place: int) -> _Chip:
+    named, health = (*_cells(upper), "", "")[:2]
+    npu_id, _, name = named.partition(" ")
+    if (
+        _number(npu_id) is None
+        or not re.fullmatch(r"[A-Za-z0-9_.-]+", name.strip())
+        or not re.fullmatch(r"[A-Za-z]+", health)
+    ):
+        raise _unknown(upper, "'NPU Name | Health | ...' of a chip")
+    numbered, bus, usage = (*_cells(lower), "", "", "")[:3]
+    numbers = [_number(word) for word in numbered.split()]
+    if len(numbers) != len(columns) or None in numbers or not re.fullmatch(r"[0-9A-Fa-f:.]+|NA|N/A|-", bus):
+        raise _unknown(lower, f"'{' '.join(columns)} | Bus-Id | ...' of a chip")
+    load = (usage.split() or [""])[0]
+    if not re.fullmatch(r"[0-9]{1,3}|NA|N/A|-", load):
+        raise _unknown(lower, "'... | AICore(%) ...', a number, NA or -")
+    busy = (f"AICore at {load} %",) if (_number(load) or 0) > 0 else ()
+    chip, device = int(numbers[0] or 0), numbers[-1] if len(columns) == 2 else place
+    return _Chip(Npu(int(device or 0), int(npu_id), chip, name.strip(), health, busy), bus)
+
+
+def _processes(rows: Sequence[str]) -> dict[tuple[int, int], tuple[str, ...]]:
+    """Sentences by (NPU, chip). Columns: NPU Chip, Process id, Process name, Process memory(MB), perhaps more."""
+    heading = [cell.split() for cell in _cells(rows[0])]
+    if heading[:4] != [["NPU", "Chip"], ["Process", "id"], ["Process", "name"], ["Process", "memory(MB)"]]:
+        raise _unknown(rows[0], "the heading 'NPU Chip | Process id | Process name | Process memory(MB)'")
+    found: dict[tuple[int, int], tuple[str, ...]] = {}
+    for row in rows[1:]:
+        cells = _cells(row)
+        if len(cells) == 1 and re.fullmatch(r"No running processes found in NPU [0-9]+", cells[0]):
+            continue
+        place = [_number(word) for word in cells[0].split()]
+        if len(cells) < 4 or len(place) != 2 or None in place or not re.fullmatch("[0-9]{1,10}", cells[1]):
+            raise _unknown(row, "a process, or 'No running processes found in NPU N'")
+        named = _printable(cells[2:3]) or "of no name"
+        key = int(place[0] or 0), int(place[1] or 0)
+        found[key] = (*found.get(key, ()), f"process {cells[1]} ({named}), {_printable(cells[3:4])} MB")
+    return found
+
+
+def _printable(cells: Iterable[str]) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in "".join(cells))[:100]

@@ -1,0 +1,243 @@
+"""A compiled model on the vendor's devices: batches of bins in, dumps and timings out, by whichever tool is there.
+
+    <folder>/dumps/<id>_<k>.bin      as `rfcn_lib.score.dumps` reads them
+    <folder>/timings/*.json          what the tool said of its speed, one per batch; `rfcn_lib.score.throughput`
+    <folder>/work/device<N>/         the batch under way, where the tool runs: bin/, demo.info, tool.log
+
+A picture is done when its dump *and* a timing of it are there. A batch that fails leaves the dumps it finished; its
+pictures run again, on another device or in the next run, so that every picture judged is also timed. Only batches lie
+on the disk as bins: the whole set would be 107 GB.
+"""
+
+import hashlib
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from rfcn_lib import spec
+from rfcn_lib.devices import ais_bench, benchmark_tool
+from rfcn_lib.devices.filling import Prepare, missing
+from rfcn_lib.devices.om_batch import BINS, INFO, LOG, Batch, OmRunError, Outputs, Task
+from rfcn_lib.devices.sharing import Pile, finished
+from rfcn_lib.pictures.bins import BinError, write_bins
+from rfcn_lib.port import Port
+from rfcn_lib.progress import progress
+from rfcn_lib.score.dumps import FLOAT32, file_names, shapes
+from rfcn_lib.score.throughput import Timing, chosen, read_timings, write_timing
+
+__all__ = ["Filled", "OmRunError", "Tool", "fill_by_tool", "run_batch"]
+
+DUMPS: Final = "dumps"
+TIMINGS: Final = "timings"
+WORK: Final = "work"
+START_S: Final = 300.0  # to load a model, on a slow host; with PICTURE_S the default time limit of a batch
+PICTURE_S: Final = 30.0  # the published rate is 1.2 pictures per second and chip
+SPARE_BYTES: Final = 64_000_000  # the tools' own logs
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """Which inference tool.
+
+    program  benchmark: path of benchmark.<arch>; ais_bench: "python3", the one on PATH, or another's absolute path
+    """
+
+    name: Literal["benchmark", "ais_bench"]
+    program: str
+
+
+def run_batch(tool: Tool, task: Task) -> Batch:
+    """One batch through a tool: outputs by id, what it said of its speed, the command. Raises OmRunError."""
+    run = benchmark_tool.run_batch if tool.name == benchmark_tool.NAME else ais_bench.run_batch
+    return run(tool.program, task)
+
+
+class _NoRoomError(Exception):
+    """The disk has no room for a batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """Timings that cover every picture once; and devices that were given up, with the reason."""
+
+    timings: tuple[Timing, ...]
+    lost: Mapping[int, str]
+
+
+def fill_by_tool(
+    folder: Path,
+    ids: Sequence[str],
+    port: Port,
+    shown: Prepare,
+    tool: Tool,
+    om: Path,
+    devices: Sequence[int],
+    *,
+    batch: int,
+    what: str,
+    timeout_s: float | None = None,
+) -> Filled:
+    """Make what is missing of the dumps and timings of `ids`; devices take batches from one pile.
+
+    A device whose batch fails gets no other one; its pictures go to the others, which is said on stderr and returned.
+    Devices: ids as the tool counts them, one thread each. `batch`: pictures per run of the tool, 22 MB each on the disk
+    at the published canvas. `timeout_s`: of one run of the tool; default 300 s and 30 s per picture. Timings belong to
+    the content of `om`; those of another are left alone and not returned.
+
+    Raises:
+        OmRunError: no device is left, or the disk is full. What was finished stays, and the next call goes on.
+        Whatever `shown` raises for a picture that cannot be prepared.
+    """
+    if batch < 1 or not devices or len(set(devices)) != len(devices) or min(devices) < 0:
+        raise OmRunError(
+            f"batch is {batch} and devices are {list(devices)}, but should be 1 or more pictures, and different device "
+            "ids from 0; see `npu-smi info`"
+        )
+    om_sha256 = _sha256_of(om)
+    for name in (DUMPS, TIMINGS, WORK):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    wanted = _wanted(folder, ids, port, om_sha256)
+    pile = Pile([wanted[at : at + batch] for at in range(0, len(wanted), batch)])
+    job = _Job(folder, port, shown, tool, om.absolute(), om_sha256, timeout_s)
+    for _ in progress(finished(pile, devices, job.do), len(wanted), what):
+        pass
+    if pile.fatal and not isinstance(pile.fatal, BinError | OSError | _NoRoomError):
+        raise pile.fatal  # no fault of a device or the disk: it stays the error it is
+    if pile.fatal or pile.batches:
+        raise _gave_up(folder, ids, port, pile) from pile.fatal
+    if not pile.lost:
+        shutil.rmtree(folder / WORK)
+    timings = chosen(_timings_of(folder, om_sha256).values(), ids)
+    return Filled(timings, dict(pile.lost))
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    folder: Path
+    port: Port
+    shown: Prepare
+    tool: Tool
+    om: Path
+    om_sha256: str
+    timeout_s: float | None
+
+    def do(self, ids: tuple[str, ...], device: int) -> None:
+        _expect_room(self, len(ids))
+        try:
+            _one_batch(self, ids, device)
+        except OmRunError:
+            _expect_room(self, 0)  # a tool on a full disk fails in many ways, and no other device would fare better
+            raise
+
+
+def _one_batch(job: _Job, ids: tuple[str, ...], device: int) -> None:
+    work = job.folder / WORK / f"device{device}"
+    canvas_wh = job.port.pictures.canvas_wh_px
+    started = time.time()
+    if work.exists():
+        shutil.rmtree(work)
+    work.mkdir(parents=True)
+    write_bins(work / BINS, work / INFO, ((id, job.shown(id)[0]) for id in ids), listed_folder=f"./{BINS}")
+    limit_s = job.timeout_s or START_S + PICTURE_S * len(ids)
+    began = time.time()
+    try:
+        made = run_batch(job.tool, Task(job.om, ids, canvas_wh, work, device, limit_s))
+    except OmRunError as error:
+        kept = _keep(job, ids, error.outputs)
+        said = f"{error}\n  its bins are kept in {work / BINS} for the line above, until the next run"
+        raise OmRunError(f"{len(ids) - len(kept)} of {len(ids)} pictures are left: {said}") from error
+    ended = time.time()
+    faults = {id: fault for id, files in made.outputs.items() if (fault := _fault(files, job.port))}
+    kept = _keep(job, ids, made.outputs)
+    left = [id for id in ids if id not in kept]
+    if left:
+        why = faults.get(left[0], "the tool wrote nothing for it")
+        raise OmRunError(
+            f"{len(left)} of {len(ids)} pictures have no whole outputs, though {made.perf.tool} ended well; "
+            f"{left[0]}: {why}\n  log:     {work / LOG}\n  by hand: {made.done.typed}"
+        )
+    shutil.rmtree(work / BINS)
+    timing = Timing(ids, job.om_sha256, made.perf, made.done.typed, (began, ended), (started, time.time()))
+    write_timing(job.folder / TIMINGS, timing)
+
+
+def _keep(job: _Job, ids: Sequence[str], outputs: Outputs) -> set[str]:
+    """Move whole outputs into the dumps; returns whose."""
+    whole = {id: files for id, files in outputs.items() if id in ids and not _fault(files, job.port)}
+    for id, files in whole.items():
+        for file, name in zip(files, file_names(id), strict=True):
+            file.replace(job.folder / DUMPS / name)  # `work` is on the same disk
+    return set(whole)
+
+
+def _fault(files: Sequence[Path], port: Port) -> str | None:
+    """What is wrong with one picture's files, by their sizes; a tool's bin says nothing else of what it holds."""
+    if len(files) != len(spec.OUTPUTS):
+        return f"it has {len(files)} outputs, but the port has {len(spec.OUTPUTS)}: {', '.join(spec.OUTPUTS)}"
+    got = [file.stat().st_size if file.is_file() and not file.is_symlink() else 0 for file in files]
+    want = [FLOAT32.itemsize * rows * columns for rows, columns in shapes(port)]
+    odd = next((k for k in range(len(want)) if got[k] != want[k]), None)
+    if odd is None:
+        return None
+    hint = ""
+    for factor, types in ((0.5, "float16"), (2, "float64 or int64")):
+        if got == [factor * size for size in want]:
+            hint = f"; all outputs are {factor:g} times their size: does the model give {types}? compile it for float32"
+    said = f"{files[odd].name} ({spec.OUTPUTS[odd]}) has {got[odd]:,} bytes"
+    return f"{said}, but {shapes(port)[odd]} float32 are {want[odd]:,}{hint}"
+
+
+def _wanted(folder: Path, ids: Sequence[str], port: Port, om_sha256: str) -> tuple[str, ...]:
+    """Ids without a dump, then ids without a timing. A timing of a dump that is gone is removed: it runs again."""
+    without = set(missing(folder / DUMPS, ids, port))
+    timings = _timings_of(folder, om_sha256)
+    for path in [path for path, timing in timings.items() if without.intersection(timing.ids)]:
+        path.unlink()
+        del timings[path]
+    timed = {id for timing in chosen(timings.values(), ids) for id in timing.ids}
+    return (*(id for id in ids if id in without), *(id for id in ids if id not in without and id not in timed))
+
+
+def _timings_of(folder: Path, om_sha256: str) -> dict[Path, Timing]:
+    return {path: timing for path, timing in read_timings(folder / TIMINGS).items() if timing.om_sha256 == om_sha256}
+
+
+def _expect_room(job: _Job, count: int) -> None:
+    width, height = job.port.pictures.canvas_wh_px
+    picture = FLOAT32.itemsize * (3 * width * height + sum(rows * columns for rows, columns in shapes(job.port)))
+    need, free = picture * count + SPARE_BYTES, shutil.disk_usage(job.folder).free
+    if free < need:
+        raise _NoRoomError(
+            f"{job.folder} has {free / 1e9:.2f} GB of room, but {count} pictures and logs need {need / 1e9:.2f} GB; "
+            "free some, take smaller batches, or pass --store=DIR on another disk"
+        )
+
+
+def _gave_up(folder: Path, ids: Sequence[str], port: Port, pile: Pile) -> OmRunError:
+    """The error of the whole run: how far it came, and every device's reason."""
+    there = len(ids) - len(missing(folder / DUMPS, ids, port))
+    causes: dict[str, list[int]] = {}
+    for device, reason in pile.lost.items():
+        causes.setdefault(reason, []).append(device)
+    said = [f"device {', '.join(map(str, of))}: {reason}" for reason, of in causes.items()]
+    if pile.fatal:
+        said.insert(0, str(pile.fatal))
+        shutil.rmtree(folder / WORK, ignore_errors=True)  # room, when that is what was lacking
+    return OmRunError(
+        f"{there} of {len(ids)} pictures have dumps, in {folder / DUMPS}; the next run goes on from there\n"
+        + "\n".join(said)
+    )
+
+
+def _sha256_of(file: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise OmRunError(f"cannot read the compiled model {file}: {error.strerror}; compile it again") from error
+    return digest.hexdigest()

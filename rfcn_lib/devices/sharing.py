@@ -1,0 +1,109 @@
+"""Batches shared out over devices: whoever is free takes the next one, and what a lost device had goes to the others."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from rfcn_lib.devices.om_batch import OmRunError
+from rfcn_lib.progress import say
+
+Ids = tuple[str, ...]
+Do = Callable[[Ids, int], None]  # one batch on one device; OmRunError: this device is lost
+
+
+@dataclass(slots=True)
+class Pile:
+    """Batches to be done. A device that finds it empty waits while another's batch may still come back.
+
+    lost     devices that were given up, and why
+    fatal    what ended the whole run
+    batches  what is left; empty when all is done
+    """
+
+    batches: list[Ids]
+    lost: dict[int, str] = field(default_factory=dict)
+    fatal: BaseException | None = None
+    under_way: int = 0
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def take(self) -> Ids | None:
+        """The next batch, or None when there will be none."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.batches or not self.under_way or self.fatal)
+            if self.fatal or not self.batches:
+                return None
+            self.under_way += 1
+            return self.batches.pop(0)
+
+    def put_down(self, back: Ids = ()) -> None:
+        """A batch taken is finished, or comes back."""
+        with self.changed:
+            self.under_way -= 1
+            if back:
+                self.batches.append(back)
+            self.changed.notify_all()
+
+    def stop(self, reason: BaseException) -> None:
+        """No further batch for anybody."""
+        with self.changed:
+            self.fatal = self.fatal or reason
+            self.changed.notify_all()
+
+
+def finished(pile: Pile, devices: Sequence[int], do: Do) -> Iterator[str]:
+    """Do the batches of the pile; yield ids as they are finished. What is left then is in `pile`.
+
+    `do` raising OmRunError costs its device, any other Exception stops all devices. One device works in this thread, so
+    that Ctrl-C reaches what it runs at once; several end the batches they have begun.
+    """
+    if len(devices) == 1:
+        yield from _work(pile, devices[0], do)
+        return
+    line: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def report(device: int) -> None:
+        try:
+            for id in _work(pile, device, do):
+                line.put(id)
+            if device in pile.lost:
+                say(f"device {device} gets no more pictures, others take over: {pile.lost[device].splitlines()[0]}")
+        finally:
+            line.put(None)
+
+    threads = [threading.Thread(target=report, args=(device,), name=f"device {device}") for device in devices]
+    for thread in threads:
+        thread.start()
+    running = len(threads)
+    try:
+        while running:
+            id = line.get()
+            if id is None:
+                running -= 1
+            else:
+                yield id
+    except BaseException as reason:
+        pile.stop(reason)
+        say("stopping when the batches under way have ended; what they finish is kept")
+        raise
+    finally:
+        for thread in threads:
+            thread.join()
+
+
+def _work(pile: Pile, device: int, do: Do) -> Iterator[str]:
+    while (ids := pile.take()) is not None:
+        try:
+            do(ids, device)
+        except OmRunError as error:
+            pile.lost[device] = str(error)
+            pile.put_down(back=ids)
+            return
+        except BaseException as error:  # a disk or a picture: no other device would fare better
+            pile.stop(error)
+            pile.put_down(back=ids)
+            if not isinstance(error, Exception):
+                raise
+            return
+        pile.put_down()
+        yield from ids

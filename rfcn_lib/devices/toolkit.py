@@ -1,0 +1,240 @@
+"""What this host can do for an Ascend port, asked level by level: convert (atc), run (an inference tool), a device.
+
+Each probe returns a frozen value, or a `Missing` that is false and whose text says what is missing and how to get it.
+"""
+
+import hashlib
+import os
+import platform
+import re
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from rfcn_lib.command import CommandError, last_words, run
+from rfcn_lib.devices import npu_smi
+from rfcn_lib.devices.npu_smi import KNOWN_SOCS, Npu
+
+RunnerName = Literal["benchmark", "ais_bench"]
+RUNNERS: tuple[RunnerName, ...] = get_args(RunnerName)  # the published one first
+ROOTS = ("/usr/local/Ascend", "~/Ascend", "/home/HwHiAiUser/Ascend")  # root's default, a user's, the vendor's own user
+# CANN up to 8.3 installs ascend-toolkit/, from 8.5 cann-<version>/ and a link cann; nnrt runs models but has no atc
+ENVIRONMENTS = ("ascend-toolkit/set_env.sh", "cann/set_env.sh", "cann-*/set_env.sh", "nnrt/set_env.sh")
+INSTALLED = ("ascend_toolkit_install.info", "ascend_ops_install.info")  # `version=8.1.RC1`, one key a line
+DEV = Path("/dev")  # the driver puts davinci0, davinci1 ... here, one for each device
+MARK = "SIMULATED"  # a file of this name lies beside every stand-in, and the word is in the head of what it makes
+HELP_TIMEOUT_S = 120.0  # the first import of a runtime from a network disk takes its time
+
+WHERE_IS_AIS_BENCH = (
+    "import importlib.util as u, importlib.metadata as m\n"
+    "found = u.find_spec('ais_bench')\n"
+    "print((found.origin or list(found.submodule_search_locations)[0]) if found else '')\n"
+    "try: print(m.version('ais_bench'))\n"
+    "except m.PackageNotFoundError: print('unknown')\n"
+)
+
+
+class ToolkitError(ValueError):
+    """A soc or a runner that nobody knows; the message names the valid ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Not on this host; false, and its text says what is missing and how to get it."""
+
+    sentence: str
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Atc:
+    """The compiler. `version` names the toolkit and tells two apart; `home` is where it is installed, if known."""
+
+    path: Path
+    version: str
+    home: Path | None
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """An inference tool: `words` starts it, `usage` is its help where it prints one, `path` the file that is run."""
+
+    name: RunnerName
+    words: tuple[str, ...]
+    path: Path
+    version: str
+    usage: str
+    simulated: bool
+
+
+def atc() -> Atc | Missing:
+    """The compiler on PATH, and the version of the toolkit it belongs to."""
+    found = shutil.which("atc")
+    if found is None:
+        return Missing(f"atc is not on PATH; {_how_to_get('the CANN toolkit')}")
+    path = Path(found).absolute()
+    told = [os.environ[name] for name in ("ASCEND_TOOLKIT_HOME", "ASCEND_HOME_PATH") if os.environ.get(name)]
+    # <home>/bin, <home>/compiler/bin, <home>/<arch>-linux/bin: where this atc lies says more than what was sourced
+    homes = [*list(path.resolve().parents)[1:4], *map(Path, told)]
+    home = next((home for home in homes if _installed(home)), None)
+    version = _installed(home) if home else f"unknown, atc {_digest(path)}"
+    is_simulated = simulated([path])
+    return Atc(path, f"{MARK} {version}" if is_simulated else version, home, is_simulated)
+
+
+def runner(wanted: str | None = None) -> Runner | Missing:
+    """The inference tool called `wanted`, or without a wish the one that is there, the published one first.
+
+    Raises:
+        ToolkitError: nobody knows a runner of this name.
+    """
+    if wanted is not None and wanted not in RUNNERS:
+        raise ToolkitError(f"--runner={wanted} should be {' or '.join(RUNNERS)}")
+    probes = {"benchmark": _benchmark, "ais_bench": _ais_bench}
+    found = [probes[name]() for name in RUNNERS if wanted in (None, name)]
+    there = next((tool for tool in found if tool), None)
+    return there or Missing("; and ".join(str(tool) for tool in found))
+
+
+def npus() -> tuple[Npu, ...] | Missing:
+    """The devices of this host.
+
+    Raises:
+        NpuSmiError: npu-smi fails although the driver offers a device, hangs, or says what nobody here knows.
+    """
+    tool = shutil.which("npu-smi")
+    if tool is None:
+        return Missing(
+            "npu-smi is not on PATH, so this host has no Ascend driver; run this on a host with an Ascend card and its "
+            "driver (in a container: with /usr/local/bin/npu-smi, the driver's folder and /dev/davinci* mounted)"
+        )
+    try:
+        found = npu_smi.devices(Path(tool).absolute())
+    except npu_smi.NoAnswerError as error:
+        if any(DEV.glob("davinci[0-9]*")):
+            raise
+        return Missing(f"this host has no NPU: there is no {DEV}/davinci0, and {error}")
+    return found or Missing(f"{tool} info lists no NPU; is a card seated, and may this user and container see it?")
+
+
+def simulated(paths: Iterable[Path]) -> bool:
+    """Whether any of these tools or artifacts is a stand-in's: its mark lies beside it, above it, or in its head."""
+    return any(_is_marked(Path(path)) for path in paths)
+
+
+def simulated_tools() -> tuple[Path, ...]:
+    """Of the vendor's tools on PATH, those that are a stand-in."""
+    names = ("atc", f"benchmark.{platform.machine()}", "npu-smi")
+    found = [shutil.which(name) for name in names]
+    return tuple(path for path in map(Path, filter(None, found)) if _is_marked(path))
+
+
+def checked_soc(soc: str, home: Path | None = None) -> str:
+    """`soc`, if the vendor's toolkit knows it: the list of CANN 8.1, and what the one installed at `home` brings along.
+
+    Raises:
+        ToolkitError: it does not; names those it knows.
+    """
+    folders = ("data/platform_config", "*-linux/data/platform_config", "compiler/data/platform_config")
+    files = [file for folder in folders for file in home.glob(f"{folder}/Ascend*.ini")] if home else []
+    known = sorted({*KNOWN_SOCS, *(file.stem for file in files)})
+    if soc not in known:
+        old = "; Ascend710 is an old name of Ascend310P3" if soc == "Ascend710" else ""
+        raise ToolkitError(f"--soc={soc} should be one of {', '.join(known)}{old}")
+    return soc
+
+
+def environment_file() -> Path | None:
+    """The file that a shell must source for the vendor's tools to work, of a toolkit installed where toolkits are installed."""
+    folders = [Path(root).expanduser() for root in ROOTS]
+    found = [file for name in ENVIRONMENTS for folder in folders for file in sorted(folder.glob(name), reverse=True)]
+    return next(iter(found), None)
+
+
+def _how_to_get(what: str) -> str:
+    file = environment_file()
+    if file is None:
+        return f"install {what} (hiascend.com; looked in {', '.join(ROOTS)}), then source its set_env.sh in this shell"
+    if os.environ.get("ASCEND_HOME_PATH") or os.environ.get("ASCEND_TOOLKIT_HOME"):
+        return f"the environment is sourced and lacks it: is {what} installed there? (found: {file})"
+    return f"the environment is not sourced: source {file}"
+
+
+def _installed(home: Path) -> str:
+    """`8.1.RC1 (V100R001C21SPC001B238)`, and the same of the operators' package; empty where nothing is installed."""
+    said = []
+    for name in INSTALLED:
+        files = [home / name, *sorted(home.glob(f"*-linux/{name}"))]
+        texts = (_head(file).decode("utf-8", "replace") for file in files)
+        keys = dict(re.findall(r"^\s*(\w+)\s*=\s*(\S+)", next(filter(None, texts), ""), flags=re.MULTILINE))
+        inner = f" ({keys['innerversion']})" if "innerversion" in keys else ""
+        if "version" in keys:
+            said.append(f"{keys['version']}{inner}")
+    return ", operators ".join(said)
+
+
+def _digest(path: Path) -> str:
+    """Twelve letters that tell two builds of a tool apart which print no version."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    except OSError:  # to be run, not to be read
+        return "unreadable"
+
+
+def _head(file: Path) -> bytes:
+    """The first 4096 bytes of a file; none of what is absent, no file, or not for this user to read."""
+    try:
+        with file.open("rb") as stream:
+            return stream.read(4096)
+    except OSError:
+        return b""
+
+
+def _benchmark() -> Runner | Missing:
+    name = f"benchmark.{platform.machine()}"
+    found = shutil.which(name)
+    if found is None:
+        return Missing(f"{name} is not on PATH; put the folder of the vendor's download on PATH, and chmod +x it")
+    path = Path(found).absolute()
+    version = f"sha256 {_digest(path)}"  # it prints none
+    return Runner("benchmark", (name,), path, version, "", simulated([path]))
+
+
+def _ais_bench() -> Runner | Missing:
+    words = ("python3", "-m", "ais_bench")
+    try:
+        where = run(["python3", "-c", WHERE_IS_AIS_BENCH], cwd=Path.cwd(), timeout_s=HELP_TIMEOUT_S)
+        place, version = [*where.stdout.splitlines(), "", ""][:2]
+        if where.returncode != 0 or not place:
+            return Missing(
+                "the python3 on PATH has no module ais_bench; pip install the vendor's aclruntime and ais_bench wheels "
+                "(gitee.com/ascend/tools, ais-bench_workload), or put an environment that has them first on PATH"
+            )
+        done = run([*words, "--help"], cwd=Path.cwd(), timeout_s=HELP_TIMEOUT_S)
+    except CommandError as error:
+        return Missing(f"ais_bench cannot be asked: {error}")
+    if done.returncode != 0:
+        return Missing(
+            f"ais_bench ({place}) does not start: {''.join(last_words(done).splitlines()[-1:]) or 'no word'}; "
+            f"{_how_to_get('the CANN runtime')}; by hand: {done.typed}"
+        )
+    if not all(flag in done.stdout for flag in ("--model", "--output_dirname", "--outfmt")):
+        return Missing(
+            f"ais_bench ({place}) is not the tool that runs om files (a benchmark of language models has the same "
+            f"name); install the one of gitee.com/ascend/tools; by hand: {done.typed}"
+        )
+    return Runner("ais_bench", words, Path(place).absolute(), version, done.stdout, simulated([Path(place)]))
+
+
+def _is_marked(path: Path) -> bool:
+    real = path.resolve()
+    near = {folder for start in (path.absolute(), real) for folder in (start, *list(start.parents)[:2])}
+    return any(os.path.lexists(folder / MARK) for folder in near) or MARK.encode() in _head(real)

@@ -1,0 +1,254 @@
+"""How fast, and of what: every rate carries its scope, and rates of different scope are never held against each other.
+
+The published acceptance compares the model-execute rate of one chip, times the chips of a card, with the wall clock of
+a whole GPU script. It may do so, by agreement; it may not do so unnoticed.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+from rfcn_lib.score.perf_files import Perf, PerfError, perf_from_benchmark, perf_from_summary, read_text
+
+Scope = Literal[
+    "interface, one chip",
+    "interface x chips (extrapolated)",
+    "interface, chips running together",
+    "end to end",
+]
+Span = tuple[float, float]  # from, to: seconds since the epoch, this host's clock
+
+LEAST_SHARED: Final = 0.5  # of a run's time, during which all other chips ran as well, for "running together"
+_KEYS: Final = {"ids", "om_sha256", "tool", "device_id", "text", "typed", "tool_s", "whole_s"}
+
+
+class ScopeError(ValueError):
+    """Two rates that measure different things, or a scope that these measurements do not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Pictures per second, and of what. `source`: who measured it or who agreed on it."""
+
+    fps: float
+    scope: Scope
+    source: str
+
+    def __post_init__(self) -> None:
+        if self.scope not in get_args(Scope):
+            raise ScopeError(f"the scope is {self.scope!r}, but should be one of {', '.join(get_args(Scope))}")
+
+    def __str__(self) -> str:
+        return f"{self.fps:.6g} fps, {self.scope} ({self.source})"
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """One run of a tool over some pictures: what it said, and this host's clock around it.
+
+    om_sha256  digest of the compiled model that ran
+    typed      the command as one line for a shell
+    tool_s     from the tool's start to its end
+    whole_s    from the first picture's preparation to the last dump in its place
+    """
+
+    ids: tuple[str, ...]
+    om_sha256: str
+    perf: Perf
+    typed: str
+    tool_s: Span
+    whole_s: Span
+
+
+def write_timing(folder: Path, timing: Timing) -> None:
+    """Keep a timing as `<first id>-<last id>-<count>-device<N>.json`, written aside and renamed."""
+    perf = timing.perf
+    target = folder / f"{timing.ids[0]}-{timing.ids[-1]}-{len(timing.ids)}-device{perf.device_id}.json"
+    aside = folder / f".{target.name}.partial"
+    content = {
+        "ids": timing.ids,
+        "om_sha256": timing.om_sha256,
+        "tool": perf.tool,
+        "device_id": perf.device_id,
+        "text": perf.text,
+        "typed": timing.typed,
+        "tool_s": timing.tool_s,
+        "whole_s": timing.whole_s,
+    }
+    aside.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    aside.replace(target)
+
+
+def read_timings(folder: Path) -> dict[Path, Timing]:
+    """Every timing kept in `folder`, by its file; the tool's own text is parsed anew.
+
+    Raises:
+        PerfError: a file is damaged; says to remove it, and then its pictures are timed again.
+    """
+    return {path: _timing(path) for path in sorted(folder.glob("[!.]*.json"))}
+
+
+def _timing(path: Path) -> Timing:
+    try:
+        kept = json.loads(read_text(path))
+        if not isinstance(kept, dict) or kept.keys() != _KEYS or not kept["ids"]:
+            raise ValueError("it should have the keys " + ", ".join(sorted(_KEYS)))
+        read = {"benchmark": perf_from_benchmark, "ais_bench": perf_from_summary}[kept["tool"]]
+        perf = read(str(kept["text"]), int(kept["device_id"]), str(path))
+        (began, ended), (first, last) = kept["tool_s"], kept["whole_s"]
+        spans = (float(began), float(ended)), (float(first), float(last))
+        return Timing(tuple(map(str, kept["ids"])), str(kept["om_sha256"]), perf, str(kept["typed"]), *spans)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise PerfError(f"{path} is no kept timing: {error}; remove it, and its pictures are timed again") from error
+
+
+def chosen(timings: Iterable[Timing], ids: Collection[str]) -> tuple[Timing, ...]:
+    """Timings over pictures of `ids` only, none of them twice; the largest first. What they lack was never timed."""
+    free = set(ids)
+    kept: list[Timing] = []
+    for timing in sorted(timings, key=lambda timing: (-len(timing.ids), timing.tool_s)):
+        if free.issuperset(timing.ids):
+            free.difference_update(timing.ids)
+            kept.append(timing)
+    return tuple(kept)
+
+
+def expect_timed(timings: Sequence[Timing], ids: Sequence[str], om_sha256: str) -> None:
+    """Raise PerfError unless exactly `ids` were timed, each once, and on the very om that is judged.
+
+    How many pictures ran is what the tools' own numbers say; which ones, what the tools were given.
+    """
+    for timing in timings:
+        if timing.om_sha256 != om_sha256:
+            raise PerfError(
+                f"the om timed on device {timing.perf.device_id} is {timing.om_sha256[:12]}, but the om judged is "
+                f"{om_sha256[:12]}; time the one that is judged"
+            )
+    timed = [id for timing in timings for id in timing.ids]
+    ran = sum(timing.perf.pictures or 0 for timing in timings)
+    if sorted(timed) != sorted(ids) or ran != len(ids):
+        odd = sorted(set(timed) ^ set(ids)) or sorted({id for id in timed if timed.count(id) > 1})
+        named = f"; for example {', '.join(odd[:3])}" if odd else ""
+        raise PerfError(
+            f"the perf files say {ran} pictures, the tools were given {len(timed)}, but {len(ids)} are judged{named}: "
+            "a rate over other pictures than those judged says nothing; run again"
+        )
+
+
+def interface_rate(perfs: Sequence[Perf]) -> Rate:
+    """Pictures / seconds inside the execute call, over runs one after the other: the rate of one chip.
+
+    Runs on several chips count as runs of one: their mean, weighted by pictures.
+
+    Raises:
+        PerfError: no run, runs of different tools, or a run that does not say how many pictures it had.
+    """
+    if not perfs or len({perf.tool for perf in perfs}) > 1:
+        tools = ", ".join(sorted({perf.tool for perf in perfs})) or "no run at all"
+        raise PerfError(
+            f"a rate is made of runs of one tool, but here are {tools}; time the pictures with one --runner"
+        )
+    unsaid = next((perf for perf in perfs if perf.pictures is None), None)
+    if unsaid:
+        raise PerfError(
+            f"a run of {unsaid.tool} on device {unsaid.device_id} does not say how many pictures it had, so it cannot "
+            f"be combined with others; it said {unsaid.text.strip()[:200]!r}"
+        )
+    pictures = sum(perf.pictures or 0 for perf in perfs)
+    seconds = sum((perf.pictures or 0) / perf.interface_fps for perf in perfs)
+    devices = sorted({perf.device_id for perf in perfs})
+    named = f"device {devices[0]}" if len(devices) == 1 else f"mean of devices {', '.join(map(str, devices))}"
+    return Rate(pictures / seconds, "interface, one chip", f"{perfs[0].tool}, {named}, {pictures} pictures")
+
+
+def per_card(rate: Rate, chips: int) -> Rate:
+    """The published way: one chip's rate x chips of the card. An extrapolation: the chips did not run together.
+
+    Raises:
+        ScopeError: `rate` is not one chip's, or the card has no chip.
+    """
+    if rate.scope != "interface, one chip" or chips < 1:
+        raise ScopeError(
+            f"{rate} x {chips} chips is no rate of a card; take the interface rate of one chip, and 1 or more"
+        )
+    return Rate(rate.fps * chips, "interface x chips (extrapolated)", f"{rate.fps:.6g} x {chips} chips; {rate.source}")
+
+
+def together(timings: Sequence[Timing]) -> Rate:
+    """Sum of the chips' interface rates over runs during which, for at least half their time, all of them ran.
+
+    Raises:
+        ScopeError: there is only one chip, or a chip that never ran while all others did.
+    """
+    devices = sorted({timing.perf.device_id for timing in timings})
+    if len(devices) < 2:
+        raise ScopeError(f"{len(devices)} chip cannot run together with others; use --devices=0,1 or more")
+    spans = {device: [t.tool_s for t in timings if t.perf.device_id == device] for device in devices}
+    rates: list[Rate] = []
+    for device in devices:
+        mine = [t for t in timings if t.perf.device_id == device]
+        shared = [t.perf for t in mine if _shared(t.tool_s, [spans[other] for other in devices if other != device])]
+        if not shared:
+            raise ScopeError(
+                f"device {device} never ran while devices {', '.join(str(d) for d in devices if d != device)} did, so "
+                "there is no rate of chips running together; give the run more pictures, or smaller batches"
+            )
+        rates.append(interface_rate(shared))
+    said = " + ".join(f"{rate.fps:.4g}" for rate in rates)
+    return Rate(sum(rate.fps for rate in rates), "interface, chips running together", f"{said}, devices {devices}")
+
+
+def end_to_end(timings: Sequence[Timing]) -> Rate:
+    """Pictures / wall clock from a picture's preparation to its dump, all devices side by side; pauses do not count.
+
+    Includes loading the model once per batch; excludes post-processing and score.
+    """
+    if not timings:
+        raise PerfError("nothing was timed, so there is no rate; run the pictures")
+    pictures = sum(len(timing.ids) for timing in timings)
+    seconds = sum(end - start for start, end in _union(timing.whole_s for timing in timings))
+    if seconds <= 0:
+        raise PerfError(f"{pictures} pictures took {seconds:g} s by this host's clock; was it set back? run again")
+    source = f"{timings[0].perf.tool}, {pictures} pictures in {seconds:.1f} s, preparation to dump"
+    return Rate(pictures / seconds, "end to end", source)
+
+
+def ratio(rate: Rate, other: Rate) -> float:
+    """How many times as fast `rate` is. Raises ScopeError when they measure different things."""
+    _same_scope(rate, other)
+    return rate.fps / other.fps
+
+
+def reaches(rate: Rate, limit: Rate) -> bool:
+    """Whether `rate` is at least `limit`. Raises ScopeError when they measure different things."""
+    _same_scope(rate, limit)
+    return rate.fps >= limit.fps
+
+
+def _same_scope(rate: Rate, other: Rate) -> None:
+    if rate.scope != other.scope:
+        raise ScopeError(
+            f"{rate} cannot be held against {other}: they measure different things; compare rates of one scope"
+        )
+
+
+def _union(spans: Iterable[Span]) -> list[Span]:
+    """The same time as spans that do not touch, in order."""
+    merged: list[Span] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _shared(mine: Span, others: Sequence[Sequence[Span]]) -> bool:
+    """Whether during LEAST_SHARED of `mine` every one of the others was running."""
+    common = [mine]
+    for spans in others:
+        pairs = ((max(a, c), min(b, d)) for a, b in common for c, d in _union(spans))
+        common = [(start, end) for start, end in pairs if start < end]
+    return sum(end - start for start, end in common) >= LEAST_SHARED * (mine[1] - mine[0]) > 0

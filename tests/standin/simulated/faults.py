@@ -1,0 +1,100 @@
+"""Planted faults: STANDIN_FAULT=name[=value][,...], each name also as tool:name when one tool alone should have it."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from typing import NoReturn
+
+RUNNERS = ("benchmark", "ais_bench")
+HANG_S = 3600
+
+CODES = {  # texts of CANN 8.1's error_code.json; E16002 is the newest parser's
+    "E10001": "Value [{value}] for parameter [{parameter}] is invalid. Reason: {reason}",
+    "E10002": "Value [{value}] for parameter [--input_shape] is invalid. Reason: {reason}. "
+    'The value must be formatted as "input_name1:n1,c1,h1,w1;input_name2:n2,c2,h2,w2".',
+    "E10016": "Value [{value}] for parameter [--input_shape] is invalid. Reason: Opname [{name}] is not in the model.",
+    "E10501": "IR for Op [{name}, optype [{optype}]], is not registered.",
+    "E16002": "No ONNX parser is registered for optype {optype}.",
+    "E16005": "The model has [{count}] [--domain_version] fields, but only one is allowed.",
+    "E19010": "No parser is registered for Op [{name}, optype [{optype}]].",
+    "E19999": "Inner Error! {reason}",
+    "E20007": "Failed to run graph fusion pass [{name}]. The pass type is [built-in-ai-core-graph-pass].",
+    "E40021": "Failed to compile Op [{name}]. (oppath: [Pre-compile {optype} failed], optype: [{optype}])",
+    "EZ3002": "Optype [{optype}] of Ops kernel [AIcoreEngine] is unsupported. Reason: {reason}.",
+    "EZ3003": "No supported Ops kernel and engine are found for [{name}], optype [{optype}].",
+    "EZ9010": "No parser is registered for Op [{name}, optype [{optype}]].",
+}
+
+FAULTS: dict[str, tuple[tuple[str, ...], str]] = {
+    **{code: (("atc",), f"the conversion fails with {code}") for code in CODES},
+    "crash139": (("atc", *RUNNERS), "exit status 139 and not a word"),
+    "segv": (("atc", *RUNNERS), "dies of SIGSEGV and not a word"),
+    "hang": (
+        ("atc", *RUNNERS),
+        "never ends, and has a child that never ends either; a runner does half of its work first",
+    ),
+    "no_success_line": (("atc",), "an om and exit status 0, but not the line that says success"),
+    "no_om": (("atc",), "says success, exit status 0, and writes no om"),
+    "suffix_om": (("atc",), "no failure: the om's name ends in _linux_<arch>.om, as newer versions have it"),
+    "warning": (("atc",), "no failure: a W-code after the success line"),
+    "half_way": (RUNNERS, "dies with exit status 1 after half of the pictures"),
+    "half_dead": (RUNNERS, "stops after half of the pictures, exit status 0, no perf file or summary"),
+    "disk_full": (RUNNERS, "no room for the output after half of the pictures, exit status 1"),
+    "device_lost": (RUNNERS, "=N: device N is lost after half of its pictures; the others go on"),
+    "open_fails": (RUNNERS, "=N, default 0: device N cannot be opened"),
+    "truncated_output": (RUNNERS, "the last picture's second output is cut in half"),
+    "wrong_count": (RUNNERS, "the last picture is left out without a word: no output, not counted"),
+    "perf_count": (RUNNERS, "every output is there, but the perf file or summary counts one picture fewer"),
+    "nan_output": (RUNNERS, "the first picture's third output holds a NaN"),
+    "constant_output": (RUNNERS, "every output of every picture is zero"),
+    "swapped_output": (RUNNERS, "every picture gets the outputs of the first"),
+    "float16_output": (RUNNERS, "outputs are float16, as an om built with another --output_type gives them"),
+    "no_perf": (RUNNERS, "no perf file or summary"),
+    "cut_perf": (RUNNERS, "the perf file or summary stops in the middle"),
+    "empty_perf": (RUNNERS, "the perf file or summary is empty"),
+    "foreign_perf": (RUNNERS, "the perf file or summary is in another tongue"),
+    "long_tags": (("benchmark",), "no failure: [inference] and [postprocess] instead of [infer] and [post]"),
+    "one_line": (("benchmark",), "no failure: all five perf records on one line"),
+    "old_throughput": (("ais_bench",), "no failure: the throughput line of old versions"),
+    "alarm": (("npu-smi",), "=N, default 0: device N's health is Alarm"),
+    "busy": (("npu-smi",), "=N, default 0: a process runs on device N"),
+    "unknown_form": (("npu-smi",), "a table of a form nobody has seen"),
+    "npu_smi_fails": (("npu-smi",), "no table, exit status 255"),
+}
+
+
+def planted(tool: str) -> dict[str, str]:
+    """Fault -> its value ("" without one) for this tool; ends the process where STANDIN_FAULT is misspelt."""
+    found = {}
+    for part in filter(None, os.environ.get("STANDIN_FAULT", "").split(",")):
+        whom, _, rest = part.rpartition(":")
+        name, _, value = rest.partition("=")
+        if name not in FAULTS or (whom and whom not in FAULTS[name][0]):
+            sys.exit(
+                f"SIMULATED: STANDIN_FAULT has {part!r}, but should be [tool:]name[=value] with a name of "
+                f"{', '.join(FAULTS)}" + (f"; {name} is for {' and '.join(FAULTS[name][0])}" if name in FAULTS else "")
+            )
+        if tool in FAULTS[name][0] and whom in ("", tool):
+            found[name] = value
+    return found
+
+
+def crash(faults: dict[str, str]) -> None:
+    """Die without a word, or hang, where that is planted."""
+    if "crash139" in faults:
+        sys.stdout.flush()
+        os._exit(139)  # what a shell wrapper around the real binary gives
+    if "segv" in faults:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def hang() -> NoReturn:
+    """With a child that holds the same stdout, as the real compiler's workers do."""
+    sys.stdout.flush()
+    subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({HANG_S})"])
+    time.sleep(HANG_S)
+    sys.exit(1)

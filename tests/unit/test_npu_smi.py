@@ -1,0 +1,414 @@
+"""Known answers are tables that hosts really printed (public logs), shortened where three dots would say the same."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rfcn_lib.devices import npu_smi
+from rfcn_lib.devices.npu_smi import (
+    KNOWN_SOCS,
+    Npu,
+    NpuSmiError,
+    chips_on_card,
+    chosen,
+    devices,
+    parse,
+    soc_of,
+    troubles,
+)
+
+ONE_310 = """\
++------------------------------------------------------------------------------------------------------+
+| npu-smi 23.0.0                                   Version: 23.0.0                                       |
++-------------------------------+-----------------+------------------------------------------------------+
+| NPU     Name                  | Health          | Power(W)     Temp(C)           Hugepages-Usage(page) |
+| Chip    Device                | Bus-Id          | AICore(%)    Memory-Usage(MB)                        |
++===============================+=================+======================================================+
+| 0       310                   | OK              | 12.8         61                0     / 969           |
+| 0       0                     | 0000:01:00.0    | 0            577  / 7759                             |
++===============================+=================+======================================================+
+"""
+
+FOUR_310 = """\
++--------------------------------------------------------------------------------+
+| npu-smi 20.2.2                       Version: 20.2.2                           |
++-------------------+-----------------+------------------------------------------+
+| NPU     Name      | Health          | Power(W)          Temp(C)              |
+| Chip    Device    | Bus-Id          | AICore(%)         Memory-Usage(MB)     |
++===================+=================+========================================+
+| 2048    310       | OK              | 12.8              46                   |
+| 0       0         | 0000:81:00.0    | 0                 2621 / 8192          |
++-------------------+-----------------+----------------------------------------+
+| 2048    310       | OK              | 12.8              46                   |
+| 1       1         | 0000:82:00.0    | 0                 2621 / 8192          |
++-------------------+-----------------+----------------------------------------+
+| 2048    310       | Warning         | 12.8              46                   |
+| 2       2         | 0000:83:00.0    | 37                2621 / 8192          |
++-------------------+-----------------+----------------------------------------+
+| 2048    310       | OK              | 12.8              46                   |
+| 3       3         | 0000:84:00.0    | 0                 2621 / 8192          |
++===================+=================+========================================+
+| 2049    310       | OK              | 12.8              46                   |
+| 0       4         | 0000:85:00.0    | 0                 2621 / 8192          |
++===================+=================+========================================+
+"""
+
+DUO = """\
++--------------------------------------------------------------------------------------------------------+
+| npu-smi 25.2.0                                   Version: 25.2.0                                       |
++-------------------------------+-----------------+------------------------------------------------------+
+| NPU     Name                  | Health          | Power(W)     Temp(C)           Hugepages-Usage(page) |
+| Chip    Device                | Bus-Id          | AICore(%)    Memory-Usage(MB)                        |
++===============================+=================+======================================================+
+| 2       310P3                 | OK              | NA           45                0     / 0             |
+| 0       0                     | 0000:01:00.0    | 0            1529 / 44280                            |
++-------------------------------+-----------------+------------------------------------------------------+
+| 2       310P3                 | OK              | NA           43                0     / 0             |
+| 1       1                     | 0000:01:00.0    | 0            1412 / 43693                            |
++===============================+=================+======================================================+
++-------------------------------+-----------------+------------------------------------------------------+
+| NPU     Chip                  | Process id      | Process name             | Process memory(MB)        |
++===============================+=================+======================================================+
+| 2       1                     | 12345           | python3                  | 1024                      |
++===============================+=================+======================================================+
+"""
+
+TWO_910B4 = """\
++------------------------------------------------------------------------------------------------+
+| npu-smi 24.1.1                   Version: 24.1.1                                               |
++---------------------------+---------------+----------------------------------------------------+
+| NPU   Name                | Health        | Power(W)    Temp(C)           Hugepages-Usage(page)|
+| Chip                      | Bus-Id        | AICore(%)   Memory-Usage(MB)  HBM-Usage(MB)        |
++===========================+===============+====================================================+
+| 4     910B4               | OK            | 88.2        30                0    / 0             |
+| 0                         | 0000:C1:00.0  | 0           0    / 0          26838/ 32768         |
++===========================+===============+====================================================+
+| 5     910B4               | OK            | 87.0        30                0    / 0             |
+| 0                         | 0000:C2:00.0  | 0           0    / 0          29356/ 32768         |
++===========================+===============+====================================================+
++---------------------------+---------------+----------------------------------------------------+
+| NPU     Chip              | Process id    | Process name       | Process memory(MB)    | Process id in container |
++===========================+===============+======================================================================+
+| 4       0                 | 29570         |                          | 3806                    | 7 |
+| 4       0                 | 18966         |                          | 2330                    | 8 |
++===========================+===============+====================================================+
+| No running processes found in NPU 5                                                            |
++===========================+===============+====================================================+
+"""
+
+A3 = """\
++------------------------------------------------------------------------------------------------+
+| npu-smi 24.1.rc3.7               Version: 24.1.rc3.7                                           |
++---------------------------+---------------+----------------------------------------------------+
+| NPU   Name                | Health        | Power(W)    Temp(C)           Hugepages-Usage(page)|
+| Chip  Phy-ID              | Bus-Id        | AICore(%)   Memory-Usage(MB)  HBM-Usage(MB)        |
++===========================+===============+====================================================+
+| 0     Ascend910           | OK            | 178.7       37                0    / 0             |
+| 0     0                   | 0000:9D:00.0  | 0           0    / 0          3419 / 65536         |
++------------------------------------------------------------------------------------------------+
+| 0     Ascend910           | OK            | -           36                0    / 0             |
+| 1     1                   | 0000:9F:00.0  | 0           0    / 0          3196 / 65536         |
++===========================+===============+====================================================+
+| 1     Ascend910           | OK            | 186.4       36                0    / 0             |
+| 0     2                   | 0000:99:00.0  | 0           0    / 0          3413 / 65536         |
++===========================+===============+====================================================+
+"""
+
+RC_310B = ONE_310.replace("310 ", "310B4").replace("0000:01:00.0", "NA          ")
+TABLES = {"310": ONE_310, "310 x 4": FOUR_310, "300I Duo": DUO, "910B4": TWO_910B4, "A3": A3, "310B": RC_310B}
+
+
+def fails(text: str) -> str:
+    with pytest.raises(NpuSmiError) as caught:
+        parse(text)
+    return str(caught.value)
+
+
+# -- known answers -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("form", "want"),
+    {
+        "310": [Npu(0, 0, 0, "310", "OK")],
+        "310 x 4": [
+            Npu(0, 2048, 0, "310", "OK"),
+            Npu(1, 2048, 1, "310", "OK"),
+            Npu(2, 2048, 2, "310", "Warning", ("AICore at 37 %",)),
+            Npu(3, 2048, 3, "310", "OK"),
+            Npu(4, 2049, 0, "310", "OK"),
+        ],
+        "300I Duo": [
+            Npu(0, 2, 0, "310P3", "OK"),
+            Npu(1, 2, 1, "310P3", "OK", ("process 12345 (python3), 1024 MB",)),
+        ],
+        "910B4": [
+            Npu(0, 4, 0, "910B4", "OK", ("process 29570 (of no name), 3806 MB", "process 18966 (of no name), 2330 MB")),
+            Npu(1, 5, 0, "910B4", "OK"),
+        ],
+        "A3": [
+            Npu(0, 0, 0, "Ascend910", "OK"),
+            Npu(1, 0, 1, "Ascend910", "OK"),
+            Npu(2, 1, 0, "Ascend910", "OK"),
+        ],
+        "310B": [Npu(0, 0, 0, "310B4", "OK")],
+    }.items(),
+)
+def test_every_known_form_is_read(form, want):
+    assert list(parse(TABLES[form])) == want
+
+
+def test_a_drivers_warning_before_the_table_is_no_table():
+    assert parse("WARNING: driver is old\n\n" + ONE_310) == parse(ONE_310)
+
+
+def test_a_chip_printed_once_for_each_of_its_dies_is_one_device():
+    """Software sharing on A3: one die is mounted, two are printed (MindCluster user guide)."""
+    shared = A3.replace("| 1     1                   | 0000:9F:00.0 ", "| 1     0                   | 0000:9D:00.0 ")
+
+    assert [npu.device_id for npu in parse(shared)] == [0, 2]
+
+
+@given(
+    chips=st.lists(
+        st.tuples(st.integers(0, 9999), st.sampled_from(["310", "310P3", "Ascend910"]), st.integers(0, 100)),
+        max_size=12,
+    ),
+    width=st.integers(8, 40),
+)
+def test_what_is_printed_is_read_at_any_width(chips, width):
+    """A table printed the way the vendor prints it, from numbers that are known."""
+    border = "+" + "=" * width + "+" + "-" * 20 + "+"
+    lines = [
+        border,
+        f"| {'NPU Name':<{width}} | Health | Power(W) |",
+        f"| {'Chip   Device':<{width}} | Bus-Id | AICore(%) |",
+    ]
+    for place, (npu_id, name, load) in enumerate(chips):
+        lines += [border, f"| {f'{npu_id}  {name}':<{width}} | OK | 1.0 |"]
+        lines += [f"| {f'{place % 4}   {place + 7}':<{width}} | 0000:0{place:X}:00.0 | {load}  1 / 2 |"]
+    found = parse("\n".join([*lines, border]))
+
+    assert [(npu.npu_id, npu.name, npu.chip, npu.device_id) for npu in found] == [
+        (npu_id, name, place % 4, place + 7) for place, (npu_id, name, _) in enumerate(chips)
+    ]
+    assert [bool(npu.busy) for npu in found] == [load > 0 for *_, load in chips]
+
+
+# -- what is no table --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", TABLES)
+def test_a_table_cut_inside_a_line_or_between_two_is_refused(form):
+    text = TABLES[form].rstrip("\n")
+    lines = text.splitlines()
+    rows = [index for index, line in enumerate(lines) if line.startswith("|")]
+    for index in rows:
+        assert fails("\n".join(lines[: index + 1]))
+        assert fails("\n".join([*lines[:index], lines[index][:20]]))
+
+
+@given(st.text(st.sampled_from("|+-= 0aN\n"), max_size=200) | st.text(max_size=200))
+def test_any_other_text_is_an_error_of_ours(text):
+    with pytest.raises(NpuSmiError):
+        parse(text)
+
+
+@given(data=st.data())
+def test_a_damaged_table_is_read_or_refused_never_a_traceback(data):
+    text = list(data.draw(st.sampled_from(list(TABLES.values()))))
+    for _ in range(data.draw(st.integers(1, 5))):
+        text[data.draw(st.integers(0, len(text) - 1))] = data.draw(st.sampled_from("|+- 0aé٣\n"))
+    try:
+        found = parse("".join(text))
+    except NpuSmiError:
+        return
+    assert all(npu.device_id >= 0 and npu.name and npu.health for npu in found)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "quoted"),
+    [
+        ("| Chip    Device ", "| Chip    Logic-ID ", "'| Chip    Logic-ID"),
+        ("| NPU     Name ", "| NPU ID | Name ", "'| NPU ID | Name"),
+        ("Health ", "健康   ", "健康"),
+        ("AICore(%)", "NPU Util(%)", "NPU Util(%)"),
+        ("| 0       310 ", "| zero    310 ", "'| zero    310"),
+        ("| OK  ", "| 42  ", "| 42  "),
+        ("| 0       0  ", "| 0          ", "'| 0          "),
+        ("0000:01:00.0", "somewhere   ", "somewhere"),
+        ("| 0            577", "| ?            577", "| ?            577"),
+    ],
+)
+def test_an_unknown_line_is_quoted(old, new, quoted):
+    message = fails(ONE_310.replace(old, new))
+
+    assert quoted in message
+    assert "but this line should be" in message
+
+
+def test_messages_say_what_is_wrong():
+    assert fails("") == "npu-smi info should print a table, but its first line is ''"
+    assert "its first line is 'dcmi module initialize failed" in fails("dcmi module initialize failed. ret is -8005\n")
+    assert "prints no table of NPUs; its first row is '| hello |'" in fails("| hello |\n+--+\n")
+    assert "the table is cut" in fails("\n".join([*ONE_310.splitlines()[:-2], "+==+"]))
+    assert "the text is cut" in fails("\n".join(ONE_310.splitlines()[:-1]))
+    assert "another device id than that of the chip on bus 0000:81" in fails(
+        FOUR_310.replace("| 1       1  ", "| 1       0  ")
+    )
+    assert "on NPU 9 chip 1, which it does not" in fails(
+        DUO.replace("| 2       1                     | 12345", "| 9       1                     | 12345")
+    )
+    assert "should be a process, or 'No running" in fails(DUO.replace("| 12345 ", "| python "))
+    assert "should be the heading 'NPU Chip | Process id" in fails(DUO.replace("Process id ", "Prozess-Nr "))
+    assert "a third table" in fails(DUO + "| NPU  Link |\n+--+\n")
+    many = ONE_310.splitlines()
+    assert "a host has 1024 at most" in fails("\n".join([*many[:6], *(many[6:8] * 1025), many[8]]))
+
+
+def test_a_very_long_line_is_quoted_in_part():
+    assert len(fails("x" * 100_000)) < 400
+
+
+# -- soc, troubles, choice ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("form", "soc"),
+    [("310", "Ascend310"), ("300I Duo", "Ascend310P3"), ("910B4", "Ascend910B4"), ("310B", "Ascend310B4")],
+)
+def test_soc_is_ascend_and_the_name(form, soc):
+    assert {soc_of(npu) for npu in parse(TABLES[form])} == {soc}
+    assert soc in KNOWN_SOCS
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("Ascend910", "does not tell which chip it is"),
+        ("910", "does not tell which chip it is"),
+        ("xxx", "is not known"),
+    ],
+)
+def test_a_name_that_does_not_tell_the_soc_asks_for_it(name, why):
+    with pytest.raises(NpuSmiError) as caught:
+        soc_of(Npu(3, 1, 1, name, "OK"))
+
+    assert f"device 3 calls itself {name!r}, which {why}; pass --soc=NAME, one of Ascend310, " in str(caught.value)
+
+
+def test_known_socs_are_different():
+    assert len(set(KNOWN_SOCS)) == len(KNOWN_SOCS)
+
+
+def test_troubles_are_sentences():
+    assert troubles(parse(ONE_310)[0]) == ()
+    assert troubles(parse(FOUR_310)[2]) == (
+        "device 2 (310): health is Warning, should be OK",
+        "device 2 (310) is in use: AICore at 37 %",
+    )
+    assert troubles(parse(DUO)[1]) == ("device 1 (310P3) is in use: process 12345 (python3), 1024 MB",)
+
+
+def test_chips_are_counted_by_card():
+    npus = parse(FOUR_310)
+
+    assert [chips_on_card(npus, npu) for npu in npus] == [4, 4, 4, 4, 1]
+
+
+def test_devices_are_chosen_by_their_ids_in_the_order_given():
+    npus = parse(FOUR_310)
+
+    assert chosen(npus, None) == npus[:1]
+    assert chosen(npus, "3, 0") == (npus[3], npus[0])
+
+
+@pytest.mark.parametrize(
+    ("ids", "what"),
+    [
+        ("2048", "'2048' is not one"),
+        ("0,x", "'x' is not one"),
+        ("", "'' is not one"),
+        ("1,1", "one is named twice"),
+        ("1,01", "one is named twice"),
+        ("-1", "'-1' is not one"),
+        ("٣", "'٣' is not one"),
+    ],
+)
+def test_a_wrong_choice_names_the_devices_there_are(ids, what):
+    with pytest.raises(NpuSmiError) as caught:
+        chosen(parse(FOUR_310), ids)
+
+    assert str(caught.value) == (
+        f"--devices={ids} should name devices of this host between commas, but {what}; there are 0, 1, 2, 3, 4"
+    )
+
+
+def test_of_no_device_none_is_chosen():
+    with pytest.raises(NpuSmiError, match="lists no NPU; is the card seated"):
+        chosen((), None)
+
+
+# -- the real command --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tool(tmp_path, monkeypatch):
+    """tool(text): npu-smi on PATH is a script with this text."""
+
+    def put(text: str) -> Path:
+        path = tmp_path / "npu-smi"
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        return path
+
+    return put
+
+
+def test_devices_are_asked_for(tool, tmp_path):
+    (tmp_path / "table").write_text(A3)
+    path = tool(f'[ "$*" = info ] && cat {tmp_path}/table')
+
+    assert devices() == parse(A3)
+    assert devices(path) == parse(A3)
+
+
+def test_two_never_ask_at_once(tool, tmp_path):
+    """The vendor forbids it: a second npu-smi that starts while the first runs says so and fails."""
+    (tmp_path / "table").write_text(ONE_310)
+    tool(f"mkdir {tmp_path}/busy || exit 9; sleep 0.05; cat {tmp_path}/table; rmdir {tmp_path}/busy")
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: devices(), range(4)))
+
+    assert found == [parse(ONE_310)] * 4
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ("echo 'dcmi module initialize failed. ret is -8005'; exit 1", "ended with 1, but should end with 0"),
+        ("echo 'dcmi module initialize failed. ret is -8005'; exit 1", "is the driver loaded (ls /dev/davinci*)"),
+        ("echo hello", "should print a table, but its first line is 'hello'"),
+        ("sleep 30", "did not end within 0.3 s"),
+    ],
+)
+def test_a_failure_of_npu_smi_is_told(script, says, tool, monkeypatch):
+    monkeypatch.setattr(npu_smi, "TIMEOUT_S", 0.3)
+    tool(script)
+    with pytest.raises(NpuSmiError) as caught:
+        devices()
+
+    assert says in str(caught.value)
+    assert "npu-smi info" in str(caught.value)
+
+
+def test_without_npu_smi_the_error_says_so(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NpuSmiError, match="npu-smi is not on PATH"):
+        devices()

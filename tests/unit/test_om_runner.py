@@ -1,0 +1,348 @@
+"""Pictures through a tool in batches: what is finished is kept, what is lost is taken over, what is full is said."""
+
+import hashlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import fake_tools
+import numpy as np
+import pytest
+import tiny
+from fake_tools import CANVAS_WH, IDS, MODEL, PORT, first_number, shown
+
+from rfcn_lib import spec
+from rfcn_lib.devices import onnx_runtime
+from rfcn_lib.devices.om_batch import OmRunError
+from rfcn_lib.devices.om_runner import Tool, fill_by_tool
+from rfcn_lib.devices.sharing import Pile, finished
+from rfcn_lib.graph.adapt import adapted_from_exported
+from rfcn_lib.graph.export import onnx_from_network
+from rfcn_lib.graph.operators import twin_from_vendor
+from rfcn_lib.score.dumps import file_names, read_dump, shapes
+from rfcn_lib.score.perf_files import PerfError
+from rfcn_lib.score.throughput import expect_timed, interface_rate
+
+STANDIN = Path(__file__).parent.parent / "standin"
+RUNNERS = ("benchmark", "ais_bench")
+OM_SHA256 = hashlib.sha256(MODEL).hexdigest()
+
+
+@pytest.fixture(params=RUNNERS)
+def tool(request, tmp_path):
+    return fake_tools.tool_in(tmp_path, request.param)
+
+
+@pytest.fixture
+def filled(tmp_path, tool):
+    """filled(ids=, devices=, ...): a call over the same folder, with this tool."""
+    om = tmp_path / "rfcn.om"
+    om.write_bytes(MODEL)
+
+    def call(ids=IDS, devices=(0,), batch=3, timeout_s=20.0, prepare=shown, port=PORT):
+        folder = tmp_path / "filled"
+        return fill_by_tool(
+            folder, ids, port, prepare, tool, om, devices, batch=batch, what="test dumps", timeout_s=timeout_s
+        )
+
+    return call
+
+
+@pytest.fixture
+def fault(monkeypatch):
+    return lambda name: monkeypatch.setenv("FAKE", name)
+
+
+def dumps_of(tmp_path):
+    """Ids with three whole files; every one must hold its own picture's numbers."""
+    folder = tmp_path / "filled" / "dumps"
+    whole = set()
+    for id in IDS:
+        files = [folder / name for name in file_names(id)]
+        if all(file.exists() for file in files):
+            for k, (file, shape) in enumerate(zip(files, shapes(PORT), strict=True)):
+                assert np.fromfile(file, "<f4") == pytest.approx(np.full(shape[0] * shape[1], first_number(id) + k))
+            whole.add(id)
+    assert {path.name for path in folder.iterdir()} == {name for id in whole for name in file_names(id)}
+    return whole
+
+
+# -- the straight way --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("devices", [(0,), (0, 1, 2)])
+def test_every_picture_gets_its_own_dump_and_is_timed_once(filled, tmp_path, devices):
+    made = filled(devices=devices)
+    assert dumps_of(tmp_path) == set(IDS)
+    expect_timed(made.timings, IDS, OM_SHA256)
+    assert made.lost == {}
+    assert interface_rate([timing.perf for timing in made.timings]).fps == pytest.approx(
+        6.5 if made.timings[0].perf.tool == "benchmark" else 6.25
+    )
+    assert not (tmp_path / "filled" / "work").exists()
+
+
+def test_what_is_there_is_not_run_again(filled, tmp_path, fault):
+    first = filled()
+    fault("nothing")
+    assert filled() == first
+
+
+def test_bins_never_lie_on_the_disk_beyond_one_batch(filled, tmp_path):
+    most = []
+
+    def prepare(id):
+        most.append(len(list((tmp_path / "filled").rglob("*.bin"))) - len(list((tmp_path / "filled/dumps").iterdir())))
+        return shown(id)
+
+    filled(prepare=prepare, batch=2)
+    assert max(most) < 2 * 4  # the tool's own three files and the bin, per picture
+
+
+def test_a_part_of_the_set_is_timed_by_itself_and_both_stay(filled, fault):
+    """A batch with other pictures in it says nothing of this part's rate."""
+    whole, part = filled(batch=7), filled(ids=IDS[:2])
+    expect_timed(part.timings, IDS[:2], OM_SHA256)
+    fault("nothing")
+    assert filled(batch=7) == whole
+    assert filled(ids=IDS[:2]) == part
+
+
+def test_a_dump_that_is_gone_is_run_and_timed_again(filled, tmp_path):
+    filled()
+    (tmp_path / "filled" / "dumps" / f"{IDS[1]}_2.bin").unlink()
+    again = filled()
+    assert dumps_of(tmp_path) == set(IDS)
+    expect_timed(again.timings, IDS, OM_SHA256)
+
+
+def test_another_model_s_timings_are_not_this_one_s(filled, tmp_path, fault):
+    filled()
+    for path in (tmp_path / "filled" / "timings").iterdir():
+        path.write_text(json.dumps({**json.loads(path.read_text()), "om_sha256": "0" * 64}))
+    fault("nothing")
+    with pytest.raises(OmRunError, match="7 of 7 pictures have dumps"):
+        filled()
+
+
+# -- failures ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_tool_that_dies_half_way_leaves_what_it_finished_and_the_next_run_goes_on(filled, tmp_path, fault):
+    fault("half")
+    with pytest.raises(OmRunError, match=r"3 of 7 pictures have dumps, in .*dumps; the next run goes on") as error:
+        filled(batch=7)
+    assert dumps_of(tmp_path) == set(IDS[:3])
+    assert "by hand: cd " in str(error.value)
+    assert (tmp_path / "filled/work/device0/bin" / f"{IDS[6]}.bin").exists()  # for the line by hand
+    fault("")
+    expect_timed(filled(batch=7).timings, IDS, OM_SHA256)
+    assert dumps_of(tmp_path) == set(IDS)
+
+
+def test_a_hanging_tool_is_ended_and_what_it_finished_is_kept(filled, tmp_path, fault):
+    fault("hang")
+    with pytest.raises(OmRunError, match="did not end within 2 s"):
+        filled(batch=7, timeout_s=2.0)
+    assert dumps_of(tmp_path) == set(IDS[:3])
+
+
+@pytest.mark.parametrize(
+    ("planted", "said", "kept"),
+    [
+        (
+            "short",
+            r"1 of 7 pictures have no whole outputs, though \w+ ended well; 000007: .*_[12]\.bin \(cls_prob\) has",
+            6,
+        ),
+        (
+            "half_type",
+            r"000001_[01]\.bin \(rois\) has 400 bytes, but \(40, 5\) float32 are 800; all outputs are 0.5 times .* float16\?",
+            0,
+        ),
+        ("two_outputs", r"has 2 outputs, but the port has 3: rois, cls_prob, bbox_pred", 0),
+        ("four_outputs", r"has 4 outputs, but the port has 3", 0),
+    ],
+)
+def test_outputs_of_a_wrong_size_or_number_never_become_dumps(filled, tmp_path, fault, planted, said, kept):
+    fault(planted)
+    with pytest.raises(OmRunError, match=said):
+        filled(batch=7)
+    assert dumps_of(tmp_path) == set(IDS[:kept])
+
+
+def test_a_lost_device_s_pictures_go_to_the_others_and_it_is_said(filled, tmp_path, fault, capsys):
+    fault("lost1")
+    made = filled(devices=(0, 1, 2), batch=2)
+    assert dumps_of(tmp_path) == set(IDS)
+    expect_timed(made.timings, IDS, OM_SHA256)
+    assert set(made.lost) == {1}
+    assert 1 not in {timing.perf.device_id for timing in made.timings}
+    assert "device 1 gets no more pictures, others take over" in capsys.readouterr().err
+    assert "acl open device 1 failed" in made.lost[1]
+
+
+def test_one_short_output_is_not_called_half_precision(filled, fault):
+    fault("short")
+    with pytest.raises(OmRunError) as error:
+        filled(batch=7)
+    assert "float16" not in str(error.value)
+
+
+def test_when_every_device_is_lost_each_one_s_reason_is_told(filled, tmp_path, fault):
+    fault("lost0,lost1")
+    with pytest.raises(OmRunError) as error:
+        filled(devices=(0, 1), batch=4)
+    assert "device 0: " in str(error.value)
+    assert "device 1: " in str(error.value)
+    assert dumps_of(tmp_path)
+
+
+def test_a_picture_that_cannot_be_prepared_stops_the_run_as_the_error_it_is(filled, tmp_path):
+    def prepare(id):
+        if id == IDS[4]:
+            raise ValueError("000005.jpg is cut off")
+        return shown(id)
+
+    with pytest.raises(ValueError, match=r"000005\.jpg is cut off"):
+        filled(prepare=prepare)
+    assert dumps_of(tmp_path) == set(IDS[:3])
+
+
+def test_a_batch_larger_than_the_disk_is_refused_before_anything_is_written(filled, tmp_path):
+    huge = PORT.model_copy(update={"pictures": PORT.pictures.model_copy(update={"canvas_wh_px": (8192, 8192)})})
+    free = os.statvfs(tmp_path)
+    count = free.f_bavail * free.f_frsize // (12 * 8192 * 8192) + 2
+    with pytest.raises(
+        OmRunError, match=r"GB of room, but \d+ pictures and logs need .* take smaller batches, or pass --store"
+    ):
+        filled(ids=[f"{k:07}" for k in range(count)], batch=count, port=huge)
+    assert not list((tmp_path / "filled").rglob("*.bin"))
+
+
+def test_a_disk_that_takes_no_more_stops_all_devices(filled, tmp_path):
+    """The kernel refuses to let a file grow, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(OmRunError, match=r"0 of 7 pictures have dumps[\s\S]*cannot write .*File too large"):
+            filled(devices=(0, 1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not (tmp_path / "filled" / "work").exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"batch": 0}, "batch is 0"),
+        ({"devices": ()}, r"devices are \[\]"),
+        ({"devices": (1, 1)}, r"devices are \[1, 1\], but should be .* different device ids"),
+        ({"devices": (-1,)}, r"devices are \[-1\]"),
+    ],
+)
+def test_senseless_batches_and_devices(filled, asked, said):
+    with pytest.raises(OmRunError, match=said):
+        filled(**asked)
+
+
+def test_a_model_that_is_not_there(filled, tmp_path):
+    (tmp_path / "rfcn.om").unlink()
+    with pytest.raises(OmRunError, match=r"cannot read the compiled model .*rfcn\.om: No such file"):
+        filled()
+
+
+def test_a_damaged_timing_is_an_error_that_names_it(filled, tmp_path):
+    filled()
+    next((tmp_path / "filled" / "timings").iterdir()).write_text("{")
+    with pytest.raises(PerfError, match=r"timings/.*is no kept timing"):
+        filled()
+
+
+# -- the stand-in for the vendor's tools: real processes, real numbers --------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def twin_and_om(tmp_path_factory):
+    """A tiny network's executable twin, and its adapted graph through the stand-in's atc."""
+    folder = tmp_path_factory.mktemp("standin")
+    onnx, adapted, twin = (folder / f"{name}.onnx" for name in ("exported", "adapted", "twin"))
+    onnx_from_network(onnx, tiny.network_of(), CANVAS_WH)
+    adapted_from_exported(adapted, exported=onnx)
+    twin_from_vendor(twin, vendor=adapted)
+    width, height = CANVAS_WH
+    subprocess.run(
+        [STANDIN / "atc", "--framework=5", f"--model={adapted}", f"--output={folder / 'rfcn'}", "--input_format=NCHW",
+         f"--input_shape=im_data:1,3,{height},{width}", "--log=error", "--soc_version=Ascend310"],
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}, check=True, capture_output=True,
+    )  # fmt: skip
+    return twin, folder / "rfcn.om"
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_the_stand_in_s_dumps_are_the_twin_s_to_the_byte(tmp_path, monkeypatch, twin_and_om, runner):
+    monkeypatch.setenv("PATH", f"{STANDIN}:{Path(sys.executable).parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(STANDIN))
+    monkeypatch.setenv("STANDIN_DEVICES", "310x4")
+    monkeypatch.setenv("STANDIN_FAULT", "device_lost=3")
+    twin, om = twin_and_om
+    pictures = {id: (tiny.im_data_of(int(id)), tiny.picture_of(id)) for id in IDS}
+    tool = Tool(runner, {"benchmark": str(STANDIN / "benchmark.x86_64"), "ais_bench": "python3"}[runner])
+    made = fill_by_tool(tmp_path, IDS, PORT, pictures.__getitem__, tool, om, (0, 3), batch=2, what="stand-in")
+    expect_timed(made.timings, IDS, hashlib.sha256(om.read_bytes()).hexdigest())
+    run = onnx_runtime.device(twin)
+    for id in IDS:
+        got, want = read_dump(tmp_path / "dumps", id, PORT), run(*pictures[id])
+        for output in spec.OUTPUTS:
+            assert getattr(got, output).tobytes() == getattr(want, output).tobytes()
+    assert set(made.lost) == {3}
+    assert "device 3" in made.lost[3]
+
+
+# -- sharing -----------------------------------------------------------------------------------------------------------
+
+
+def test_devices_work_side_by_side_and_a_free_one_takes_over():
+    """Each of two waits for the other; afterwards the quick one gets the returned batch although it was idle."""
+    both = threading.Barrier(2, timeout=10)
+    done = []
+
+    def do(ids, device):
+        if not done:
+            both.wait()
+        if device == 1:
+            time.sleep(0.3)
+            raise OmRunError("lost")
+        done.append((ids, device))
+
+    pile = Pile([("a",), ("b",)])
+    assert sorted(finished(pile, (0, 1), do)) == ["a", "b"]
+    assert {device for _, device in done} == {0}
+    assert (pile.batches, pile.lost) == ([], {1: "lost"})
+
+
+def test_ctrl_c_reaches_the_tool_of_a_single_device_at_once(tmp_path):
+    """In a process of its own, as a person would press it."""
+    tool = fake_tools.tool_in(tmp_path, "benchmark")
+    (tmp_path / "rfcn.om").write_bytes(MODEL)
+    code = (
+        "import sys; from pathlib import Path; import fake_tools as f; from rfcn_lib.devices.om_runner import *\n"
+        f"fill_by_tool(Path({str(tmp_path)!r}) / 'filled', f.IDS, f.PORT, f.shown, Tool('benchmark', {tool.program!r}), "
+        f"Path({str(tmp_path)!r}) / 'rfcn.om', (0,), batch=7, what='x')"
+    )
+    here = Path(__file__).parent
+    environment = {**os.environ, "FAKE": "hang", "PYTHONPATH": f"{here}:{here.parent.parent}"}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE)
+    third = tmp_path / f"filled/work/device0/result/dumpOutput_device0/{IDS[2]}_3.bin"
+    until = time.monotonic() + 60
+    while not third.exists() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(2)
+    _, said = process.communicate(timeout=30)
+    assert b"KeyboardInterrupt" in said
+    assert process.returncode != 0

@@ -1,0 +1,555 @@
+"""The stand-in speaks as the vendor's tools do, fails as it is told to, and never hides what it is."""
+
+import importlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import tiny
+
+from rfcn_lib import spec
+from rfcn_lib.devices import onnx_runtime
+from rfcn_lib.graph.adapt import adapted_from_exported
+from rfcn_lib.graph.export import onnx_from_network
+from rfcn_lib.graph.operators import twin_from_vendor
+from rfcn_lib.pictures.bins import write_bins
+
+STANDIN = Path(__file__).parent.parent / "standin"
+WIDTH, HEIGHT = tiny.CANVAS_WH
+IDS = ("000001", "000002", "000010")
+ATC = {
+    "framework": "5", "model": "adapted.onnx", "output": "rfcn", "input_format": "NCHW",
+    "input_shape": f"im_data:1,3,{HEIGHT},{WIDTH}", "log": "debug", "soc_version": "Ascend310",
+}  # fmt: skip
+BENCHMARK = {
+    "model_type": "vision", "device_id": "0", "batch_size": "1", "om_path": "rfcn.om", "input_text_path": "./demo.info",
+    "input_width": WIDTH, "input_height": HEIGHT, "output_binary": "True", "useDvpp": "False",
+}  # fmt: skip
+AIS_BENCH = ("--model", "rfcn.om", "--input", "./bin", "--output", "./", "--output_dirname", "result")
+PERF = re.compile(
+    r"\[e2e\] throughputRate: (\S+), latency: (\S+)\s"
+    r"\[data read\] throughputRate: (\S+), moduleLatency: (\S+)\s"
+    r"\[preprocess\] throughputRate: (\S+), moduleLatency: (\S+)\s"
+    r"\[(infer|inference)\] throughputRate: (\S+), Interface throughputRate: (\S+), moduleLatency: (\S+)\s"
+    r"\[(post|postprocess)\] throughputRate: (\S+), moduleLatency: (\S+)\n"
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with the tiny port's adapted graph, its om, three bins and their info file."""
+    folder = tmp_path_factory.mktemp("made")
+    onnx_from_network(folder / "exported.onnx", tiny.network_of(), tiny.CANVAS_WH)
+    adapted_from_exported(folder / "adapted.onnx", folder / "exported.onnx")
+    write_bins(
+        folder / "bin", folder / "demo.info", ((id, tiny.im_data_of(int(id))) for id in IDS), listed_folder="./bin"
+    )
+    done = subprocess.run(words_of("atc"), cwd=folder, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture
+def work(made, tmp_path):
+    """A fresh folder that sees what was made."""
+    for name in ("adapted.onnx", "rfcn.om", "bin", "demo.info"):
+        (tmp_path / name).symlink_to(made / name)
+    return tmp_path
+
+
+def environment(**more) -> dict[str, str]:
+    """The stand-in first on PATH, this interpreter's folder next; nothing planted but what is given."""
+    own = {key: value for key, value in os.environ.items() if not key.startswith("STANDIN_")}
+    path = os.pathsep.join([str(STANDIN), str(Path(sys.executable).parent), own.get("PATH", "")])
+    return {**own, "PATH": path, "PYTHONPATH": str(STANDIN), **more}
+
+
+def words_of(tool, *more, **changed) -> list[str]:
+    """The published command of a tool, with changes; a change to None leaves a flag out."""
+    if tool == "ais_bench":
+        return ["python3", "-m", "ais_bench", *AIS_BENCH, *more]
+    name, flags, dashes = ("atc", ATC, "--") if tool == "atc" else ("benchmark.x86_64", BENCHMARK, "-")
+    found = {**flags, **changed}
+    return [name, *(f"{dashes}{flag}={value}" for flag, value in found.items() if value is not None), *more]
+
+
+def run(work, words, **planted):
+    """The command as a real process."""
+    return subprocess.run(words, cwd=work, env=environment(**planted), capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def call(work, monkeypatch, capsys):
+    """call(tool, words, **planted): the same program in this process, which is quicker -> status, stdout."""
+    modules = {"atc": "atc", "benchmark": "benchmark", "ais_bench": "ais_bench_tool", "npu-smi": "chips"}
+
+    def called(tool, words, **planted):
+        monkeypatch.syspath_prepend(STANDIN)
+        monkeypatch.chdir(work)
+        for name in ("STANDIN_FAULT", "STANDIN_DEVICES"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in planted.items():
+            monkeypatch.setenv(name, value)
+        first = 3 if tool == "ais_bench" else 1
+        status = importlib.import_module(f"simulated.{modules[tool]}").main(words[first:])
+        return status, capsys.readouterr().out
+
+    return called
+
+
+def dumps(folder, first, ids=IDS):
+    """id -> its three files as float32 arrays."""
+    return {id: [np.fromfile(folder / f"{id}_{k + first}.bin", "<f4") for k in range(3)] for id in ids}
+
+
+# -- npu-smi ----------------------------------------------------------------------------------------------------------
+
+
+def test_npu_smi_draws_the_table_of_a_310_as_published(tmp_path):
+    lines = run(tmp_path, ["npu-smi", "info"]).stdout.splitlines()
+
+    assert "SIMULATED" in lines[1]
+    assert lines[3:8] == [
+        "| NPU     Name                  | Health          | Power(W)     Temp(C)           Hugepages-Usage(page) |",
+        "| Chip    Device                | Bus-Id          | AICore(%)    Memory-Usage(MB)                        |",
+        "+===============================+=================+======================================================+",
+        "| 0       310                   | OK              | 12.8         61                0     / 969           |",
+        "| 0       0                     | 0000:81:00.0    | 0            577  / 7759                             |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("devices", "rows"),
+    [
+        ("310x4", ["| 2048    310       | OK              | 12.8              46                   |",
+                   "| 3       3         | 0000:84:00.0    | 0                 2621 / 8192          |"]),
+        ("310P3", ["| 0       310P3                 | OK              |"]),
+        ("300IDuo", ["| 0       310P3                 | OK              | NA ", "| 1       1                     |"]),
+        ("910B", ["| Chip                      | Bus-Id        | AICore(%)   Memory-Usage(MB)  HBM-Usage(MB)        |",
+                  "| 0     910B4               | OK            | 88.2        30                0    / 0             |",
+                  "| 0                         | 0000:81:00.0  | 0           0    / 0          26838/ 32768         |"]),
+        ("A3", ["| Chip  Phy-ID              |", "| 0     Ascend910           | OK            | -  ", "| 1     1      "]),
+    ],
+)  # fmt: skip
+def test_npu_smi_knows_the_generations(call, devices, rows):
+    status, said = call("npu-smi", ["npu-smi", "info"], STANDIN_DEVICES=devices)
+
+    assert status == 0
+    assert all(row in said for row in rows), said
+    widths = {len(line) for line in said.splitlines()}
+    assert len(widths) == 1, said
+
+
+def test_npu_smi_shows_a_busy_and_an_ailing_device(call):
+    _, said = call("npu-smi", ["npu-smi", "info"], STANDIN_DEVICES="310P3x2", STANDIN_FAULT="busy=1,alarm=0")
+
+    assert re.search(r"\| 0       310P3 +\| Alarm ", said)
+    assert re.search(r"\| 1       310P3 +\| OK ", said)
+    assert "No running processes found in NPU 0" in said
+    assert re.search(r"\| 1       0 +\| 12345 +\| python3 +\| 2621", said)
+
+
+def test_npu_smi_without_a_device_and_misspelt_ones(call, tmp_path):
+    assert call("npu-smi", ["npu-smi", "info"], STANDIN_DEVICES="none")[0] != 0
+    done = run(tmp_path, ["npu-smi", "info"], STANDIN_DEVICES="V100")
+    assert done.returncode != 0
+    assert "STANDIN_DEVICES is 'V100', but should be none, or one of 310, 310P3" in done.stderr
+
+
+# -- atc --------------------------------------------------------------------------------------------------------------
+
+
+def test_atc_says_what_the_real_one_says_and_the_om_carries_the_graph(work):
+    done = run(work, words_of("atc", output="other"))
+
+    assert done.returncode == 0
+    first, *rest = done.stdout.splitlines()
+    assert first.startswith("SIMULATED")
+    assert rest[0] == "ATC start working now, please wait for a moment."
+    assert rest[-1] == "ATC run success, welcome to the next use."
+    label, facts, graph = (work / "other.om").read_bytes().split(b"\n", 2)
+    assert label == b"SIMULATED OM"
+    assert json.loads(facts)["soc_version"] == "Ascend310"
+    assert onnx.load_model_from_string(graph) == onnx.load(work / "adapted.onnx")
+    assert (work / "other.om").read_bytes() == (work / "rfcn.om").read_bytes(), "the same graph and flags, the same om"
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"soc_version": "Ascend31"}, r"E10001: Value \[Ascend31\] for parameter \[--soc_version\] is invalid"),
+        ({"soc_version": None}, r"E10001: Value \[\] for parameter \[--soc_version\] is invalid. Reason: .*required"),
+        ({"model": "none.onnx"}, r"E10001: .*\[--model\].*does not exist"),
+        ({"output": "no/where"}, r"E10001: .*\[--output\]"),
+        ({"precision_mode": "fp8"}, r"E10001: Value \[fp8\] for parameter \[--precision_mode\].*force_fp16"),
+        ({"precision_mode": "force_fp16", "precision_mode_v2": "fp16"}, r"E10001: .*\[--precision_mode_v2\]"),
+        ({"precison_mode": "force_fp16"}, r"E10001: .*\[--precison_mode\].*unknown"),
+        ({"input_shape": "image:1,3,80,112"}, r"E10016: .*Opname \[image\] is not in the model"),
+        ({"input_shape": "im_data:1,3,1344,1344"}, r"E10002: .*\[1, 3, 80, 112\]"),
+        ({"input_shape": "im_data:-1,3,80,112"}, r"E10002: "),
+    ],
+)
+def test_atc_refuses_bad_flags(call, work, changed, says):
+    status, said = call("atc", words_of("atc", **{"output": "new", **changed}))
+
+    assert status == 255
+    assert "\nATC run failed, Please check the detail log, Try 'atc --help' for more information\n" in said
+    assert re.search(says, said)
+    assert not (work / "new.om").exists()
+
+
+def spoilt(model, what):
+    nms = next(node for node in model.graph.node if node.op_type == spec.NMS_OPERATOR)
+    pool = next(node for node in model.graph.node if node.op_type == spec.POOL_OPERATOR)
+    if what == "domain":
+        pool.domain = "rfcn.host"
+    elif what == "two opsets":
+        model.opset_import.append(onnx.helper.make_opsetid("rfcn.host", 1))
+    elif what == "old opset":
+        model.opset_import[0].version = 17
+    elif what == "unknown":
+        pool.op_type = "RoiPool9"
+    elif what == "NonZero":
+        model.graph.node.append(onnx.helper.make_node("NonZero", ["im_data"], ["where"], name="NonZero_1"))
+    elif what == "lost scale":
+        next(a for a in pool.attribute if a.name == "spatial_scale").CopyFrom(
+            onnx.helper.make_attribute("spatial_scale", 1)
+        )
+    elif what == "lost threshold":
+        next(a for a in nms.attribute if a.name == "iou_threshold").CopyFrom(
+            onnx.helper.make_attribute("iou_threshold", 1)
+        )
+
+
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [
+        (
+            "domain",
+            r"E19010: No parser is registered for Op \[\S*PSROIPooling\S*, optype \[rfcn.host::11::PSROIPooling\]\]",
+        ),
+        ("two opsets", r"E16005: The model has \[2\] \[--domain_version\] fields, but only one is allowed."),
+        ("old opset", r"E19010: .*optype \[ai.onnx::17::\w+\]\]"),
+        ("unknown", r"E19010: .*optype \[ai.onnx::11::RoiPool9\]\]"),
+        ("NonZero", r"EZ3003: No supported Ops kernel and engine are found for \[NonZero_1\], optype \[NonZero\]."),
+        ("lost scale", r"Node must have attr spatial_scale, output_dim, group_size"),
+    ],
+)
+def test_atc_refuses_graphs_its_parser_does_not_know(call, work, what, says):
+    model = onnx.load(work / "adapted.onnx")
+    spoilt(model, what)
+    onnx.save(model, work / "spoilt.onnx")
+    status, said = call("atc", words_of("atc", model="spoilt.onnx", output="new"))
+
+    assert status not in (0, 255)
+    assert re.search(says, said), said
+    assert not (work / "new.om").exists()
+
+
+def test_atc_drops_an_attribute_of_another_type_without_a_word(call, work):
+    model = onnx.load(work / "adapted.onnx")
+    spoilt(model, "lost threshold")
+    onnx.save(model, work / "spoilt.onnx")
+    status, said = call("atc", words_of("atc", model="spoilt.onnx", output="new"))
+
+    assert (status, "iou" in said) == (0, False)
+    graph = onnx.load_model_from_string((work / "new.om").read_bytes().split(b"\n", 2)[2])
+    nms = next(node for node in graph.graph.node if node.op_type == spec.NMS_OPERATOR)
+    assert next(a for a in nms.attribute if a.name == "iou_threshold").f == 0.0
+
+
+@pytest.mark.parametrize("code", ["E10001", "E16002", "E19010", "E20007", "E40021", "EZ3003", "EZ9010"])
+def test_atc_fails_with_a_planted_code(call, work, code):
+    status, said = call("atc", words_of("atc", output="new"), STANDIN_FAULT=f"atc:{code}")
+
+    assert status != 0
+    assert re.search(rf"^{code}: ", said, re.MULTILINE)
+    assert not (work / "new.om").exists()
+
+
+def test_atc_may_crash_without_a_word(work):
+    done = run(work, words_of("atc", output="new"), STANDIN_FAULT="crash139")
+    assert (done.returncode, done.stdout, done.stderr) == (139, "", "")
+    done = run(work, words_of("atc", output="new"), STANDIN_FAULT="segv")
+    assert (done.returncode, done.stdout) == (-signal.SIGSEGV, "")
+
+
+def test_atc_may_say_and_do_different_things(call, work):
+    status, said = call("atc", words_of("atc", output="new"), STANDIN_FAULT="no_om")
+    assert (status, "ATC run success" in said, (work / "new.om").exists()) == (0, True, False)
+    status, said = call("atc", words_of("atc", output="new"), STANDIN_FAULT="suffix_om,warning")
+    assert (status, len(list(work.glob("new_linux_*.om")))) == (0, 1)
+    assert said.splitlines()[-1].startswith("W11001")
+    status, said = call("atc", words_of("atc", output="new"), STANDIN_FAULT="no_success_line")
+    assert (status, "success" in said, (work / "new.om").exists()) == (0, False, True)
+
+
+def test_a_misspelt_fault_is_not_a_silent_success(work):
+    for planted in ("E1901", "atc:device_lost"):
+        done = run(work, words_of("atc", output="new"), STANDIN_FAULT=planted)
+        assert done.returncode != 0
+        assert f"SIMULATED: STANDIN_FAULT has {planted!r}, but should be [tool:]name[=value]" in done.stderr
+
+
+# -- the runners ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def wanted(made):
+    """What the twin gives for each picture, straight from ONNX Runtime."""
+    twin_from_vendor(made / "twin.onnx", made / "adapted.onnx")
+    session = onnx_runtime.session(made / "twin.onnx")
+    found = {id: onnx_runtime.run(session, tiny.im_data_of(int(id)), tiny.picture_of(id)) for id in IDS}
+    return {id: [getattr(outputs, name).reshape(-1) for name in spec.OUTPUTS] for id, outputs in found.items()}
+
+
+def same(got, want):
+    pairs = ((a, b) for id in want for a, b in zip(got[id], want[id], strict=True))
+    return got.keys() == want.keys() and all(np.array_equal(a, b) for a, b in pairs)
+
+
+def test_benchmark_writes_the_published_files(work, wanted):
+    done = run(work, words_of("benchmark"))
+
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.startswith("[INFO] SIMULATED")
+    folder = work / "result" / "dumpOutput_device0"
+    assert sorted(path.name for path in folder.iterdir()) == [f"{id}_{k}.bin" for id in IDS for k in (1, 2, 3)]
+    assert same(dumps(folder, first=1), wanted)
+    assert (work / "result" / "SIMULATED").exists()
+    perf = PERF.fullmatch((work / "result" / "perf_vision_batchsize_1_device_0.txt").read_text())
+    assert perf is not None
+    rate, latency_ms, interface = float(perf[1]), float(perf[2]), float(perf[9])
+    assert rate * latency_ms / 1000 == pytest.approx(len(IDS), rel=1e-4)
+    assert interface >= rate
+    assert (perf[7], perf[11]) == ("infer", "post")
+
+
+def test_ais_bench_writes_todays_files_with_the_same_numbers(work, wanted):
+    done = run(work, words_of("ais_bench"))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(path.name for path in (work / "result").iterdir()) == [
+        f"{id}_{k}.bin" for id in IDS for k in (0, 1, 2)
+    ]
+    assert same(dumps(work / "result", first=0), wanted)
+    summary = json.loads((work / "result_summary.json").read_text())
+    assert summary["filesinfo"] == {
+        str(number): {"infiles": [f"./bin/{id}.bin"], "outfiles": [f"./result/{id}_{k}.bin" for k in range(3)]}
+        for number, id in enumerate(IDS)
+    }
+    times = summary["npu_compute_time_list"]
+    assert len(times) == summary["NPU_compute_time"]["count"] == len(IDS)
+    assert summary["throughput"] == pytest.approx(1000 * len(IDS) / sum(times))
+    assert {"min", "max", "mean", "median", "percentile(99%)", "count"} == summary["H2D_latency"].keys()
+    assert "SIMULATED" in summary
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("[INFO] SIMULATED")
+    assert "[INFO] load model rfcn.om success" in lines
+    mean = summary["NPU_compute_time"]["mean"]
+    assert (
+        lines[-2] == f"[INFO] throughput 1000*batchsize.mean(1)/NPU_compute_time.mean({mean}): {summary['throughput']}"
+    )
+
+
+def test_pure_inference(call, work):
+    status, said = call("benchmark", ["b", "-round=2", "-om_path=rfcn.om", "-device_id=0", "-batch_size=1"])
+    name = "PureInfer_perf_of_rfcn_in_device_0.txt"
+    assert status == 0
+    assert re.fullmatch(
+        r"ave_throughputRate = \S+samples/s, ave_latency = \S+ms\n", (work / "result" / name).read_text()
+    )
+    assert f"[INFO] PureInfer result saved in ./result/{name}" in said
+    status, said = call("ais_bench", [*"ppp", "-m", "rfcn.om", "-o", ".", "--output_dirname", "pure", "--loop", "2"])
+    assert status == 0
+    assert (work / "pure" / "pure_infer_data_0.bin").exists()
+    assert json.loads((work / "pure_summary.json").read_text())["NPU_compute_time"]["count"] == 2
+
+
+def test_text_outputs(call, work, wanted):
+    call("benchmark", words_of("benchmark", output_binary="false"))
+    text = (work / "result" / "dumpOutput_device0" / f"{IDS[0]}_1.txt").read_text()
+    assert np.allclose(np.array(text.split(), float), wanted[IDS[0]][0], rtol=1e-5)
+    call("ais_bench", words_of("ais_bench", "--outfmt", "NPY"))
+    assert np.load(work / "result" / f"{IDS[0]}_1.npy").shape == (1, tiny.PORT.proposals.kept, tiny.SHAPE.columns)
+
+
+@pytest.mark.parametrize(
+    ("changed", "planted", "says"),
+    [
+        ({"device_id": "1"}, {}, "acl open device 1 failed"),
+        ({"batch_size": "4"}, {}, "batch_size 4 is not the model's, 1"),
+        ({"input_width": "1344"}, {}, "should be the model's, (112, 80)"),
+        ({"om_path": "adapted.onnx"}, {}, "adapted.onnx"),
+        ({"useDvpp": "True"}, {}, "-useDvpp=False alone"),
+        ({"input_text_path": None}, {}, "parameter -input_text_path is missing"),
+        ({"om": "x"}, {}, "unknown parameter -om=x"),
+        ({}, {"STANDIN_DEVICES": "310P3"}, "it is for Ascend310, the device is a 310P3"),
+    ],
+)
+def test_benchmark_refuses(call, changed, planted, says):
+    status, said = call("benchmark", words_of("benchmark", **changed), **planted)
+
+    assert status == 1
+    assert said.splitlines()[-1].startswith("[ERROR] ")
+    assert says in said
+
+
+def test_ais_bench_refuses_as_the_real_one_does(call, work):
+    (work / "small").mkdir()
+    (work / "small" / "a.bin").write_bytes(bytes(28))
+    (work / "odd").mkdir()
+    (work / "odd" / "a.bin").write_bytes(bytes(1000))
+    size = 4 * 3 * WIDTH * HEIGHT
+    for more, says in (
+        (("--device", "3"), "acl open device 3 failed"),
+        (("--input", "odd"), f"arg0 tensorsize: {size} filesize: 1000 not match"),
+        (("--input", "small"), "save out files error array shape"),
+        (("--model", "adapted.onnx"), "load model from file failed"),
+        (("--input", "nowhere"), "Invalid args. nowhere  of --input is invalid"),
+    ):
+        with pytest.raises(RuntimeError, match=re.escape(says)):
+            call("ais_bench", words_of("ais_bench", *more))
+    done = run(work, ["python3", "-m", "ais_bench", "-m", "rfcn.om", "--output_dirname", "x"])
+    assert done.returncode == 1
+    assert "parameter --output_dirname cann't be used alone." in done.stdout
+
+
+@pytest.mark.parametrize("tool", ["benchmark", "ais_bench"])
+@pytest.mark.parametrize(
+    ("fault", "status", "finished"),
+    [
+        ("half_way", 1, 1), ("disk_full", 1, 1), ("device_lost=0", 1, 1), ("open_fails", 1, 0), ("half_dead", 0, 1),
+        ("wrong_count", 0, 2), ("perf_count", 0, 3), ("device_lost=2", 0, 3), ("no_perf", 0, 3),
+    ],
+)  # fmt: skip
+def test_a_runner_stops_where_it_is_told_to(call, work, tool, fault, status, finished):
+    try:
+        got, _ = call(tool, words_of(tool), STANDIN_FAULT=f"{tool}:{fault}")
+    except RuntimeError:
+        got = 1
+    folder = work / "result" / ("dumpOutput_device0" if tool == "benchmark" else "")
+    perf = {
+        "benchmark": work / "result" / "perf_vision_batchsize_1_device_0.txt",
+        "ais_bench": work / "result_summary.json",
+    }[tool]
+
+    assert got == status
+    assert len(list(folder.glob("*_2.bin")) + list(folder.glob("*_0.bin"))) == (
+        finished if tool == "benchmark" else 2 * finished
+    )
+    assert perf.exists() == (status == 0 and fault not in ("half_dead", "no_perf"))
+    if perf.exists():
+        counted = finished - (fault == "perf_count")
+        if tool == "ais_bench":
+            assert json.loads(perf.read_text())["NPU_compute_time"]["count"] == counted
+        else:
+            found = PERF.fullmatch(perf.read_text())
+            assert float(found[1]) * float(found[2]) / 1000 == pytest.approx(counted, rel=1e-4)
+
+
+@pytest.mark.parametrize("tool", ["benchmark", "ais_bench"])
+def test_a_runner_spoils_what_it_is_told_to(call, work, wanted, tool):
+    folder, first = (work / "result" / "dumpOutput_device0", 1) if tool == "benchmark" else (work / "result", 0)
+
+    def after(fault):
+        assert call(tool, words_of(tool), STANDIN_FAULT=fault)[0] == 0
+        return dumps(folder, first)
+
+    got = after("nan_output")
+    assert np.isnan(got[IDS[0]][2]).sum() == 1
+    assert same({id: got[id] for id in IDS[1:]}, {id: wanted[id] for id in IDS[1:]})
+    assert not any(array.any() for arrays in after("constant_output").values() for array in arrays)
+    assert same(after("swapped_output"), dict.fromkeys(IDS, wanted[IDS[0]]))
+    assert [array.nbytes for array in after("float16_output")[IDS[0]]] == [a.nbytes // 2 for a in wanted[IDS[0]]]
+    got = after("truncated_output")
+    assert got[IDS[-1]][1].nbytes == wanted[IDS[-1]][1].nbytes // 2
+    assert same({id: got[id] for id in IDS[:-1]}, {id: wanted[id] for id in IDS[:-1]})
+    assert same(after(""), wanted)
+
+
+@pytest.mark.parametrize("tool", ["benchmark", "ais_bench"])
+def test_a_perf_file_may_be_cut_empty_or_foreign(call, work, tool):
+    perf = {
+        "benchmark": work / "result" / "perf_vision_batchsize_1_device_0.txt",
+        "ais_bench": work / "result_summary.json",
+    }[tool]
+    texts = {}
+    for fault in ("", "cut_perf", "empty_perf", "foreign_perf"):
+        assert call(tool, words_of(tool), STANDIN_FAULT=fault)[0] == 0
+        texts[fault] = perf.read_text(encoding="utf-8")
+
+    assert texts["empty_perf"] == ""
+    assert "吞吐率" in texts["foreign_perf"]
+    assert texts["cut_perf"].count("throughput") < texts[""].count("throughput")
+
+
+def test_other_spellings_of_the_perf_file(call, work):
+    call("benchmark", words_of("benchmark"), STANDIN_FAULT="long_tags,one_line")
+    text = (work / "result" / "perf_vision_batchsize_1_device_0.txt").read_text()
+    perf = PERF.fullmatch(text)
+    assert (perf[7], perf[11], text.count("\n")) == ("inference", "postprocess", 1)
+    _, said = call("ais_bench", words_of("ais_bench"), STANDIN_FAULT="old_throughput")
+    assert re.search(r"^\[INFO\] throughput \(1000\*batchsize/NPU_compute_time\): \S+$", said, re.MULTILINE)
+
+
+def test_several_devices_share_the_pictures_and_one_may_be_lost(work, wanted):
+    done = run(work, words_of("ais_bench", "--device", "0,3"), STANDIN_DEVICES="310x4", STANDIN_FAULT="device_lost=3")
+
+    assert done.returncode == 1
+    assert same(dumps(work / "result" / "device0", 0, IDS[:2]), {id: wanted[id] for id in IDS[:2]})
+    assert list((work / "result" / "device3").iterdir()) == []
+    assert (work / "result" / "device0_summary.json").exists()
+    assert not (work / "result" / "device3_summary.json").exists()
+    assert re.search(r"^i:0 device_0 throughput:\S+ start_time:\S+ end_time:\S+$", done.stdout, re.MULTILINE)
+    assert "[ERROR] device 3 is lost" in done.stdout
+    assert "[INFO] multidevice run end qsize:1 result:1" in done.stdout
+
+
+def test_a_hanging_tool_holds_its_output_open_until_its_whole_group_is_ended(work):
+    words = words_of("benchmark")
+    process = subprocess.Popen(
+        words,
+        cwd=work,
+        env=environment(STANDIN_FAULT="hang"),
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    folder, end = work / "result" / "dumpOutput_device0", time.monotonic() + 60
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while not children.read_text() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert process.poll() is None
+    assert len(list(folder.iterdir())) == 3, "half of the pictures, one of three"
+    process.kill()
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.communicate(timeout=0.3)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.communicate(timeout=20)[0].startswith("[INFO] SIMULATED")
+
+
+def test_the_marks_lie_where_one_looks():
+    executables = [path for path in STANDIN.iterdir() if path.is_file() and os.access(path, os.X_OK)]
+    assert {path.name for path in executables} == {"atc", "npu-smi", "benchmark.x86_64", "benchmark.aarch64"}
+    assert "stand-in" in (STANDIN / "SIMULATED").read_text()
+    assert (STANDIN / "ais_bench" / "SIMULATED").exists()
+    for info in STANDIN.glob("toolkit/*/ascend_toolkit_install.info"):
+        assert re.search(r"^version=.*SIMULATED$", info.read_text(), re.MULTILINE)
+    assert (STANDIN / "benchmark.x86_64").read_text() == (STANDIN / "benchmark.aarch64").read_text()
+
+
+def test_a_shell_can_source_the_stand_in(tmp_path):
+    done = run(
+        tmp_path, ["bash", "-c", f"unset PYTHONPATH; . {STANDIN}/set_env.sh; command -v atc; atc --help | head -1"]
+    )
+    assert done.stdout.splitlines() == [str(STANDIN / "atc"), done.stdout.splitlines()[1]]
+    assert "SIMULATED" in done.stdout
