@@ -99,7 +99,7 @@ def test_devkit_refuses_what_it_cannot_do(tmp_path: Path, monkeypatch: pytest.Mo
         write_devkit(tmp_path, seed=1, count=0)
     monkeypatch.setitem(devkit.PROMISED, "pictures with overlap", 141)
     with pytest.raises(
-        RuntimeError, match="seed 1 gives . pictures with overlap, but should give at least 10; take anot"
+        RuntimeError, match=r"seed 1 gives . pictures with overlap, but should give at least 10; take anot"
     ):
         write_devkit(tmp_path, seed=1, count=10)
     assert not list(tmp_path.iterdir())
