@@ -18,10 +18,20 @@ from rfcn_lib.port import PUBLISHED, Port, read_port
 from rfcn_lib.port import Criterion as PortCriterion
 from rfcn_lib.records import Floats, Picture
 from rfcn_lib.score.from_dumps import Judged, judge
-from rfcn_lib.score.verdict import ELSEWHERE, HOST, Criterion, Reference, Relation, Trial
+from rfcn_lib.score.verdict import (
+    ELSEWHERE,
+    HOST,
+    NPU,
+    SIMULATED,
+    CandidateOn,
+    Criterion,
+    Reference,
+    Relation,
+    Trial,
+)
 from rfcn_lib.store import Store
 
-pytest_plugins = ("reporting",)
+pytest_plugins = ("reporting", "ascend")
 
 ROOT = Path(__file__).parent
 SPECIMEN = ROOT / "specimen"
@@ -176,9 +186,27 @@ def candidate_dumps(pytestconfig: pytest.Config, request: pytest.FixtureRequest)
     return Path(elsewhere) if elsewhere else request.getfixturevalue("onnxruntime_dumps")
 
 
+@pytest.fixture(
+    scope="session",
+    params=[pytest.param("host", marks=pytest.mark.accuracy), pytest.param("npu", marks=pytest.mark.npu)],
+)
+def device(request: pytest.FixtureRequest) -> str:
+    """Whose outputs are judged: this host's (or --dumps), and the NPU's where there is one."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
-def candidate(candidate_dumps: Path, pictures: Mapping[str, Picture], devkit: Devkit, port: Port, aloud: Any) -> Judged:
-    return _judged(candidate_dumps, pictures, devkit, port, aloud)
+def candidate(
+    device: str,
+    request: pytest.FixtureRequest,
+    pictures: Mapping[str, Picture],
+    devkit: Devkit,
+    port: Port,
+    aloud: Any,
+) -> Judged:
+    wanted = request.getfixturevalue
+    folder = wanted("npu_run").dumps if device == "npu" else wanted("candidate_dumps")
+    return _judged(folder, pictures, devkit, port, aloud)
 
 
 @pytest.fixture(scope="session")
@@ -207,6 +235,13 @@ def published_mean_ap(port: Port, devkit: Devkit, need: Any) -> PortCriterion:
 
 
 @pytest.fixture(scope="session")
+def agreed_throughput(port: Port, need: Any) -> PortCriterion:
+    """The published rate; by agreement it is held against one chip's interface rate x the chips of a card."""
+    sentence = f"the port '{port.name}' names no published throughput ([criteria.throughput_fps])"
+    return need(port.criteria.get("throughput_fps"), sentence)  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="session")
 def reference(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Reference:
     """What the candidate is held against: the source model on the same pictures, or the published figure."""
     if pytestconfig.getoption("--reference") == "published":
@@ -226,42 +261,38 @@ def reference_by_class(reference: Reference, need: Any) -> Reference:
 
 @pytest.fixture(scope="session")
 def trial(
-    pytestconfig: pytest.Config, request: pytest.FixtureRequest, store: Store, port: Port, devkit: Devkit
+    device: str,
+    request: pytest.FixtureRequest,
+    store: Store,
+    port: Port,
+    devkit: Devkit,
+    candidate: Judged,
+    reference: Reference,
 ) -> Trial:
     """Everything that took part in the judgement of accuracy."""
-    candidate: Judged = request.getfixturevalue("candidate")
-    reference: Reference = request.getfixturevalue("reference")
-    paths = {
-        "port": request.getfixturevalue("port_path"),
-        "annotations": devkit.folder / spec.VOC_YEAR_FOLDER / "Annotations",
-    }
-    elsewhere = bool(pytestconfig.getoption("--dumps"))
-    if not elsewhere:
-        paths |= {name: request.getfixturevalue(f"{name}_path") for name in ("onnx", "adapted", "twin")}
+    wanted = request.getfixturevalue
+    on, described, paths, commands = _judged_on(device, wanted)
+    paths |= {"port": wanted("port_path"), "annotations": devkit.folder / spec.VOC_YEAR_FOLDER / "Annotations"}
     if reference.ap:
-        paths |= {"weights": request.getfixturevalue("weights"), "pictures": _jpegs(devkit)}
+        paths |= {"weights": wanted("weights"), "pictures": _jpegs(devkit)}
     exhibits = {name: _exhibit(store, path) for name, path in paths.items()}
     exhibits["candidate dumps"] = {"path": str(candidate.folder), "sha256": candidate.sha256}
     if reference.ap:
-        judged: Judged = request.getfixturevalue("source_model")
+        judged: Judged = wanted("source_model")
         exhibits["reference dumps"] = {"path": str(judged.folder), "sha256": judged.sha256}
         if judged.sha256 == candidate.sha256:
             raise UnfairError(
                 f"the dumps in {candidate.folder} are the source model's own, byte for byte, but should come from the "
                 "port: no other device rounds alike; pass the folder the device wrote with --dumps=DIR"
             )
-    if elsewhere:
-        device = f"unknown: the dumps in {candidate.folder} were made elsewhere"
-    else:
-        from rfcn_lib.devices import onnx_runtime
-
-        device = onnx_runtime.describe()
     return Trial(
         port=port.name,
-        candidate_on=ELSEWHERE if elsewhere else HOST,
-        candidate_device=device,
+        device=device,
+        candidate_on=on,
+        candidate_device=described,
         reference_device=reference.device,
         exhibits=exhibits,
+        commands=commands,
         ids=devkit.ids,
         set_size=len(devkit.all_ids),
         protocol=asdict(candidate.evaluation.protocol),
@@ -269,8 +300,9 @@ def trial(
         reference_ap=reference.ap,
         candidate_mean_ap=candidate.evaluation.mean_ap,
         candidate_ap=candidate.evaluation.ap,
-        cropped=cropped(request.getfixturevalue("pictures").values()),
+        cropped=cropped(wanted("pictures").values()),
         published_applies="mean_ap" in port.criteria and len(devkit.ids) == spec.VOC_TEST_COUNT,
+        throughput_applies=device == "npu" and "throughput_fps" in port.criteria,
     )
 
 
@@ -294,6 +326,26 @@ def criterion(record_property: Callable[[str, object], None]) -> Callable[..., C
 
 class UnfairError(ValueError):
     """The trial itself is wrong, so no number of it is worth judging."""
+
+
+def _judged_on(device: str, wanted: Callable[[str], Any]) -> tuple[CandidateOn, str, dict[str, Path], tuple[str, ...]]:
+    """What made the candidate's outputs: kind, description, files that took part, commands that were run."""
+    graphs = ("onnx", "adapted", "twin")
+    if device == "npu":
+        run, om = wanted("npu_run"), wanted("om_path")
+        files = {"onnx": wanted("onnx_path"), "adapted": wanted("adapted_path"), "om": om, "tool": run.tool.path}
+        commands = (om.with_name("command.txt").read_text(encoding="utf-8"), *(t.typed for t in run.filled.timings))
+        return SIMULATED if run.simulated else NPU, run.describe(), files, commands
+    folder: Path = wanted("candidate_dumps")
+    if wanted("pytestconfig").getoption("--dumps"):
+        from rfcn_lib.devices import toolkit
+
+        if toolkit.simulated([folder]):
+            return SIMULATED, f"SIMULATED: the dumps in {folder} were made by a stand-in for the vendor's tools", {}, ()
+        return ELSEWHERE, f"unknown: the dumps in {folder} were made elsewhere", {}, ()
+    from rfcn_lib.devices import onnx_runtime
+
+    return HOST, onnx_runtime.describe(), {name: wanted(f"{name}_path") for name in graphs}, ()
 
 
 def _exhibit(store: Store, path: Path) -> dict[str, Any]:

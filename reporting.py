@@ -2,8 +2,10 @@
 
 import json
 import math
+import re
 import sys
 from collections.abc import Generator, Mapping
+from dataclasses import asdict
 from datetime import datetime, timezone
 from io import StringIO
 from pathlib import Path
@@ -13,8 +15,9 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from rfcn_lib.score.verdict import Criterion, Outcome, Trial, Verdict, verdict
+from rfcn_lib.score.verdict import Criterion, Outcome, Trial, Verdict, verdict, worst
 
+DEVICES = ("host", "npu")
 CONTRACT = ("test_export.py", "test_adapt.py", "test_accuracy.py", "test_performance.py")
 
 
@@ -107,7 +110,8 @@ class Reporter:
         self.config = config
         self.outcomes: dict[str, Outcome] = {}
         self.criteria: dict[str, list[Criterion]] = {}
-        self.trial: Trial | None = None
+        self.trials: dict[str, Trial] = {}
+        self.rates: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         test = report.nodeid
@@ -120,34 +124,50 @@ class Reporter:
             self.outcomes[test] = "skipped" if report.skipped else "passed"
         if report.when == "call":
             self.criteria[test] = [Criterion(**row) for name, row in report.user_properties if name == "criterion"]
-            self.trial = Trial(**properties["trial"]) if "trial" in properties else self.trial
-
-    def judged(self) -> Verdict:
-        criteria = {test: found for test, found in self.criteria.items() if test in self.outcomes}
-        return verdict(self.trial, criteria, self.outcomes, accept=self.config.getoption("--accept"))
+            self.rates = properties.get("rates", self.rates)
+            if "trial" in properties:
+                found = Trial(**properties["trial"])
+                self.trials[found.device] = found
 
     @property
-    def accuracy_asked(self) -> bool:
-        return any("test_accuracy.py" in test for test in self.outcomes)
+    def asked(self) -> list[str]:
+        """Candidates whose accuracy was asked for; on a host without NPU the NPU's tests skip, and it is not."""
+        accuracy = {test: outcome for test, outcome in self.outcomes.items() if "test_accuracy.py" in test}
+        return [device for device in DEVICES if any(of(t) == device and o != "skipped" for t, o in accuracy.items())]
+
+    def judged(self, device: str) -> Verdict:
+        tests = {test: outcome for test, outcome in self.outcomes.items() if of(test) in (device, None)}
+        criteria = {test: found for test, found in self.criteria.items() if test in tests}
+        return verdict(self.trials.get(device), criteria, tests, accept=self.config.getoption("--accept"))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self.accuracy_asked:
-            found = self.judged()
-            terminalreporter.section("verdict")
-            for line in page(self.trial, found, terminalreporter._tw.fullwidth).splitlines():
+        for device in self.asked:
+            terminalreporter.section(f"verdict: {device}")
+            rates = self.rates if device == "npu" else []
+            for line in page(
+                self.trials.get(device), self.judged(device), rates, terminalreporter._tw.fullwidth
+            ).splitlines():
                 terminalreporter.write_line(line)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         target = self.config.getoption("--verdict")
-        if self.config.getoption("--accept") and self.accuracy_asked and self.judged().status == "NOT JUDGED":
+        found = {device: self.judged(device) for device in self.asked}
+        if self.config.getoption("--accept") and any(one.status == "NOT JUDGED" for one in found.values()):
             session.exitstatus = (
                 session.exitstatus or pytest.ExitCode.TESTS_FAILED
             )  # a part of the criteria accepts nothing
         if target is not None:
-            write_verdict(Path(target), self.judged(), self.config.invocation_params.args)
+            first = found.pop("npu", None) or found.pop("host", None) or self.judged("host")
+            write_verdict(Path(target), first, list(found.values()), self.rates, self.config.invocation_params.args)
 
 
-def page(trial: Trial | None, found: Verdict, width: int) -> str:
+def of(test: str) -> str | None:
+    """Which candidate a test is about; None for the graph's tests, which are about every one."""
+    name = test.partition("::")[2]
+    return "npu" if re.search(r"(?<![a-z])npu(?![a-z])", name) else "host" if "[host]" in name else None
+
+
+def page(trial: Trial | None, found: Verdict, rates: list[str], width: int) -> str:
     """The verdict as a person reads it: class APs worst difference first, the means, the criteria, what was on trial."""
     console = Console(file=StringIO(), width=min(max(width, 80), 120), highlight=False, markup=False)
     if trial is not None:
@@ -169,6 +189,8 @@ def page(trial: Trial | None, found: Verdict, width: int) -> str:
             console.print(
                 f"cropped    {len(trial.cropped)} pictures exceed the canvas and lost part of their area: {named}"
             )
+        for rate in rates:
+            console.print(f"rate       {rate}")
         for name, exhibit in trial.exhibits.items():
             console.print(
                 f"{name:<16} {exhibit['sha256'][:12]}  {exhibit['path']}", overflow="ignore", no_wrap=True, crop=False
@@ -205,17 +227,22 @@ def _criteria_table(found: Verdict) -> Table:
     return table
 
 
-def write_verdict(target: Path, found: Verdict, args: tuple[str, ...] | Any) -> None:
-    """Write the verdict as JSON, aside and renamed. Numbers that are not finite become null: JSON has none."""
+def write_verdict(target: Path, found: Verdict, others: list[Verdict], rates: list[str], args: Any) -> None:
+    """Write the verdict as JSON, aside and renamed. Numbers that are not finite become null: JSON has none.
+
+    Where host and NPU were judged, the NPU's comes first, the host's under "also judged", and "status" is the worse one.
+    """
     content = {
-        "status": found.status,
+        "status": worst([found.status, *(other.status for other in others)]),
         "words": found.words,
         "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": ["pytest", *map(str, args)],
         "python": sys.version.split()[0],
         "on_trial": found.trial,
+        "rates": rates,
         "criteria": found.criteria,
         "tests": found.tests,
+        "also judged": [asdict(other) for other in others],
     }
     aside = target.with_name(f".{target.name}.new")
     aside.write_text(json.dumps(_finite(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")

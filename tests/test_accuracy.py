@@ -1,13 +1,9 @@
-"""The candidate finds what the reference finds, on every picture of the set."""
+"""The candidate finds what the reference finds, on every picture of the set: on this host, and on the NPU."""
 
 from dataclasses import asdict
 
-import pytest
-
 from rfcn_lib.score.from_dumps import Judged
 from rfcn_lib.score.verdict import Reference, Trial
-
-pytestmark = pytest.mark.accuracy
 
 
 def test_every_picture_is_judged(trial: Trial, candidate: Judged, devkit, criterion, record_property):

@@ -9,6 +9,7 @@ from rfcn_lib import spec
 from rfcn_lib.graph.adapt import AdaptReport, adapted_from_exported
 from rfcn_lib.graph.inspect import foreign_operators, opset_imports, unread_inputs, vendor_nodes
 from rfcn_lib.graph.operators import HOST_DOMAIN, host_functions, twin_from_vendor
+from rfcn_lib.graph.preflight import preflight
 
 pytestmark = pytest.mark.adapt
 
@@ -89,3 +90,17 @@ def test_the_twin_is_the_adapted_graph_and_two_functions(graphs):
     for got, want in zip(twin.graph.node, vendor.graph.node, strict=True):
         assert got == want
     assert twin == vendor
+
+
+@pytest.mark.parametrize("chip", ["Ascend310", "Ascend310P3", "Ascend910B4"])
+def test_nothing_is_known_that_the_compiler_would_refuse(graphs, chip):
+    """What is slow or worth a note on that chip is printed with the source of the rule; `pytest -rP` shows it."""
+    found = preflight(ir.load(graphs.adapted), chip)
+
+    print(*found, sep="\n")
+    assert [str(finding) for finding in found if finding.severity == "refused"] == []
+
+
+@pytest.mark.npu
+def test_the_npu_compiler_takes_the_adapted_graph(om_path):
+    assert om_path.stat().st_size > 0

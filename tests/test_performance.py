@@ -7,6 +7,7 @@ import pytest
 
 from rfcn_lib.devices import onnx_runtime, pytorch
 from rfcn_lib.score.agreement import agree
+from rfcn_lib.score.throughput import Rate, expect_timed, reaches
 from rfcn_lib.source.checkpoint import network_from_checkpoint
 
 pytestmark = pytest.mark.performance
@@ -45,6 +46,23 @@ def test_the_twin_keeps_pace_with_the_source_model(runs, benchmark, criterion):
         "this suite",
     )
     assert judged.holds(), f"{judged}\nturn by turn: {ratios}"
+
+
+@pytest.mark.npu
+def test_what_the_npu_was_timed_on_is_what_is_judged(npu_run, devkit, om_path, store):
+    """The very om, and each picture once; how many ran is what the tool's own numbers say."""
+    expect_timed(npu_run.filled.timings, devkit.ids, store.digests.of(om_path))
+
+
+@pytest.mark.npu
+def test_npu_throughput_reaches_the_published(rates, agreed_throughput, npu_run, criterion, record_property):
+    """On the published scope, one chip's interface rate x the chips of a card; the other scopes are put beside it."""
+    record_property("rates", [f"{'SIMULATED ' if npu_run.simulated else ''}{rate}" for rate in rates.values()])
+    limit = Rate(agreed_throughput.limit, "interface x chips (extrapolated)", agreed_throughput.source)
+    card = rates[limit.scope]
+    judged = criterion("throughput, interface x chips", card.fps, ">=", limit.fps, limit.source)
+    assert judged.holds(), f"{judged}\n{card}"
+    assert reaches(card, limit)
 
 
 def seconds(call) -> float:

@@ -5,14 +5,22 @@ Words of an acceptance are printed only for a whole set, judged to the last crit
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 Relation = Literal["<=", ">=", "=="]
 Outcome = Literal["passed", "failed", "error", "skipped"]
+Status = Literal["ACCEPTED", "PASSED", "PARTIAL", "SIMULATED", "NOT JUDGED", "FAILED"]  # the last is the worst
+CandidateOn = Literal["NPU", "dumps made elsewhere", "host stand-in", "SIMULATED"]
+
+NPU: Final = "NPU"
+ELSEWHERE: Final = "dumps made elsewhere"
+HOST: Final = "host stand-in"  # ONNX Runtime on the CPU
+SIMULATED: Final = "SIMULATED"  # test equipment in the place of the vendor's tools
 
 BY_CLASS: Final = "no class lost"
 ACCURACY: Final = ("every picture judged", BY_CLASS, "mean AP drop, relative", "mean AP drop, absolute")
 PUBLISHED: Final = "mean AP reaches the published figure"
+THROUGHPUT: Final = "throughput, interface x chips"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +56,18 @@ class Reference:
 class Trial:
     """What was on trial: enough for another person to judge the same bytes again.
 
-    candidate_on  "host stand-in" for ONNX Runtime, "dumps made elsewhere" for --dumps
+    device        "host" or "npu": which of the run's candidates this is
     exhibits      name -> {"path", "sha256", "bytes"} of every file that took part
+    commands      external commands, ready to paste
     """
 
     port: str
-    candidate_on: str
+    device: str
+    candidate_on: CandidateOn
     candidate_device: str
     reference_device: str
     exhibits: Mapping[str, Mapping[str, Any]]
+    commands: Sequence[str]
     ids: Sequence[str]
     set_size: int
     protocol: Mapping[str, str]
@@ -66,6 +77,7 @@ class Trial:
     candidate_ap: Mapping[str, float]
     cropped: Mapping[str, float]
     published_applies: bool
+    throughput_applies: bool
 
     @property
     def partial(self) -> bool:
@@ -73,15 +85,11 @@ class Trial:
         return len(self.ids) < self.set_size
 
 
-HOST: Final = "host stand-in"
-ELSEWHERE: Final = "dumps made elsewhere"
-
-
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`status` for machines, `words` for people; `asked` rows are criterion, outcome."""
+    """`status` for machines, `words` for people; `criteria` are rows with their test and its outcome."""
 
-    status: Literal["ACCEPTED", "PASSED", "PARTIAL", "FAILED", "NOT JUDGED"]
+    status: Status
     words: str
     trial: Mapping[str, Any] | None
     criteria: Sequence[Mapping[str, Any]]
@@ -104,36 +112,52 @@ def verdict(
     return Verdict(status, words, asdict(trial) if trial else None, rows, tests)
 
 
+def worst(statuses: Sequence[Status]) -> Status:
+    """The one to act on when several candidates were judged; NOT JUDGED when there is none."""
+    order = get_args(Status)
+    return max(statuses, key=order.index, default="NOT JUDGED")
+
+
 def _words(
     trial: Trial | None, rows: Sequence[Mapping[str, Any]], tests: Mapping[str, Outcome], accept: bool
-) -> tuple[Any, str]:
+) -> tuple[Status, str]:
     unjudged = [test for test, outcome in tests.items() if outcome == "error"]
     failed = [test for test, outcome in tests.items() if outcome == "failed"]
     if failed:
         names = [row["name"] for row in rows if row["outcome"] == "failed"] or [test.split("::")[-1] for test in failed]
         also = f"; {len(unjudged)} more could not be judged" if unjudged else ""
-        return "FAILED", f"judged and found wanting: {', '.join(names)}{also}"
-    if trial is None or unjudged:
-        what = ", ".join(test.split("::")[-1] for test in unjudged) or "no accuracy criterion was reached"
+        by = f" ({trial.candidate_device})" if trial and trial.candidate_on == SIMULATED else ""
+        return "FAILED", f"judged and found wanting{by}: {', '.join(dict.fromkeys(names))}{also}"
+    if unjudged:
+        what = ", ".join(test.split("::")[-1] for test in unjudged)
         return "NOT JUDGED", f"no verdict, because of errors and not of numbers: {what}"
-    wanted = {*ACCURACY, *([PUBLISHED] if trial.published_applies else [])}
-    if not trial.reference_ap:
-        wanted.remove(BY_CLASS)
     passed = {row["name"] for row in rows if row["outcome"] == "passed"}
-    left_out = sorted(wanted - passed)
-    if left_out:
+    left_out = sorted(_wanted(trial) - passed)
+    if trial is None or left_out:
         return "NOT JUDGED", f"not asked in this run: {', '.join(left_out)}"
+    held = f"{len(passed)} criteria hold over {len(trial.ids)} pictures"
+    if trial.candidate_on == SIMULATED:
+        return "SIMULATED", f"{held}, but no device was judged ({trial.candidate_device})"
     if trial.partial:
         return (
             "PARTIAL",
             f"{len(trial.ids)} of {trial.set_size} pictures: a first look, from which nothing can be accepted",
         )
-    whole = f"{len(passed)} criteria hold over {len(trial.ids)} pictures"
     if trial.candidate_on == HOST:
-        return "PASSED", f"{whole} on the host stand-in ({trial.candidate_device}); no NPU was judged"
+        return "PASSED", f"{held} on the host stand-in ({trial.candidate_device}); no NPU was judged"
     if accept and trial.published_applies and "skipped" not in tests.values():
-        return "ACCEPTED", f"{whole}, {trial.candidate_on}, nothing skipped"
+        return "ACCEPTED", f"{held}, {trial.candidate_on}, nothing skipped"
     return (
         "PASSED",
-        f"{whole}, {trial.candidate_on}; not the full acceptance (--accept, published weights, VOC2007 test)",
+        f"{held}, {trial.candidate_on}; not the full acceptance (--accept, published weights, VOC2007 test)",
     )
+
+
+def _wanted(trial: Trial | None) -> set[str]:
+    """The criteria without which there is no verdict; which others apply, the trial says."""
+    wanted = set(ACCURACY)
+    if trial is not None:
+        wanted |= {PUBLISHED} if trial.published_applies else set()
+        wanted |= {THROUGHPUT} if trial.throughput_applies else set()
+        wanted -= set() if trial.reference_ap else {BY_CLASS}
+    return wanted

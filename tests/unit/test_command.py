@@ -210,10 +210,14 @@ def test_ctrl_c_ends_the_tool(tmp_path):
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
-    thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        python(code, cwd=tmp_path)
-    thread.join()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's shell has it ignored
+    try:
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            python(code, cwd=tmp_path)
+        thread.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
     assert wait_until(lambda: not alive(int(pid_file.read_text())))
 

@@ -331,7 +331,8 @@ def test_ctrl_c_reaches_the_tool_of_a_single_device_at_once(tmp_path):
     tool = fake_tools.tool_in(tmp_path, "benchmark")
     (tmp_path / "rfcn.om").write_bytes(MODEL)
     code = (
-        "import sys; from pathlib import Path; import fake_tools as f; from rfcn_lib.devices.om_runner import *\n"
+        "import signal; from pathlib import Path; import fake_tools as f; from rfcn_lib.devices.om_runner import *\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's shell has it ignored\n"
         f"fill_by_tool(Path({str(tmp_path)!r}) / 'filled', f.IDS, f.PORT, f.shown, Tool('benchmark', {tool.program!r}), "
         f"Path({str(tmp_path)!r}) / 'rfcn.om', (0,), batch=7, what='x')"
     )

@@ -5,14 +5,28 @@ import math
 
 import pytest
 
-from rfcn_lib.score.verdict import ACCURACY, ELSEWHERE, HOST, PUBLISHED, Criterion, Trial, verdict
+from rfcn_lib.score.verdict import (
+    ACCURACY,
+    ELSEWHERE,
+    HOST,
+    NPU,
+    PUBLISHED,
+    SIMULATED,
+    THROUGHPUT,
+    Criterion,
+    Trial,
+    verdict,
+    worst,
+)
 
 TRIAL = Trial(
     port="a port",
+    device="host",
     candidate_on=HOST,
     candidate_device="ONNX Runtime",
     reference_device="PyTorch",
     exhibits={},
+    commands=(),
     ids=("000001", "000002"),
     set_size=2,
     protocol={"name": "VOC07"},
@@ -22,6 +36,7 @@ TRIAL = Trial(
     candidate_ap={"cat": 0.7},
     cropped={},
     published_applies=False,
+    throughput_applies=False,
 )
 WHOLE = dataclasses.replace(TRIAL, candidate_on=ELSEWHERE, published_applies=True)
 
@@ -117,3 +132,37 @@ def test_a_published_reference_has_no_classes_to_lose():
     names = [name for name in ACCURACY if name != "no class lost"]
 
     assert status(mean_only, names) == "PASSED"
+
+
+EVERYTHING = (*ACCURACY, PUBLISHED, THROUGHPUT)
+ON_NPU = dataclasses.replace(WHOLE, candidate_on=NPU, device="npu", throughput_applies=True)
+
+
+def test_an_npu_is_accepted_only_with_its_throughput():
+    assert status(ON_NPU, EVERYTHING, accept=True) == "ACCEPTED"
+    assert status(ON_NPU, (*ACCURACY, PUBLISHED), accept=True) == "NOT JUDGED"
+
+
+@pytest.mark.parametrize("accept", [False, True])
+@pytest.mark.parametrize("set_size", [2, 3])
+def test_a_simulated_run_never_prints_the_words_of_an_acceptance(accept, set_size):
+    simulated = dataclasses.replace(
+        ON_NPU, candidate_on=SIMULATED, set_size=set_size, candidate_device="SIMULATED 310 device 0, benchmark"
+    )
+    criteria, tests = judged(EVERYTHING)
+    found = verdict(simulated, criteria, tests, accept=accept)
+
+    assert found.status == "SIMULATED"
+    assert "no device was judged" in found.words
+    assert "ccept" not in found.words
+
+    failed = verdict(simulated, criteria, {**tests, f"t::{THROUGHPUT}": "failed"}, accept=accept)
+    assert failed.status == "FAILED"
+    assert "SIMULATED" in failed.words
+
+
+def test_of_several_candidates_the_worst_counts():
+    assert worst(["ACCEPTED", "FAILED", "PASSED"]) == "FAILED"
+    assert worst(["PASSED", "SIMULATED"]) == "SIMULATED"
+    assert worst(["PASSED", "NOT JUDGED"]) == "NOT JUDGED"
+    assert worst([]) == "NOT JUDGED"

@@ -1,0 +1,231 @@
+"""The build graph, continued on an Ascend host: the vendor's compiler, its inference tool, dumps and timings.
+
+Three levels are probed apart: convert (atc), run (an inference tool), a device. What is missing skips with a sentence.
+"""
+
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rfcn_lib import spec
+from rfcn_lib.devices import atc as compiler
+from rfcn_lib.devices import npu_smi, om_runner, toolkit
+from rfcn_lib.devices.om_runner import Filled, Tool, fill_by_tool
+from rfcn_lib.pictures.voc import Devkit
+from rfcn_lib.port import Port
+from rfcn_lib.records import Floats, Picture
+from rfcn_lib.score.throughput import Rate, ScopeError, end_to_end, interface_rate, per_card, together
+from rfcn_lib.store import Store
+
+PICTURES_PER_RUN = 32  # bins on the disk at a time, per device: 0.7 GB at the published canvas
+
+
+class HostError(RuntimeError):
+    """The host is not in a state in which its numbers may be accepted."""
+
+
+@dataclass(frozen=True)
+class NpuRun:
+    """What the devices made: dumps, timings, and by which tool."""
+
+    dumps: Path
+    filled: Filled
+    chips_on_card: int
+    tool: toolkit.Runner
+    devices: tuple[npu_smi.Npu, ...]
+    simulated: bool
+
+    def describe(self) -> str:
+        """What ran, for header and verdict; a stand-in says that it is one."""
+        name = (
+            f"{self.devices[0].name} device {', '.join(str(npu.device_id) for npu in self.devices)}, {self.tool.name}"
+        )
+        return f"SIMULATED {name}: a stand-in for the vendor's tools, no NPU" if self.simulated else name
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("acceptance")
+    add = group.addoption
+    add("--soc", metavar="NAME", help="chip to compile for, such as Ascend310; default: the device's")
+    add("--runner", metavar="benchmark|ais_bench", help="the vendor's inference tool; default: the one that is there")
+    add("--devices", metavar="0,1,...", help="device ids that share the pictures; default: the first")
+    add("--precision-mode", metavar="MODE", help="handed to atc; default: atc's own, force_fp16")
+    add(
+        "--tool-timeout",
+        metavar="SECONDS",
+        help="longest run of a vendor's tool; default: an hour for atc, 30 s per picture",
+    )
+    add("--atc-arg", metavar="--FLAG=VALUE", action="append", default=[], help="one more flag for atc; may be repeated")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    option = config.getoption
+    try:
+        if option("--runner") is not None and option("--runner") not in toolkit.RUNNERS:
+            raise toolkit.ToolkitError(f"--runner={option('--runner')} should be {' or '.join(toolkit.RUNNERS)}")
+        if option("--soc") is not None:
+            found = toolkit.atc()
+            toolkit.checked_soc(option("--soc"), found.home if isinstance(found, toolkit.Atc) else None)
+        mode = option("--precision-mode")
+        if mode is not None and mode not in compiler.PRECISION_MODES:
+            raise compiler.AtcError(f"--precision-mode={mode} should be one of {', '.join(compiler.PRECISION_MODES)}")
+        compiler.atc_arguments(option("--atc-arg"), Path.cwd())
+    except (toolkit.ToolkitError, compiler.AtcError) as error:
+        raise pytest.UsageError(str(error)) from error
+    limit_s = option("--tool-timeout")
+    if limit_s is not None and not (limit_s.isascii() and limit_s.isdigit() and 0 < int(limit_s[:9]) < 10**7):
+        raise pytest.UsageError(f"--tool-timeout={limit_s} should be a whole number of seconds, 1 or more")
+    devices = option("--devices")
+    if devices is not None and not all(part.isascii() and part.isdigit() for part in devices.split(",")):
+        raise pytest.UsageError(f"--devices={devices} should be device ids of `npu-smi info`, such as 0 or 0,1,2,3")
+
+
+def pytest_report_header() -> list[str]:
+    tools = toolkit.simulated_tools()
+    return (
+        [f"SIMULATED: {', '.join(map(str, tools))} stand in for the vendor's tools; nothing here is evidence"]
+        if tools
+        else []
+    )
+
+
+@pytest.fixture(scope="session")
+def atc(need: Any) -> toolkit.Atc:
+    found = toolkit.atc()
+    return need(found, str(found))  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="session")
+def npus(pytestconfig: pytest.Config, need: Any) -> tuple[npu_smi.Npu, ...]:
+    """The devices that share the pictures. Busy or unhealthy ones are said, and refused under --accept."""
+    found = toolkit.npus()
+    chosen = npu_smi.chosen(need(found, str(found)), pytestconfig.getoption("--devices"))
+    troubles = [sentence for npu in chosen for sentence in npu_smi.troubles(npu)]
+    if troubles and pytestconfig.getoption("--accept"):
+        raise HostError("; ".join(troubles) + "; --accept needs idle, healthy devices")
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def runner(pytestconfig: pytest.Config, need: Any) -> toolkit.Runner:
+    found = toolkit.runner(pytestconfig.getoption("--runner"))
+    return need(found, str(found))  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="session")
+def soc(pytestconfig: pytest.Config, need: Any, atc: toolkit.Atc) -> str:
+    asked = pytestconfig.getoption("--soc")
+    if asked:
+        return toolkit.checked_soc(asked, atc.home)
+    found = toolkit.npus()
+    there = need(found, f"{found}; or pass --soc=NAME, such as --soc=Ascend310, to compile without a device")
+    return npu_smi.soc_of(npu_smi.chosen(there, pytestconfig.getoption("--devices"))[0])
+
+
+@pytest.fixture(scope="session")
+def om_path(
+    pytestconfig: pytest.Config,
+    store: Store,
+    adapted_path: Path,
+    port: Port,
+    atc: toolkit.Atc,
+    soc: str,
+    aloud: Callable[[], AbstractContextManager[object]],
+) -> Path:
+    """The compiled model; beside it lie atc.log and command.txt."""
+    limit_s = pytestconfig.getoption("--tool-timeout")
+    words, files = compiler.atc_arguments(pytestconfig.getoption("--atc-arg"), pytestconfig.invocation_params.dir)
+    with aloud():
+        made = store.build(
+            "rfcn_om",
+            compiler.om_from_adapted,
+            adapted=adapted_path,
+            canvas_wh=port.pictures.canvas_wh_px,
+            soc=soc,
+            toolkit_version=atc.version,
+            precision_mode=pytestconfig.getoption("--precision-mode"),
+            extra=words,
+            extra_files=files,
+            **({"timeout_s": float(limit_s)} if limit_s else {}),
+        )
+    return made / "rfcn.om"
+
+
+@pytest.fixture(scope="session")
+def npu_run(
+    store: Store,
+    npus: tuple[npu_smi.Npu, ...],
+    runner: toolkit.Runner,
+    om_path: Path,
+    port: Port,
+    devkit: Devkit,
+    pictures: Mapping[str, Picture],
+    shown: Callable[[str], tuple[Floats, Picture]],
+    aloud: Callable[[], AbstractContextManager[object]],
+    need: Any,
+    pytestconfig: pytest.Config,
+) -> NpuRun:
+    """Every picture through the compiled model: dumps and timings, shared by the devices, batch by batch."""
+    need(
+        not pytestconfig.getoption("--dumps"), "--dumps judges what was made elsewhere, so this host's NPU is not asked"
+    )
+    program = str(runner.path) if runner.name == "benchmark" else runner.words[0]
+    jpegs = devkit.folder / spec.VOC_YEAR_FOLDER / "JPEGImages"
+    made_of = {"om": om_path, "pictures": port.pictures, "jpegs": jpegs, "tool": f"{runner.name} {runner.version}"}
+    simulated = runner.simulated or toolkit.simulated([om_path, *toolkit.simulated_tools()])
+    with aloud(), store.growing("npu", om_runner, **made_of) as folder:
+        if simulated:
+            (folder / toolkit.MARK).write_text("made by a stand-in for the vendor's tools; no evidence of anything\n")
+        ids = [npu.device_id for npu in npus]
+        tool = Tool(runner.name, program)
+        limit_s = pytestconfig.getoption("--tool-timeout")
+        filled = fill_by_tool(
+            folder,
+            devkit.ids,
+            port,
+            shown,
+            tool,
+            om_path,
+            ids,
+            batch=PICTURES_PER_RUN,
+            what="dumps/npu",
+            timeout_s=float(limit_s) if limit_s else None,
+        )
+    if filled.lost and pytestconfig.getoption("--accept"):
+        raise HostError(f"devices were lost on the way: {dict(filled.lost)}; --accept needs all of them to the end")
+    _link(store.root / "dumps" / "npu", folder / "dumps")
+    everything = toolkit.npus()
+    chips = npu_smi.chips_on_card(everything, npus[0]) if isinstance(everything, tuple) else 1
+    return NpuRun(folder / "dumps", filled, chips, runner, npus, simulated)
+
+
+@pytest.fixture(scope="session")
+def rates(npu_run: NpuRun) -> Mapping[str, Rate]:
+    """Pictures per second by scope; a scope these runs cannot have is left out."""
+    perfs = [timing.perf for timing in npu_run.filled.timings]
+    chip = interface_rate(perfs)
+    found = {
+        rate.scope: rate for rate in (chip, per_card(chip, npu_run.chips_on_card), end_to_end(npu_run.filled.timings))
+    }
+    try:
+        measured = together(npu_run.filled.timings)
+        return {**found, measured.scope: measured}
+    except ScopeError:
+        return found
+
+
+def _link(link: Path, target: Path) -> None:
+    """Point the path people know at what was just made, at once."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    aside = link.with_name(f".{link.name}.new")
+    if aside.is_symlink():
+        aside.unlink()
+    if link.is_dir() and not link.is_symlink():
+        shutil.rmtree(link)
+    aside.symlink_to(target)
+    aside.replace(link)

@@ -1,0 +1,186 @@
+"""`pytest -m npu` from end to end, as real subprocesses, with a stand-in for the vendor's tools first on PATH.
+
+Test equipment: it proves that the chain works and blames the right cause, and says nothing about any NPU.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+STANDIN = ROOT / "tests" / "standin"
+FEW = "--limit=6"
+
+
+def run_npu(*options, fault="", chips="310", timeout=400):
+    path = os.pathsep.join([str(STANDIN), str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {
+        **os.environ,
+        "PATH": path,
+        "PYTHONPATH": str(STANDIN),
+        "ASCEND_TOOLKIT_HOME": str(STANDIN / "toolkit"),
+    }
+    environment |= {"STANDIN_DEVICES": chips, "STANDIN_FAULT": fault, "COLUMNS": "100"}
+    words = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "npu",
+        *map(str, (ROOT / "tests").glob("test_*.py")),
+    ]
+    done = subprocess.run(
+        [*words, *options], cwd=ROOT, capture_output=True, text=True, timeout=timeout, env=environment
+    )
+    return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
+
+
+@pytest.fixture
+def fresh(onnx_path, adapted_path, torch_dumps, store, tmp_path):
+    """A store that has this host's graphs and the reference's dumps, and nothing of any device."""
+    kept = tmp_path / "store" / "kept"
+    kept.mkdir(parents=True)
+    for artifact in (onnx_path, adapted_path, torch_dumps):
+        home = store.root / "kept" / artifact.relative_to(store.root / "kept").parts[0]
+        shutil.copytree(home, kept / home.name, copy_function=os.link)
+    return tmp_path / "store"
+
+
+@pytest.fixture(scope="module")
+def published_rate(tmp_path_factory):
+    """The specimen's port with a throughput to reach, which any host's stand-in does."""
+    path = tmp_path_factory.mktemp("port") / "port.toml"
+    text = (ROOT / "specimen" / "port.toml").read_text(encoding="utf-8")
+    path.write_text(text + '\n[criteria.throughput_fps]\nlimit = 0.01\nsource = "this test"\n', encoding="utf-8")
+    return path
+
+
+def test_the_whole_chain_passes_and_accepts_nothing(fresh, published_rate, tmp_path):
+    verdict = tmp_path / "verdict.json"
+    code, words = run_npu(
+        f"--store={fresh}", f"--port={published_rate}", "--devices=0,1", f"--verdict={verdict}", chips="310x4"
+    )
+    found = json.loads(verdict.read_text())
+
+    assert code == 0, words
+    assert words.count("SIMULATED") > 3
+    assert "SIMULATED: 5 criteria hold over 140 pictures, but no device was judged" in words
+    assert not re.search(r"ACCEPTED|PASSED:", words)
+    assert found["status"] == "SIMULATED"
+    assert found["on_trial"]["candidate_on"] == "SIMULATED"
+    assert {row["name"] for row in found["criteria"]} >= {"mean AP drop, relative", "throughput, interface x chips"}
+    for scope in ("interface, one chip", "interface x chips (extrapolated)", "end to end"):
+        assert any(f"fps, {scope} (" in rate and rate.startswith("SIMULATED") for rate in found["rates"])
+    assert any("atc --framework=5" in command for command in found["on_trial"]["commands"])
+    assert any("-om_path=" in command for command in found["on_trial"]["commands"])
+    assert (fresh / "dumps" / "npu" / "000001_1.bin").is_file()
+
+    code, words = run_pytest_on(fresh / "dumps" / "npu", fresh, published_rate)
+    assert code == 0, words
+    assert "no device was judged (SIMULATED: the dumps in" in words
+
+
+def run_pytest_on(dumps, store, port):
+    words = [sys.executable, "-m", "pytest", "-m", "accuracy", "tests/test_accuracy.py", f"--dumps={dumps}"]
+    done = subprocess.run(
+        [*words, f"--store={store}", f"--port={port}"], cwd=ROOT, capture_output=True, text=True, timeout=200
+    )
+    return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
+
+
+def test_the_newer_runner_on_a_newer_chip(fresh):
+    code, words = run_npu(f"--store={fresh}", FEW, "--runner=ais_bench", chips="310P3")
+
+    assert "SIMULATED 310P3 device 0, ais_bench" in words
+    assert "no device was judged" in words or "FAILED: judged and found wanting (SIMULATED" in words, words
+    assert code in (0, 1)
+
+
+def test_without_a_device_the_graph_is_compiled_and_the_rest_skips(fresh):
+    code, words = run_npu(f"--store={fresh}", FEW, "--soc=Ascend310", chips="none")
+
+    assert code == 0, words
+    assert "1 passed, 7 skipped" in words
+    assert "no NPU" in words
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        ("E19010", "E19010"),
+        ("E10001", "E10001"),
+        ("atc:crash139", "139"),
+        ("no_success_line", "success"),
+        ("truncated_output", "bytes, but"),
+        ("wrong_count", "000006"),
+        ("benchmark:half_way", "of 6 pictures"),
+        ("nan_output", "000001_3.bin"),
+        ("swapped_output", "byte for byte"),
+        ("cut_perf", "perf"),
+        ("unknown_form", "npu-smi"),
+    ],
+)
+def test_a_planted_failure_is_reported_by_its_cause(fresh, fault, cause):
+    code, words = run_npu(f"--store={fresh}", FEW, fault=fault)
+
+    assert code == 1
+    assert cause in words
+    assert "NOT JUDGED" in words
+    assert "Traceback (most recent call last)" not in words.split("said:")[0]
+
+
+def test_a_hang_is_ended_and_what_was_finished_is_kept(fresh):
+    code, words = run_npu(f"--store={fresh}", FEW, "--tool-timeout=12", fault="benchmark:hang")
+    kept = len(list((next((fresh / "kept").glob("npu-*")) / "npu" / "dumps").glob("*_3.bin")))
+
+    assert code == 1
+    assert "did not end within 12 s" in words
+    assert 0 < kept < 6
+
+    code, words = run_npu(f"--store={fresh}", FEW)
+    assert "no device was judged" in words or "judged and found wanting (SIMULATED" in words
+
+
+def test_a_lost_device_s_pictures_go_to_the_others(fresh):
+    code, words = run_npu(f"--store={fresh}", FEW, "--devices=0,1,2,3", fault="device_lost=2", chips="310x4")
+
+    assert "every picture judged" in words
+    assert "NOT JUDGED" not in words
+
+    code, words = run_npu(f"--store={fresh}", FEW, "--devices=2", fault="device_lost=2", chips="310x4", timeout=200)
+    assert code in (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("option", "answer"),
+    [
+        ("--soc=Ascend311", "--soc=Ascend311 should be one of"),
+        ("--runner=msame", "--runner=msame should be benchmark or ais_bench"),
+        ("--devices=0;1", "--devices=0;1 should be device ids"),
+        ("--precision-mode=fast", "--precision-mode=fast should be one of"),
+        ("--atc-arg=fast", "--atc-arg=fast should be a flag of atc"),
+        ("--atc-arg=--soc_version=Ascend310", "the suite sets --soc_version itself"),
+        ("--tool-timeout=0", "--tool-timeout=0 should be a whole number of seconds"),
+    ],
+)
+def test_a_wrong_option_is_answered_in_a_sentence(option, answer):
+    code, words = run_npu(option)
+
+    assert code == 4
+    assert answer in words
+
+
+def test_a_device_that_is_not_there_is_an_error_naming_those_that_are(fresh):
+    code, words = run_npu(f"--store={fresh}", FEW, "--devices=7", chips="310x4")
+
+    assert code == 1
+    assert "7" in words
+    assert "NOT JUDGED" in words
