@@ -19,7 +19,7 @@ from rfcn_lib.devices.om_runner import Filled, Tool, fill_by_tool
 from rfcn_lib.pictures.voc import Devkit
 from rfcn_lib.port import Port
 from rfcn_lib.records import Floats, Picture
-from rfcn_lib.score.throughput import Rate, ScopeError, end_to_end, interface_rate, per_card, together
+from rfcn_lib.score.throughput import Rate, Scope, ScopeError, end_to_end, interface_rate, per_card, together
 from rfcn_lib.store import Store
 
 PICTURES_PER_RUN = 32  # bins on the disk at a time, per device: 0.7 GB at the published canvas
@@ -205,7 +205,7 @@ def npu_run(
 
 
 @pytest.fixture(scope="session")
-def rates(npu_run: NpuRun) -> Mapping[str, Rate]:
+def rates(npu_run: NpuRun) -> Mapping[Scope, Rate]:
     """Pictures per second by scope; a scope these runs cannot have is left out."""
     perfs = [timing.perf for timing in npu_run.filled.timings]
     chip = interface_rate(perfs)

@@ -117,13 +117,14 @@ class Reporter:
         test = report.nodeid
         if test.split("::")[0].rpartition("/")[2] not in CONTRACT:
             return
-        properties = dict(report.user_properties)
+        recorded: list[tuple[str, Any]] = list(report.user_properties)
+        properties = dict(recorded)
         if report.failed:
             self.outcomes[test] = "error" if report.when != "call" or "not judged" in properties else "failed"
         elif report.skipped or (report.when == "call" and self.outcomes.get(test) != "error"):
             self.outcomes[test] = "skipped" if report.skipped else "passed"
         if report.when == "call":
-            self.criteria[test] = [Criterion(**row) for name, row in report.user_properties if name == "criterion"]
+            self.criteria[test] = [Criterion(**row) for name, row in recorded if name == "criterion"]
             self.rates = properties.get("rates", self.rates)
             if "trial" in properties:
                 found = Trial(**properties["trial"])

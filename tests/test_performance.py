@@ -7,6 +7,7 @@ import pytest
 
 from rfcn_lib.devices import onnx_runtime, pytorch
 from rfcn_lib.score.agreement import agree
+from rfcn_lib.score.baseline import read_baseline
 from rfcn_lib.score.throughput import Rate, expect_timed, reaches
 from rfcn_lib.source.checkpoint import network_from_checkpoint
 
@@ -63,6 +64,15 @@ def test_npu_throughput_reaches_the_published(rates, agreed_throughput, npu_run,
     judged = criterion("throughput, interface x chips", card.fps, ">=", limit.fps, limit.source)
     assert judged.holds(), f"{judged}\n{card}"
     assert reaches(card, limit)
+
+
+@pytest.mark.gpu
+def test_the_gpu_baseline_is_of_every_picture(measured_baseline, devkit, store, record_property):
+    """The source model on CUDA: its figures are the next run's limits, `--baseline=<store>/gpu_baseline.json`."""
+    rates = f"{measured_baseline.device_fps:.4g} fps device, {measured_baseline.script_fps:.4g} fps whole script"
+    record_property("baseline", f"{measured_baseline.gpu}: mean AP {measured_baseline.mean_ap:.4f}, {rates}")
+    assert measured_baseline.pictures == len(devkit.ids)
+    assert read_baseline(store.root / "gpu_baseline.json") == measured_baseline
 
 
 def seconds(call) -> float:

@@ -9,8 +9,6 @@ from rfcn_lib import spec
 from rfcn_lib.devices.filling import Run
 from rfcn_lib.records import Floats, Outputs, Picture
 
-NAME = "onnxruntime"
-
 
 class GraphError(ValueError):
     """ONNX Runtime cannot load the graph."""

@@ -76,6 +76,7 @@ class Trial:
     candidate_mean_ap: float
     candidate_ap: Mapping[str, float]
     cropped: Mapping[str, float]
+    voc2007_test: bool
     published_applies: bool
     throughput_applies: bool
 
@@ -145,7 +146,7 @@ def _words(
         )
     if trial.candidate_on == HOST:
         return "PASSED", f"{held} on the host stand-in ({trial.candidate_device}); no NPU was judged"
-    if accept and trial.published_applies and "skipped" not in tests.values():
+    if accept and trial.voc2007_test and trial.published_applies and "skipped" not in tests.values():
         return "ACCEPTED", f"{held}, {trial.candidate_on}, nothing skipped"
     return (
         "PASSED",

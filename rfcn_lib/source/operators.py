@@ -48,7 +48,8 @@ def bin_masks(start_px: Tensor, end_px: Tensor, cells: int) -> Tensor:
     scale = 1.0 / spec.FEATURE_STRIDE
     start = round_half_away(start_px) * scale
     end = (round_half_away(end_px) + 1.0) * scale
-    size = (end - start).clamp(min=0.1) / spec.GROUP
+    extent = (end - start).clamp(min=0.1)
+    size = extent / torch.full_like(extent, spec.GROUP)  # CUDA divides by a number as a product, one bit off
     index = torch.arange(spec.GROUP, dtype=start.dtype, device=start.device)
     low = torch.floor(index * size[:, None] + start[:, None]).clamp(0, cells)
     high = torch.ceil((index + 1) * size[:, None] + start[:, None]).clamp(0, cells)

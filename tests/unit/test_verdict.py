@@ -35,6 +35,7 @@ TRIAL = Trial(
     candidate_mean_ap=0.7,
     candidate_ap={"cat": 0.7},
     cropped={},
+    voc2007_test=True,
     published_applies=False,
     throughput_applies=False,
 )
@@ -92,6 +93,7 @@ def test_a_full_acceptance_needs_everything_at_once():
     assert status(WHOLE, (*ACCURACY, PUBLISHED), accept=False) == "PASSED"
     assert status(WHOLE, ACCURACY, accept=True) == "NOT JUDGED"
     assert status(dataclasses.replace(WHOLE, published_applies=False), accept=True) == "PASSED"
+    assert status(dataclasses.replace(WHOLE, voc2007_test=False), (*ACCURACY, PUBLISHED), accept=True) == "PASSED"
     assert status(dataclasses.replace(WHOLE, candidate_on=HOST), (*ACCURACY, PUBLISHED), accept=True) == "PASSED"
 
 

@@ -1,0 +1,140 @@
+"""The build graph, continued on a machine with a CUDA device: the source model's own figures, as a baseline file."""
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rfcn_lib import spec
+from rfcn_lib.command import CommandError, run
+from rfcn_lib.pictures.voc import Devkit
+from rfcn_lib.port import Port
+from rfcn_lib.score.baseline import Baseline, expect_same, read_baseline, write_baseline
+from rfcn_lib.store import Store
+
+TIMED_PICTURES = 100  # enough for a steady rate; timing all of them would double the run
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("acceptance")
+    text = "a GPU baseline made by `pytest -m gpu`: replaces the published constants in the criteria"
+    group.addoption("--baseline", metavar="FILE", help=text)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    given = config.getoption("--baseline")
+    if given is not None and not Path(given).is_file():
+        raise pytest.UsageError(f"--baseline={given} is not a file; make one with `pytest -m gpu` on a CUDA machine")
+
+
+@pytest.fixture(scope="session")
+def digests(store: Store, weights: Path, devkit: Devkit) -> dict[str, str]:
+    """Which weights, which pictures: what a baseline is bound to."""
+    year = devkit.folder / spec.VOC_YEAR_FOLDER
+    return {
+        "weights_sha256": store.digests.of(weights),
+        "jpegs_sha256": store.digests.of(year / "JPEGImages"),
+        "annotations_sha256": store.digests.of(year / "Annotations"),
+        "ids_sha256": hashlib.sha256("\n".join(devkit.ids).encode()).hexdigest(),
+    }
+
+
+@pytest.fixture(scope="session")
+def baseline(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Baseline | None:
+    """--baseline, if it was measured on what is on trial."""
+    given = pytestconfig.getoption("--baseline")
+    if given is None:
+        return None
+    found = read_baseline(Path(given))
+    expect_same(found, Path(given), **request.getfixturevalue("digests"))
+    return found
+
+
+@pytest.fixture(scope="session")
+def cuda(need: Any) -> str:
+    """The name of the CUDA device."""
+    import torch
+
+    sentence = "no CUDA device; run on a machine with an NVIDIA GPU, its driver and a CUDA build of torch==2.13.0"
+    need(torch.cuda.is_available(), sentence)
+    return str(torch.cuda.get_device_name())
+
+
+@pytest.fixture(scope="session")
+def measured_baseline(
+    cuda: str, request: pytest.FixtureRequest, store: Store, aloud: Callable[[], AbstractContextManager[object]]
+) -> Baseline:
+    """The source model on CUDA over the devkit, written to <store>/gpu_baseline.json."""
+    wanted = request.getfixturevalue
+    with aloud():
+        return measure(
+            store,
+            cuda,
+            "cuda",
+            *(wanted(name) for name in ("weights", "port", "devkit", "pictures", "shown", "digests")),
+        )
+
+
+def measure(
+    store: Store,
+    gpu: str,
+    where: str,
+    weights: Path,
+    port: Port,
+    devkit: Devkit,
+    pictures: Any,
+    shown: Any,
+    digests: Any,
+) -> Baseline:
+    """Dumps, score and rates of the source model on `where`, as a baseline file in the store."""
+    import torch
+
+    from rfcn_lib.devices import pytorch
+    from rfcn_lib.devices.filling import fill
+    from rfcn_lib.score.from_dumps import judge
+
+    jpegs = devkit.folder / spec.VOC_YEAR_FOLDER / "JPEGImages"
+    made_of = {"weights": weights, "pictures": port.pictures, "proposals": port.proposals, "jpegs": jpegs, "gpu": gpu}
+    with store.growing(f"dumps/{where}", pytorch, **made_of) as folder:
+        fill(folder, devkit.ids, port, shown, lambda: pytorch.device(weights, port, where), f"dumps/{where}")
+    whole = devkit.ids == devkit.all_ids
+    found = judge(folder, pictures, devkit.truth, port, whole_set=whole, surplus_allowed=devkit.all_ids).evaluation
+    timed = devkit.ids[:TIMED_PICTURES]
+    device_fps, script_fps = pytorch.rates(pytorch.device(weights, port, where), shown, port, timed)
+    result = Baseline(
+        format="rfcn gpu baseline 1",
+        made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        gpu=gpu,
+        driver=_driver(),
+        versions={
+            "torch": torch.__version__,
+            "cuda": str(torch.version.cuda),
+            "cudnn": str(torch.backends.cudnn.version()),  # type: ignore[no-untyped-call]
+        },
+        **digests,
+        pictures=len(found.ids),
+        protocol=found.protocol.name,
+        mean_ap=found.mean_ap,
+        ap=dict(found.ap),
+        timed=len(timed),
+        device_fps=device_fps,
+        script_fps=script_fps,
+    )
+    write_baseline(store.root / "gpu_baseline.json", result)
+    return result
+
+
+def _driver() -> str:
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return "unknown: no nvidia-smi on PATH"
+    try:
+        done = run([tool, "--query-gpu=driver_version", "--format=csv,noheader"], cwd=Path.cwd(), timeout_s=60)
+    except CommandError as error:
+        return f"unknown: {error}"
+    return (done.stdout.split() or ["unknown"])[0]
