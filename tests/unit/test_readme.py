@@ -57,3 +57,21 @@ def test_every_folder_of_the_map_is_there():
     block = README.split("## The map")[1].split("Imports point down")[0]
     for name in re.findall(r"(?:^|\s)((?:rfcn_lib/)?\w+(?:/|\.py))(?:\s|$)", block):
         assert (ROOT / name).exists() or (ROOT / "rfcn_lib" / name).exists(), name
+
+
+def test_the_setup_plan_shows_the_build_graph():
+    words = [sys.executable, "-m", "pytest", "-m", "accuracy", "tests/test_accuracy.py", "--setup-plan"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    built = re.findall(r"SETUP +S (\w+)", done.stdout)
+
+    chain = [
+        "weights",
+        "onnx_path",
+        "adapted_path",
+        "twin_path",
+        "onnxruntime_dumps",
+        "torch_dumps",
+        "candidate",
+        "trial",
+    ]
+    assert [name for name in built if name in chain] == chain
