@@ -37,15 +37,18 @@ class NpuRun:
     filled: Filled
     chips_on_card: int
     tool: toolkit.Runner
-    devices: tuple[npu_smi.Npu, ...]
+    chip: str
+    troubles: tuple[str, ...]
     simulated: bool
 
     def describe(self) -> str:
-        """What ran, for header and verdict; a stand-in says that it is one."""
-        name = (
-            f"{self.devices[0].name} device {', '.join(str(npu.device_id) for npu in self.devices)}, {self.tool.name}"
+        """What ran, for header and verdict; a stand-in says that it is one, a troubled device what troubled it."""
+        ran = sorted({timing.perf.device_id for timing in self.filled.timings})
+        name = f"{self.chip} device {', '.join(map(str, ran))}, {self.tool.name}"
+        said = f"; troubles: {'; '.join(self.troubles)}" if self.troubles else ""
+        return (
+            f"SIMULATED {name}: a stand-in for the vendor's tools, no NPU{said}" if self.simulated else f"{name}{said}"
         )
-        return f"SIMULATED {name}: a stand-in for the vendor's tools, no NPU" if self.simulated else name
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -102,7 +105,7 @@ def atc(need: Any) -> toolkit.Atc:
 
 @pytest.fixture(scope="session")
 def npus(pytestconfig: pytest.Config, need: Any) -> tuple[npu_smi.Npu, ...]:
-    """The devices that share the pictures. Busy or unhealthy ones are said, and refused under --accept."""
+    """The devices that share the pictures. Busy or unhealthy ones are refused under --accept, and else said in the verdict."""
     found = toolkit.npus()
     chosen = npu_smi.chosen(need(found, str(found)), pytestconfig.getoption("--devices"))
     troubles = [sentence for npu in chosen for sentence in npu_smi.troubles(npu)]
@@ -151,7 +154,7 @@ def om_path(
             precision_mode=pytestconfig.getoption("--precision-mode"),
             extra=words,
             extra_files=files,
-            **({"timeout_s": float(limit_s)} if limit_s else {}),
+            aside={"timeout_s": float(limit_s)} if limit_s else {},
         )
     return made / "rfcn.om"
 
@@ -176,32 +179,44 @@ def npu_run(
     )
     program = str(runner.path) if runner.name == "benchmark" else runner.words[0]
     jpegs = devkit.folder / spec.VOC_YEAR_FOLDER / "JPEGImages"
+    chips = npu_smi.chips_on_card(need(toolkit.npus(), "no NPU any more"), npus[0])
     made_of = {"om": om_path, "pictures": port.pictures, "jpegs": jpegs, "tool": f"{runner.name} {runner.version}"}
     simulated = runner.simulated or toolkit.simulated([om_path, *toolkit.simulated_tools()])
-    with aloud(), store.growing("npu", om_runner, **made_of) as folder:
+    limit_s = pytestconfig.getoption("--tool-timeout")
+    with aloud(), store.growing("npu", om_runner, **made_of, chip=npus[0].name, chips_on_card=chips) as folder:
         if simulated:
             (folder / toolkit.MARK).write_text("made by a stand-in for the vendor's tools; no evidence of anything\n")
-        ids = [npu.device_id for npu in npus]
-        tool = Tool(runner.name, program)
-        limit_s = pytestconfig.getoption("--tool-timeout")
+        _note(folder, [sentence for npu in npus for sentence in npu_smi.troubles(npu)])
         filled = fill_by_tool(
             folder,
             devkit.ids,
             port,
             shown,
-            tool,
+            Tool(runner.name, program),
             om_path,
-            ids,
+            [npu.device_id for npu in npus],
             batch=PICTURES_PER_RUN,
             what="dumps/npu",
             timeout_s=float(limit_s) if limit_s else None,
         )
-    if filled.lost and pytestconfig.getoption("--accept"):
-        raise HostError(f"devices were lost on the way: {dict(filled.lost)}; --accept needs all of them to the end")
+        troubles = _note(folder, [f"device {id} was lost: {reason}" for id, reason in filled.lost.items()])
+    if troubles and pytestconfig.getoption("--accept"):
+        raise HostError(
+            f"these outputs and timings were made on troubled devices: {'; '.join(troubles)}; --accept needs idle, healthy "
+            f"devices to the end: remove {folder}, and the next run makes them again"
+        )
     _link(store.root / "dumps" / "npu", folder / "dumps")
-    everything = toolkit.npus()
-    chips = npu_smi.chips_on_card(everything, npus[0]) if isinstance(everything, tuple) else 1
-    return NpuRun(folder / "dumps", filled, chips, runner, npus, simulated)
+    return NpuRun(folder / "dumps", filled, chips, runner, npus[0].name, troubles, simulated)
+
+
+def _note(folder: Path, troubles: list[str]) -> tuple[str, ...]:
+    """Keep what troubled the devices beside what they made; returns all that was kept, from earlier runs too."""
+    path = folder / "troubles.txt"
+    known = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    said = dict.fromkeys([*known, *(" ".join(trouble.split())[:500] for trouble in troubles)])
+    if said:
+        path.write_text("\n".join(said) + "\n", encoding="utf-8")
+    return tuple(said)
 
 
 @pytest.fixture(scope="session")

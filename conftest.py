@@ -3,6 +3,7 @@
 Heavy stages are imported where they are used, so that judging dumps needs no deep-learning framework.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
@@ -31,6 +32,11 @@ from rfcn_lib.score.verdict import (
     Trial,
 )
 from rfcn_lib.store import Store
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Before torch is imported: its threads give the core away when they wait. Spinning, several workers slow each other
+    # down twentyfold; alone, a process that gives the core away is half as fast.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 pytest_plugins = ("reporting", "ascend", "gpu")
 
@@ -219,12 +225,12 @@ def candidate(
 ) -> Judged:
     wanted = request.getfixturevalue
     folder = wanted("npu_run").dumps if device == "npu" else wanted("candidate_dumps")
-    return _judged(folder, pictures, devkit, port, aloud)
+    return _judged(folder, pictures, devkit, port, aloud, _made(folder) if _own(folder, wanted("store")) else None)
 
 
 @pytest.fixture(scope="session")
 def source_model(torch_dumps: Path, pictures: Mapping[str, Picture], devkit: Devkit, port: Port, aloud: Any) -> Judged:
-    judged = _judged(torch_dumps, pictures, devkit, port, aloud)
+    judged = _judged(torch_dumps, pictures, devkit, port, aloud, _made(torch_dumps))
     found = judged.evaluation.mean_ap
     least = LEAST_REFERENCE_MEAN_AP if devkit.ids == devkit.all_ids else LEAST_OF_A_PART
     if found < least:
@@ -290,14 +296,19 @@ def trial(
     """Everything that took part in the judgement of accuracy."""
     wanted = request.getfixturevalue
     on, described, paths, commands = _judged_on(device, wanted)
-    paths |= {"port": wanted("port_path"), "annotations": devkit.folder / spec.VOC_YEAR_FOLDER / "Annotations"}
+    year = devkit.folder / spec.VOC_YEAR_FOLDER
+    paths |= {
+        "port": wanted("port_path"),
+        "set": year / "ImageSets" / "Main" / f"{devkit.set_name}.txt",
+        "annotations": year / "Annotations",
+    }
     if reference.ap:
         paths |= {"weights": wanted("weights"), "pictures": _jpegs(devkit)}
     exhibits = {name: _exhibit(store, path) for name, path in paths.items()}
-    exhibits["candidate dumps"] = {"path": str(candidate.folder), "sha256": candidate.sha256}
+    exhibits["candidate dumps"] = _dumps_exhibit(candidate)
     if reference.ap:
         judged: Judged = wanted("source_model")
-        exhibits["reference dumps"] = {"path": str(judged.folder), "sha256": judged.sha256}
+        exhibits["reference dumps"] = _dumps_exhibit(judged)
         if judged.sha256 == candidate.sha256:
             raise UnfairError(
                 f"the dumps in {candidate.folder} are the source model's own, byte for byte, but should come from the "
@@ -319,6 +330,8 @@ def trial(
         candidate_mean_ap=candidate.evaluation.mean_ap,
         candidate_ap=candidate.evaluation.ap,
         cropped=cropped(wanted("pictures").values()),
+        loosened=_looser(port),
+        published_port=port == read_port(PUBLISHED),
         voc2007_test=devkit.set_name == "test" and len(devkit.all_ids) == spec.VOC_TEST_COUNT,
         published_applies=bool(baseline) or ("mean_ap" in port.criteria and len(devkit.ids) == spec.VOC_TEST_COUNT),
         throughput_applies=device == "npu" and (bool(baseline) or "throughput_fps" in port.criteria),
@@ -349,22 +362,52 @@ class UnfairError(ValueError):
 
 def _judged_on(device: str, wanted: Callable[[str], Any]) -> tuple[CandidateOn, str, dict[str, Path], tuple[str, ...]]:
     """What made the candidate's outputs: kind, description, files that took part, commands that were run."""
+    from rfcn_lib.devices import toolkit
+
     graphs = ("onnx", "adapted", "twin")
     if device == "npu":
         run, om = wanted("npu_run"), wanted("om_path")
         files = {"onnx": wanted("onnx_path"), "adapted": wanted("adapted_path"), "om": om, "tool": run.tool.path}
-        commands = (om.with_name("command.txt").read_text(encoding="utf-8"), *(t.typed for t in run.filled.timings))
+        commands = (
+            *toolkit.environment(),
+            om.with_name("command.txt").read_text(encoding="utf-8"),
+            *(t.typed for t in run.filled.timings),
+        )
         return SIMULATED if run.simulated else NPU, run.describe(), files, commands
     folder: Path = wanted("candidate_dumps")
+    own = _own(folder, wanted("store"))
+    if own and wanted("pytestconfig").getoption("--dumps") and not toolkit.simulated([folder]):
+        return HOST, f"this host's own store, {folder}, and no NPU", {}, ()
     if wanted("pytestconfig").getoption("--dumps"):
-        from rfcn_lib.devices import toolkit
-
         if toolkit.simulated([folder]):
             return SIMULATED, f"SIMULATED: the dumps in {folder} were made by a stand-in for the vendor's tools", {}, ()
         return ELSEWHERE, f"unknown: the dumps in {folder} were made elsewhere", {}, ()
     from rfcn_lib.devices import onnx_runtime
 
     return HOST, onnx_runtime.describe(), {name: wanted(f"{name}_path") for name in graphs}, ()
+
+
+def _own(folder: Path, store: Store) -> bool:
+    """Whether these are dumps that this suite's host devices made in this store."""
+    real = folder.resolve()
+    return real.is_relative_to(store.root.resolve()) and real.name in ("torch", "onnxruntime")
+
+
+def _made(folder: Path) -> Mapping[str, str]:
+    from rfcn_lib.devices.filling import made
+
+    return made(folder.resolve())
+
+
+def _looser(port: Port) -> tuple[str, ...]:
+    """Limits that ask for less than the published port's: they are agreed by nobody else."""
+    published = read_port(PUBLISHED).criteria
+    at_most = {"mean_ap_drop"}
+    return tuple(
+        f"{name} {mine.limit:g}, published {published[name].limit:g}"
+        for name, mine in port.criteria.items()
+        if (mine.limit > published[name].limit if name in at_most else mine.limit < published[name].limit)
+    )
 
 
 def _exhibit(store: Store, path: Path) -> dict[str, Any]:
@@ -381,6 +424,11 @@ def _published(port: Port, devkit: Devkit) -> PortCriterion | str:
             "the published mean AP is judged on the whole of VOC2007 test (4,952 ids); pass --devkit=PATH, no --limit"
         )
     return port.criteria["mean_ap"]
+
+
+def _dumps_exhibit(judged: Judged) -> dict[str, Any]:
+    size = sum(file.stat().st_size for file in judged.folder.glob("*.bin"))
+    return {"path": str(judged.folder), "sha256": judged.sha256, "bytes": size}
 
 
 def _jpegs(devkit: Devkit) -> Path:
@@ -405,7 +453,16 @@ def _filled(
     return folder
 
 
-def _judged(folder: Path, pictures: Mapping[str, Picture], devkit: Devkit, port: Port, aloud: Any) -> Judged:
+def _judged(
+    folder: Path,
+    pictures: Mapping[str, Picture],
+    devkit: Devkit,
+    port: Port,
+    aloud: Any,
+    made: Mapping[str, str] | None,
+) -> Judged:
     whole_set = devkit.ids == devkit.all_ids
     with aloud():
-        return judge(folder, pictures, devkit.truth, port, whole_set=whole_set, surplus_allowed=devkit.all_ids)
+        return judge(
+            folder, pictures, devkit.truth, port, whole_set=whole_set, surplus_allowed=devkit.all_ids, made=made
+        )

@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
+from rfcn_lib.devices import toolkit
 from rfcn_lib.score.verdict import Criterion, Outcome, Trial, Verdict, verdict, worst
 
 DEVICES = ("host", "npu")
@@ -40,6 +41,9 @@ def _check_options(config: pytest.Config) -> None:
     for name, allowed in (("--reference", ("torch", "published")), ("--overflow", ("crop", "error"))):
         if option(name) not in allowed:
             raise pytest.UsageError(f"{name}={option(name)} should be {' or '.join(allowed)}")
+    for name in ("--weights", "--port", "--devkit", "--store", "--dumps", "--verdict", "--baseline"):
+        if option(name) == "":
+            raise pytest.UsageError(f"{name}= is empty, but should name a path; is a variable unset?")
     for name, kind in (
         ("--weights", "a file"),
         ("--port", "a file"),
@@ -60,6 +64,15 @@ def _check_options(config: pytest.Config) -> None:
         )
     if target is not None and Path(target).is_dir():
         raise pytest.UsageError(f"--verdict={target} is a folder, but should be the name of a file to write")
+    if target is not None:
+        aside = Path(target).with_name(f".{Path(target).name}.new")
+        try:
+            aside.touch()
+            aside.unlink()
+        except OSError as error:
+            raise pytest.UsageError(
+                f"--verdict={target} cannot be written: {error.strerror}; name another place"
+            ) from error
     store = Path(option("--store"))
     if store.exists() and not store.is_dir():
         raise pytest.UsageError(f"--store={store} is a file, but should be a folder, or the name of one to make")
@@ -74,7 +87,11 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         else f"{given['weights']} ({Path(given['weights']).stat().st_size:,} bytes)"
     )
     port = given["port"] or ("the published R-FCN's" if given["weights"] else "the specimen's")
-    judged = f"dumps in {given['dumps']}" if given["dumps"] else "ONNX Runtime on this host, standing in for the NPU"
+    judged = (
+        f"dumps in {given['dumps']}"
+        if given["dumps"]
+        else "ONNX Runtime on this host, standing in for the NPU (-m npu: the NPU)"
+    )
     part = f", PARTIAL: first {given['limit']} ids" if given["limit"] else ""
     return [
         f"on trial: weights {weights}; port {port}; devkit {given['devkit'] or 'the specimen'}{part}",
@@ -98,8 +115,8 @@ def pytest_runtest_makereport(
             report.user_properties.append(("not judged", True))
     elif report.failed and call.excinfo and not isinstance(call.excinfo.value, AssertionError):
         report.user_properties.append(("not judged", True))
-        if type(call.excinfo.value).__module__.partition(".")[0] in ("rfcn_lib", "conftest"):
-            report.longrepr = call.excinfo.getrepr(style="value")
+        if type(call.excinfo.value).__module__.partition(".")[0] in ("rfcn_lib", "conftest", "ascend", "gpu"):
+            report.longrepr = call.excinfo.getrepr(style="value", chain=False)
     return report
 
 
@@ -131,6 +148,12 @@ class Reporter:
                 self.trials[found.device] = found
 
     @property
+    def options(self) -> dict[str, Any]:
+        """The suite's own options, as given or by default."""
+        names = ("weights", "port", "devkit", "dumps", "limit", "reference", "overflow", "accept", "store", "baseline")
+        return {name: self.config.getoption(f"--{name}") for name in names}
+
+    @property
     def asked(self) -> list[str]:
         """Candidates whose accuracy was asked for; on a host without NPU the NPU's tests skip, and it is not."""
         accuracy = {test: outcome for test, outcome in self.outcomes.items() if "test_accuracy.py" in test}
@@ -153,13 +176,13 @@ class Reporter:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         target = self.config.getoption("--verdict")
         found = {device: self.judged(device) for device in self.asked}
-        if self.config.getoption("--accept") and any(one.status == "NOT JUDGED" for one in found.values()):
-            session.exitstatus = (
-                session.exitstatus or pytest.ExitCode.TESTS_FAILED
-            )  # a part of the criteria accepts nothing
+        if any(one.status == "NOT JUDGED" for one in found.values()):  # a part of the criteria is no verdict
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
         if target is not None:
             first = found.pop("npu", None) or found.pop("host", None) or self.judged("host")
-            write_verdict(Path(target), first, list(found.values()), self.rates, self.config.invocation_params.args)
+            write_verdict(
+                Path(target), first, list(found.values()), self.rates, self.config.invocation_params.args, self.options
+            )
 
 
 def of(test: str) -> str | None:
@@ -228,7 +251,9 @@ def _criteria_table(found: Verdict) -> Table:
     return table
 
 
-def write_verdict(target: Path, found: Verdict, others: list[Verdict], rates: list[str], args: Any) -> None:
+def write_verdict(
+    target: Path, found: Verdict, others: list[Verdict], rates: list[str], args: Any, options: Mapping[str, Any]
+) -> None:
     """Write the verdict as JSON, aside and renamed. Numbers that are not finite become null: JSON has none.
 
     Where host and NPU were judged, the NPU's comes first, the host's under "also judged", and "status" is the worse one.
@@ -238,7 +263,9 @@ def write_verdict(target: Path, found: Verdict, others: list[Verdict], rates: li
         "words": found.words,
         "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": ["pytest", *map(str, args)],
+        "options": options,
         "python": sys.version.split()[0],
+        "simulated": [str(path) for path in toolkit.simulated_tools()],
         "on_trial": found.trial,
         "rates": rates,
         "criteria": found.criteria,

@@ -34,6 +34,8 @@ def _agreed(criteria: Mapping[str, "Criterion"]) -> Mapping[str, "Criterion"]:
     if lacking:
         raise ValueError(f"should also hold {' and '.join(lacking)}")
     for name, criterion in criteria.items():
+        if name == "mean_ap" and criterion.limit <= 0:
+            raise ValueError("should hold a mean_ap.limit above 0, but it is 0: anything reaches that")
         if name != "throughput_fps" and criterion.limit > 1:
             raise ValueError(f"should hold shares from 0 to 1, but {name}.limit is {criterion.limit:g}")
     return criteria

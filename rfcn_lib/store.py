@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -37,6 +37,7 @@ IN_USE_S = 24 * 3600
 SAY_WAITING_AFTER_S = 3.0
 DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 RECORD = ".record.json"
+NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +80,15 @@ class Store:
         self.digests = Digests(self._kept / ".digests.sqlite")
         sources_at_start()
 
-    def build(self, name: str, make: Callable[..., object], /, **ingredients: object) -> Path:
+    def build(
+        self, name: str, make: Callable[..., object], /, *, aside: Mapping[str, object] = NOTHING, **ingredients: object
+    ) -> Path:
         """Return the file or folder `name`, calling `make(target, **ingredients)` only if it is not kept already.
 
         `make` writes a file or a folder at `target`. Ingredients are paths (their content counts, not their place),
-        plain values, lists, mappings, dataclasses and pydantic models of such. The path returned stays valid whatever
-        other processes build; the link `<root>/<name>` shows what was used last.
+        plain values, lists, mappings, dataclasses and pydantic models of such. `aside`: further arguments of `make` that
+        do not shape the artifact, such as a time limit, and are not part of its key. The path returned stays valid
+        whatever other processes build; the link `<root>/<name>` shows what was used last.
 
         Raises:
             StoreError: `name` is not a relative path, something else lies there, a source cannot be read or changed
@@ -94,13 +98,13 @@ class Store:
         """
         entry = self._entry(name, make, ingredients)
         with _disk_trouble(entry), self._locked(entry):
-            if not _whole(entry):
+            if not self._whole(entry):
                 _remove(entry.scratch)
                 if entry.home.exists():
                     say(f"{entry.home} is damaged; {name} is made again")
                     entry.home.rename(entry.scratch)
                     _remove(entry.scratch)
-                self._make(entry, make, ingredients)
+                self._make(entry, make, ingredients, aside)
             self._show(entry)
         self._tidy(name)
         return entry.artifact
@@ -161,19 +165,30 @@ class Store:
             _remove(entry.home)
             raise StoreError(f"{', '.join(changed)} changed while {entry.name} was being made of it; start again")
 
-    def _make(self, entry: _Entry, make: Callable[..., object], ingredients: Mapping[str, object]) -> None:
+    def _make(
+        self, entry: _Entry, make: Callable[..., object], ingredients: Mapping[str, object], aside: Mapping[str, object]
+    ) -> None:
         target, started = entry.scratch / entry.link.name, time.monotonic()
         try:
             entry.scratch.mkdir(parents=True)
-            make(target, **ingredients)
+            make(target, **ingredients, **aside)
             if not target.exists():
                 raise StoreError(f"{make.__qualname__} should have written {entry.name} to {target}, but wrote nothing")
-            _write_record(entry, entry.scratch, _sizes(target), seconds=round(time.monotonic() - started, 3))
+            taken_s = round(time.monotonic() - started, 3)
+            _write_record(entry, entry.scratch, _sizes(target), sha256=self.digests.of(target), seconds=taken_s)
             self._unchanged(entry, ingredients)
             entry.scratch.rename(entry.home)
         except BaseException:  # KeyboardInterrupt too
             shutil.rmtree(entry.scratch, ignore_errors=True)
             raise
+
+    def _whole(self, entry: _Entry) -> bool:
+        """Whether the artifact is, to the byte, what was built. Digests are remembered by the file's times, so it is quick."""
+        record = _record(entry.home)
+        sound = (
+            record.get("key") == entry.key and entry.artifact.exists() and record.get("files") == _sizes(entry.artifact)
+        )
+        return sound and record.get("sha256") == self.digests.of(entry.artifact)
 
     def _show(self, entry: _Entry) -> None:
         """Note the use, and point the link at it. Called with the lock held."""
@@ -233,12 +248,6 @@ def _record(home: Path) -> dict[str, Any]:
 def _write_record(entry: _Entry, folder: Path, files: Mapping[str, int], **more: object) -> None:
     made = datetime.now(timezone.utc).isoformat(timespec="seconds")
     (folder / RECORD).write_text(json.dumps({**entry.record, "made": made, **more, "files": files}, indent=1))
-
-
-def _whole(entry: _Entry) -> bool:
-    """Sizes, not content: an artifact is trusted once it is kept, and a crash of the machine shows in the sizes."""
-    record = _record(entry.home)
-    return record.get("key") == entry.key and entry.artifact.exists() and record.get("files") == _sizes(entry.artifact)
 
 
 def _last_used(home: Path) -> float:

@@ -1,16 +1,26 @@
 """One picture after another through a device into a folder of dumps; what is there already is not done again."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rfcn_lib.port import Port
 from rfcn_lib.progress import progress
 from rfcn_lib.records import Floats, Outputs, Picture
-from rfcn_lib.score.dumps import file_names, shapes, write_dump
+from rfcn_lib.score.dumps import digest_of, file_names, shapes, write_dump
 
 Prepare = Callable[[str], tuple[Floats, Picture]]  # id -> (1, 3, H, W) float32 and what was done to the picture
 Run = Callable[[Floats, Picture], Outputs]
+
+
+LEDGER = "made.txt"  # beside the folder of dumps: `id sha256`, a line as each dump is finished; a later line counts
+
+
+def made(folder: Path) -> Mapping[str, str]:
+    """Id -> sha256 of the dump as the device made it; what lies there now can be held against it."""
+    path = folder.parent / LEDGER
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return {id: sha256 for id, _, sha256 in (line.partition(" ") for line in lines) if len(sha256) == 64}
 
 
 def missing(folder: Path, ids: Sequence[str], port: Port) -> tuple[str, ...]:
@@ -24,10 +34,14 @@ def missing(folder: Path, ids: Sequence[str], port: Port) -> tuple[str, ...]:
 
 def fill(folder: Path, ids: Sequence[str], port: Port, prepare: Prepare, device: Callable[[], Run], what: str) -> int:
     """Make the missing dumps of `ids`; returns how many that were. `device` is only started when one is missing."""
-    wanted = missing(folder, ids, port)
+    known = made(folder)
+    gone = set(missing(folder, ids, port))
+    wanted = tuple(id for id in ids if id in gone or id not in known)
     if wanted:
         run = device()
-        for id in progress(wanted, len(wanted), what):
-            im_data, picture = prepare(id)
-            write_dump(folder, id, run(im_data, picture))
+        with (folder.parent / LEDGER).open("a", encoding="utf-8") as ledger:
+            for id in progress(wanted, len(wanted), what):
+                im_data, picture = prepare(id)
+                write_dump(folder, id, run(im_data, picture))
+                print(id, digest_of(folder, id), file=ledger, flush=True)
     return len(wanted)

@@ -7,6 +7,7 @@ import hashlib
 import os
 import platform
 import re
+import shlex
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -131,10 +132,17 @@ def simulated(paths: Iterable[Path]) -> bool:
 
 
 def simulated_tools() -> tuple[Path, ...]:
-    """Of the vendor's tools on PATH, those that are a stand-in."""
+    """Of the vendor's tools on PATH, and its module on PYTHONPATH, those that are a stand-in."""
     names = ("atc", f"benchmark.{platform.machine()}", "npu-smi")
-    found = [shutil.which(name) for name in names]
-    return tuple(path for path in map(Path, filter(None, found)) if _is_marked(path))
+    modules = [Path(place) / "ais_bench" for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
+    found = [*map(Path, filter(None, map(shutil.which, names))), *(module for module in modules if module.is_dir())]
+    return tuple(path for path in found if _is_marked(path))
+
+
+def environment() -> tuple[str, ...]:
+    """What a shell must export for the vendor's commands to run as they ran here, a line each."""
+    names = [*(name for name in os.environ if name.startswith("ASCEND_")), "LD_LIBRARY_PATH", "PYTHONPATH", "PATH"]
+    return tuple(f"export {name}={shlex.quote(os.environ[name])}" for name in names if name in os.environ)
 
 
 def checked_soc(soc: str, home: Path | None = None) -> str:

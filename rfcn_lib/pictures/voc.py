@@ -76,7 +76,7 @@ def read_devkit(
     ids = all_ids[:limit]
     _expect_files(year / "Annotations", ids, ".xml", f"restore them, or take their ids out of {set_path}")
     if pictures:
-        _expect_files(year / "JPEGImages", ids, ".jpg", f"restore them, or let {set_path} list only those at hand")
+        _expect_files(year / "JPEGImages", ids, ".jpg", "restore them, or judge the first ones (--limit=N)")
     labels, known_ids = {name: label for label, name in enumerate(classes)}, frozenset(all_ids)
     truth: dict[str, Truth] = {}
     sizes_wh: dict[str, tuple[int, int]] = {}

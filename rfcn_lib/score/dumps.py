@@ -74,6 +74,14 @@ def write_dump(folder: Path, id: str, outputs: Outputs) -> None:
             ) from error
 
 
+def digest_of(folder: Path, id: str) -> str:
+    """sha256 (hex) of one picture's files, one after the other in output order; as `read_dumps` and `audit` give it."""
+    digest = hashlib.sha256()
+    for name in file_names(id):
+        digest.update((folder / name).read_bytes())
+    return digest.hexdigest()
+
+
 def read_dump(folder: Path, id: str, port: Port) -> Outputs:
     """Read and audit one picture's dump.
 
@@ -188,7 +196,8 @@ def _read(folder: Path, id: str, port: Port) -> tuple[Outputs, str]:
     if fault:
         output, said = fault
         raise DumpError(
-            f"{folder / file_names(id)[spec.OUTPUTS.index(output)]}: {output} {said}; make the dump of {id} again"
+            f"{folder / file_names(id)[spec.OUTPUTS.index(output)]}: {output} {said}; make the dump of {id} again: remove "
+            f"{id}_*.bin there, and run once more"
         )
     return Outputs(rois, cls_prob, bbox_pred), digest.hexdigest()
 

@@ -10,7 +10,7 @@ from rfcn_lib.progress import progress
 from rfcn_lib.records import Picture, Truth
 from rfcn_lib.score.arrays import classes_with_truth
 from rfcn_lib.score.average_precision import VOC07, Evaluation, Protocol, evaluate
-from rfcn_lib.score.dumps import read_dumps
+from rfcn_lib.score.dumps import DumpError, read_dumps
 from rfcn_lib.score.postprocess import detections_from_outputs
 
 
@@ -31,11 +31,13 @@ def judge(
     *,
     whole_set: bool,
     surplus_allowed: Collection[str] = (),
+    made: Mapping[str, str] | None = None,
     protocol: Protocol = VOC07,
 ) -> Judged:
     """Judge the dumps of exactly the pictures in `truth`, in its order.
 
-    A class without truth is an error in a whole set; in a part of one it is left out. Full-precision scores.
+    `made`: id -> sha256 as the device made it; a dump that has changed since is an error. A class without truth is an
+    error in a whole set; in a part of one it is left out. Full-precision scores.
 
     Raises:
         DumpError, EvaluationError: see `dumps.audit` and `average_precision.evaluate`.
@@ -43,6 +45,11 @@ def judge(
     detections, together = {}, hashlib.sha256()
     dumps = read_dumps(folder, tuple(truth), port, surplus_allowed=surplus_allowed)
     for id, outputs, sha256 in progress(dumps, len(truth), "outputs to detections"):
+        if made is not None and made.get(id) != sha256:
+            raise DumpError(
+                f"{folder}: {id}_*.bin are not the files the device made (sha256 {sha256[:12]}, but should be "
+                f"{made.get(id, 'none')[:12]}); remove them, and the next run makes them again"
+            )
         detections[id] = detections_from_outputs(outputs, pictures[id], port)
         together.update(f"{id} {sha256}\n".encode())
     classes = None if whole_set else classes_with_truth(truth, port.classes)

@@ -180,7 +180,7 @@ def test_damaged_content_is_refused_by_name(folder: Path, name: str, where: obje
     write_dump(folder, "000002", changed(healthy(1), name, where, value))
     message = complaint(folder)
     assert said in message
-    assert message.endswith("make the dump of 000002 again")
+    assert message.endswith("make the dump of 000002 again: remove 000002_*.bin there, and run once more")
     with pytest.raises(DumpError) as single:
         read_dump(folder, "000002", PORT)
     assert said in str(single.value)

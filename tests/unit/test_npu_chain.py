@@ -72,7 +72,8 @@ def test_the_whole_chain_passes_and_accepts_nothing(fresh, published_rate, tmp_p
 
     assert code == 0, words
     assert words.count("SIMULATED") > 3
-    assert "SIMULATED: 5 criteria hold over 140 pictures, but no device was judged" in words
+    limits = "under LOOSENED limits (throughput_fps 0.01, published 3.61)"
+    assert f"SIMULATED: 5 criteria hold over 140 pictures, {limits}, but no device was judged" in words
     assert not re.search(r"ACCEPTED|PASSED:", words)
     assert found["status"] == "SIMULATED"
     assert found["on_trial"]["candidate_on"] == "SIMULATED"
@@ -157,6 +158,25 @@ def test_a_lost_device_s_pictures_go_to_the_others(fresh):
 
     code, words = run_npu(f"--store={fresh}", FEW, "--devices=2", fault="device_lost=2", chips="310x4", timeout=200)
     assert code in (0, 1)
+
+
+def test_a_busy_device_is_said_and_under_accept_refused_later_too(fresh):
+    _, words = run_npu(f"--store={fresh}", FEW, fault="busy")
+    assert "troubles:" in words
+
+    code, words = run_npu(f"--store={fresh}", FEW, "--accept")
+    assert code == 1
+    assert "were made on troubled devices" in words
+    assert "def npus" not in words
+
+
+def test_an_ill_device_is_refused_under_accept(fresh):
+    code, words = run_npu(f"--store={fresh}", FEW, "--accept", fault="alarm")
+
+    assert code == 1
+    assert "Alarm" in words
+    assert "--accept needs idle, healthy devices" in words
+    assert "def npus" not in words
 
 
 @pytest.mark.parametrize(
