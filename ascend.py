@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from rfcn_lib import spec
 from rfcn_lib.devices import atc as compiler
 from rfcn_lib.devices import npu_smi, om_runner, toolkit
 from rfcn_lib.devices.om_runner import Filled, Tool, fill_by_tool
@@ -178,7 +177,7 @@ def npu_run(
         not pytestconfig.getoption("--dumps"), "--dumps judges what was made elsewhere, so this host's NPU is not asked"
     )
     program = str(runner.path) if runner.name == "benchmark" else runner.words[0]
-    jpegs = devkit.folder / spec.VOC_YEAR_FOLDER / "JPEGImages"
+    jpegs = devkit.jpegs_folder
     chips = npu_smi.chips_on_card(need(toolkit.npus(), "no NPU any more"), npus[0])
     made_of = {"om": om_path, "pictures": port.pictures, "jpegs": jpegs, "tool": f"{runner.name} {runner.version}"}
     simulated = runner.simulated or toolkit.simulated([om_path, *toolkit.simulated_tools()])

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from rfcn_lib import spec
 from rfcn_lib.command import CommandError, run
 from rfcn_lib.pictures.voc import Devkit
 from rfcn_lib.port import Port
@@ -35,11 +34,10 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def digests(store: Store, weights: Path, devkit: Devkit) -> dict[str, str]:
     """Which weights, which pictures: what a baseline is bound to."""
-    year = devkit.folder / spec.VOC_YEAR_FOLDER
     return {
         "weights_sha256": store.digests.of(weights),
-        "jpegs_sha256": store.digests.of(year / "JPEGImages"),
-        "annotations_sha256": store.digests.of(year / "Annotations"),
+        "jpegs_sha256": store.digests.of(devkit.jpegs_folder),
+        "annotations_sha256": store.digests.of(devkit.annotations_folder),
         "ids_sha256": hashlib.sha256("\n".join(devkit.ids).encode()).hexdigest(),
     }
 
@@ -98,7 +96,7 @@ def measure(
     from rfcn_lib.devices.filling import fill
     from rfcn_lib.score.from_dumps import judge
 
-    jpegs = devkit.folder / spec.VOC_YEAR_FOLDER / "JPEGImages"
+    jpegs = devkit.jpegs_folder
     made_of = {"weights": weights, "pictures": port.pictures, "proposals": port.proposals, "jpegs": jpegs, "gpu": gpu}
     with store.growing(f"dumps/{where}", pytorch, **made_of) as folder:
         fill(folder, devkit.ids, port, shown, lambda: pytorch.device(weights, port, where), f"dumps/{where}")

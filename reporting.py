@@ -115,7 +115,7 @@ def pytest_runtest_makereport(
             report.user_properties.append(("not judged", True))
     elif report.failed and call.excinfo and not isinstance(call.excinfo.value, AssertionError):
         report.user_properties.append(("not judged", True))
-        if type(call.excinfo.value).__module__.partition(".")[0] in ("rfcn_lib", "conftest", "ascend", "gpu"):
+        if type(call.excinfo.value).__module__.partition(".")[0] in ("rfcn_lib", "conftest", "trial", "ascend", "gpu"):
             report.longrepr = call.excinfo.getrepr(style="value", chain=False)
     return report
 

@@ -38,6 +38,16 @@ class Devkit:
     truth: Mapping[str, Truth]
     sizes_wh: Mapping[str, tuple[int, int]]
 
+    @property
+    def jpegs_folder(self) -> Path:
+        """Where the pictures lie."""
+        return self.folder / spec.VOC_YEAR_FOLDER / "JPEGImages"
+
+    @property
+    def annotations_folder(self) -> Path:
+        """Where the XML files lie."""
+        return self.folder / spec.VOC_YEAR_FOLDER / "Annotations"
+
     def picture_path(self, id: str) -> Path:
         """Where the JPEG of one of `ids` lies. Raises DevkitError for any other id."""
         if id not in self.truth:

@@ -1,0 +1,244 @@
+"""Who stands where: the candidate, what it is held against, and everything that took part, on record.
+
+The build graph of conftest.py ends in dumps; here they become evaluations, and one trial per candidate.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rfcn_lib import spec
+from rfcn_lib.devices import toolkit
+from rfcn_lib.devices.filling import made
+from rfcn_lib.pictures.preprocess import cropped
+from rfcn_lib.pictures.voc import Devkit
+from rfcn_lib.port import PUBLISHED, Port, read_port
+from rfcn_lib.port import Criterion as PortCriterion
+from rfcn_lib.records import Picture
+from rfcn_lib.score.baseline import Baseline
+from rfcn_lib.score.from_dumps import Judged, judge
+from rfcn_lib.score.verdict import ELSEWHERE, HOST, NPU, SIMULATED, CandidateOn, Reference, Trial
+from rfcn_lib.store import Store
+
+LEAST_REFERENCE_MEAN_AP = 0.3  # a reference that finds less cannot say what a port lost; upstream scores 0.6986
+LEAST_OF_A_PART = 0.05  # a few pictures may be hard ones
+
+
+@pytest.fixture(
+    scope="session",
+    params=[pytest.param("host", marks=pytest.mark.accuracy), pytest.param("npu", marks=pytest.mark.npu)],
+)
+def device(request: pytest.FixtureRequest) -> str:
+    """Whose outputs are judged: this host's (or --dumps), and the NPU's where there is one."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def candidate(
+    device: str,
+    request: pytest.FixtureRequest,
+    pictures: Mapping[str, Picture],
+    devkit: Devkit,
+    port: Port,
+    aloud: Any,
+) -> Judged:
+    wanted = request.getfixturevalue
+    folder = wanted("npu_run").dumps if device == "npu" else wanted("candidate_dumps")
+    return _judged(
+        folder, pictures, devkit, port, aloud, made(folder.resolve()) if _own(folder, wanted("store")) else None
+    )
+
+
+@pytest.fixture(scope="session")
+def source_model(torch_dumps: Path, pictures: Mapping[str, Picture], devkit: Devkit, port: Port, aloud: Any) -> Judged:
+    judged = _judged(torch_dumps, pictures, devkit, port, aloud, made(torch_dumps))
+    found = judged.evaluation.mean_ap
+    least = LEAST_REFERENCE_MEAN_AP if devkit.ids == devkit.all_ids else LEAST_OF_A_PART
+    if found < least:
+        raise UnfairError(
+            f"the source model's mean AP is {found:.4f}, but should be at least {least} for a fair trial: "
+            "who finds so little cannot say what a port lost; are --weights, --port and --devkit of one kind?"
+        )
+    return judged
+
+
+@pytest.fixture(scope="session")
+def published_mean_ap(port: Port, devkit: Devkit, baseline: Baseline | None, need: Any) -> PortCriterion:
+    """The GPU's mean AP: of --baseline, or else the published figure, on the one set it was published for."""
+    if baseline:
+        return PortCriterion(
+            limit=baseline.mean_ap, source=f"--baseline: source model on {baseline.gpu}, same pictures"
+        )
+    found = _published(port, devkit)
+    return need(isinstance(found, PortCriterion) and found, found)  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="session")
+def agreed_throughput(port: Port, baseline: Baseline | None, need: Any) -> PortCriterion:
+    """The GPU's rate, whole script; by agreement it is held against one chip's interface rate x the chips of a card."""
+    if baseline:
+        source = f"--baseline: whole script on {baseline.gpu}, {baseline.timed} pictures"
+        return PortCriterion(limit=baseline.script_fps, source=source)
+    sentence = f"the port '{port.name}' names no published throughput ([criteria.throughput_fps])"
+    return need(port.criteria.get("throughput_fps"), sentence)  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="session")
+def reference(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Reference:
+    """What the candidate is held against: the source model on the same pictures, or the published figure."""
+    if pytestconfig.getoption("--reference") == "published":
+        figure = _published(request.getfixturevalue("port"), request.getfixturevalue("devkit"))
+        if isinstance(figure, str):
+            raise UnfairError(f"--reference=published: {figure}, or use --reference=torch")
+        return Reference(f"published figure ({figure.source})", figure.limit, {})
+    from rfcn_lib.devices import pytorch
+
+    judged: Judged = request.getfixturevalue("source_model")
+    return Reference(pytorch.describe(), judged.evaluation.mean_ap, judged.evaluation.ap)
+
+
+@pytest.fixture(scope="session")
+def reference_by_class(reference: Reference, need: Any) -> Reference:
+    """A reference that knows the AP of every class; the published guide gives the mean alone."""
+    return need(reference.ap and reference, "the published figure has no class APs; judge with --reference=torch")  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="session")
+def trial(
+    device: str,
+    request: pytest.FixtureRequest,
+    store: Store,
+    port: Port,
+    devkit: Devkit,
+    candidate: Judged,
+    reference: Reference,
+    baseline: Baseline | None,
+) -> Trial:
+    """Everything that took part in the judgement of accuracy."""
+    wanted = request.getfixturevalue
+    on, described, paths, commands = _judged_on(device, wanted)
+    year = devkit.folder / spec.VOC_YEAR_FOLDER
+    paths |= {
+        "port": wanted("port_path"),
+        "set": year / "ImageSets" / "Main" / f"{devkit.set_name}.txt",
+        "annotations": year / "Annotations",
+    }
+    if reference.ap:
+        paths |= {"weights": wanted("weights"), "pictures": devkit.jpegs_folder}
+    exhibits = {name: _exhibit(store, path) for name, path in paths.items()}
+    exhibits["candidate dumps"] = _dumps_exhibit(candidate)
+    if reference.ap:
+        judged: Judged = wanted("source_model")
+        exhibits["reference dumps"] = _dumps_exhibit(judged)
+        if judged.sha256 == candidate.sha256:
+            raise UnfairError(
+                f"the dumps in {candidate.folder} are the source model's own, byte for byte, but should come from the "
+                "port: no other device rounds alike; pass the folder the device wrote with --dumps=DIR"
+            )
+    return Trial(
+        port=port.name,
+        device=device,
+        candidate_on=on,
+        candidate_device=described,
+        reference_device=reference.device,
+        exhibits=exhibits,
+        commands=commands,
+        ids=devkit.ids,
+        set_size=len(devkit.all_ids),
+        protocol=asdict(candidate.evaluation.protocol),
+        reference_mean_ap=reference.mean_ap,
+        reference_ap=reference.ap,
+        candidate_mean_ap=candidate.evaluation.mean_ap,
+        candidate_ap=candidate.evaluation.ap,
+        cropped=cropped(wanted("pictures").values()),
+        loosened=_looser(port),
+        published_port=port == read_port(PUBLISHED),
+        voc2007_test=devkit.set_name == "test" and len(devkit.all_ids) == spec.VOC_TEST_COUNT,
+        published_applies=bool(baseline) or ("mean_ap" in port.criteria and len(devkit.ids) == spec.VOC_TEST_COUNT),
+        throughput_applies=device == "npu" and (bool(baseline) or "throughput_fps" in port.criteria),
+    )
+
+
+class UnfairError(ValueError):
+    """The trial itself is wrong, so no number of it is worth judging."""
+
+
+def _judged_on(device: str, wanted: Callable[[str], Any]) -> tuple[CandidateOn, str, dict[str, Path], tuple[str, ...]]:
+    """What made the candidate's outputs: kind, description, files that took part, commands that were run."""
+    graphs = ("onnx", "adapted", "twin")
+    if device == "npu":
+        run, om = wanted("npu_run"), wanted("om_path")
+        files = {"onnx": wanted("onnx_path"), "adapted": wanted("adapted_path"), "om": om, "tool": run.tool.path}
+        commands = (
+            *toolkit.environment(),
+            om.with_name("command.txt").read_text(encoding="utf-8"),
+            *(t.typed for t in run.filled.timings),
+        )
+        return SIMULATED if run.simulated else NPU, run.describe(), files, commands
+    folder: Path = wanted("candidate_dumps")
+    own = _own(folder, wanted("store"))
+    if own and wanted("pytestconfig").getoption("--dumps") and not toolkit.simulated([folder]):
+        return HOST, f"this host's own store, {folder}, and no NPU", {}, ()
+    if wanted("pytestconfig").getoption("--dumps"):
+        if toolkit.simulated([folder]):
+            return SIMULATED, f"SIMULATED: the dumps in {folder} were made by a stand-in for the vendor's tools", {}, ()
+        return ELSEWHERE, f"unknown: the dumps in {folder} were made elsewhere", {}, ()
+    from rfcn_lib.devices import onnx_runtime
+
+    return HOST, onnx_runtime.describe(), {name: wanted(f"{name}_path") for name in graphs}, ()
+
+
+def _own(folder: Path, store: Store) -> bool:
+    """Whether these are dumps that this suite's host devices made in this store."""
+    real = folder.resolve()
+    return real.is_relative_to(store.root.resolve()) and real.name in ("torch", "onnxruntime")
+
+
+def _looser(port: Port) -> tuple[str, ...]:
+    """Limits that ask for less than the published port's: they are agreed by nobody else."""
+    published = read_port(PUBLISHED).criteria
+    at_most = {"mean_ap_drop"}
+    return tuple(
+        f"{name} {mine.limit:g}, published {published[name].limit:g}"
+        for name, mine in port.criteria.items()
+        if (mine.limit > published[name].limit if name in at_most else mine.limit < published[name].limit)
+    )
+
+
+def _exhibit(store: Store, path: Path) -> dict[str, Any]:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return {"path": str(path), "sha256": store.digests.of(path), "bytes": sum(file.stat().st_size for file in files)}
+
+
+def _published(port: Port, devkit: Devkit) -> PortCriterion | str:
+    """The published figure, or why there is none to be held against."""
+    if "mean_ap" not in port.criteria:
+        return f"the port '{port.name}' names no published mean AP ([criteria.mean_ap])"
+    if len(devkit.ids) != spec.VOC_TEST_COUNT:
+        return (
+            "the published mean AP is judged on the whole of VOC2007 test (4,952 ids); pass --devkit=PATH, no --limit"
+        )
+    return port.criteria["mean_ap"]
+
+
+def _dumps_exhibit(judged: Judged) -> dict[str, Any]:
+    size = sum(file.stat().st_size for file in judged.folder.glob("*.bin"))
+    return {"path": str(judged.folder), "sha256": judged.sha256, "bytes": size}
+
+
+def _judged(
+    folder: Path,
+    pictures: Mapping[str, Picture],
+    devkit: Devkit,
+    port: Port,
+    aloud: Any,
+    as_made: Mapping[str, str] | None,
+) -> Judged:
+    whole_set = devkit.ids == devkit.all_ids
+    with aloud():
+        return judge(
+            folder, pictures, devkit.truth, port, whole_set=whole_set, surplus_allowed=devkit.all_ids, made=as_made
+        )
