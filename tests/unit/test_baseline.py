@@ -102,6 +102,18 @@ def test_its_figures_become_criteria(measured, store, onnxruntime_dumps, torch_d
     assert "skipped" not in done.stdout.splitlines()[-1]
 
 
+def test_a_gpu_that_found_more_fails_the_port(measured, store, onnxruntime_dumps, torch_dumps, tmp_path):
+    better = tmp_path / "better.json"
+    better.write_text(json.dumps({**json.loads(measured[0].read_text()), "mean_ap": 0.9999}))
+    words = [sys.executable, "-m", "pytest", "-m", "accuracy", "tests/test_accuracy.py", f"--limit={FEW}"]
+    done = subprocess.run(
+        [*words, f"--store={store.root}", f"--baseline={better}"], cwd=ROOT, capture_output=True, text=True
+    )
+
+    assert done.returncode == 1
+    assert "mean AP reaches the published figure" in done.stdout.split("FAILED: judged")[1]
+
+
 def test_a_baseline_of_other_pictures_is_an_error(measured, store, onnxruntime_dumps, torch_dumps):
     words = [sys.executable, "-m", "pytest", "-m", "accuracy", "tests/test_accuracy.py", "--limit=7"]
     done = subprocess.run(

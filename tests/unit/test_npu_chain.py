@@ -97,6 +97,17 @@ def run_pytest_on(dumps, store, port):
     return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
 
 
+def test_a_throughput_that_is_not_reached_fails(fresh, published_rate, tmp_path):
+    fast = tmp_path / "fast.toml"
+    fast.write_text(
+        published_rate.read_text().replace('limit = 0.01\nsource = "this test', 'limit = 1e5\nsource = "this test')
+    )
+    code, words = run_npu(f"--store={fresh}", FEW, f"--port={fast}")
+
+    assert code == 1
+    assert "throughput, interface x chips" in words.split("FAILED: judged and found wanting (SIMULATED")[1]
+
+
 def test_the_newer_runner_on_a_newer_chip(fresh):
     code, words = run_npu(f"--store={fresh}", FEW, "--runner=ais_bench", chips="310P3")
 
