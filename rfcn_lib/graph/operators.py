@@ -16,14 +16,15 @@ from rfcn_lib import spec
 HOST_DOMAIN: Final = "rfcn.host"
 
 # Upstream's NMS counts x2 - x1 + 1 columns. Shifting x2, y2 by one turns that into the area NonMaxSuppression knows; a box
-# without area (x2 + 1 < x1) is flattened, because that operator would swap its corners. Equal scores: lower row first.
+# without area (x2 + 1 < x1) is flattened, because that operator would swap its corners.
+# Equal scores: lower row first. The node's score_threshold (0.0, strict) is the vendor kernel's affair: upstream drops no
+# score, not even one that underflowed to 0.
 NMS: Final = """
 <domain: "{domain}", opset_import: ["" : {opset}]>
 {name} <score_threshold, iou_threshold, max_size_per_class, max_total_size>
     (boxes, scores) => (nmsed_boxes, nmsed_scores, nmsed_classes, nmsed_num)
 {{
     one = Constant <value = float {{1.0}}> ()
-    score_threshold = Constant <value = float[1] {{{score_threshold}}}> ()
     iou_threshold = Constant <value = float[1] {{{iou_threshold}}}> ()
     kept = Constant <value = int64[1] {{{max_total_size}}}> ()
     none = Constant <value = int64[1] {{0}}> ()
@@ -37,7 +38,7 @@ NMS: Final = """
     x_end = Max (x2_next, x1)
     y_end = Max (y2_next, y1)
     covered = Concat <axis = 2> (x1, y1, x_end, y_end)
-    selected = NonMaxSuppression <center_point_box = 0> (covered, by_class, kept, iou_threshold, score_threshold)
+    selected = NonMaxSuppression <center_point_box = 0> (covered, by_class, kept, iou_threshold)
     rows = Gather <axis = 1> (selected, row_column)
     found_boxes = Gather <axis = 1> (by_row, rows)
     found_by_class = Gather <axis = 2> (by_class, rows)
@@ -202,11 +203,15 @@ def nms_function(
         raise TwinError(
             f"max_size_per_class is {max_size_per_class}, but should be max_total_size, {max_total_size}: one class"
         )
+    if score_threshold > 0:
+        raise TwinError(
+            f"score_threshold is {score_threshold}, but should be 0: upstream drops no proposal for its score, and a "
+            "compiled graph would; export the port again"
+        )
     text = NMS.format(
         domain=HOST_DOMAIN,
         opset=spec.OPSET,
         name=spec.NMS_OPERATOR,
-        score_threshold=_float(score_threshold),
         iou_threshold=_float(iou_threshold),
         max_total_size=max_total_size,
         zeros=", ".join(["0"] * max_total_size),

@@ -23,7 +23,7 @@ def multi_class_nms(boxes_xyxy: Tensor, scores: Tensor, iou_above: float, kept: 
     """Greedy suppression of one picture's proposals: (1, N, 1, 4), (1, N, 1) float32 -> (1, kept, 4), zero rows last.
 
     "+1" areas; a box goes when its IoU with a better kept one is > `iou_above` (upstream's CUDA kernel); equal scores by
-    row; a score must exceed 0 (the vendor operator's score_threshold, as the published port sets it).
+    row. Upstream drops no score, not even 0; the published node's score_threshold of 0.0 is the vendor kernel's affair.
     """
     boxes: Tensor = _MultiClassNms.apply(boxes_xyxy, scores, iou_above, kept)[0]  # type: ignore[no-untyped-call]
     return boxes
@@ -81,7 +81,6 @@ class _MultiClassNms(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, boxes_xyxy: Tensor, scores: Tensor, iou_above: float, kept: int) -> tuple[Tensor, ...]:
         order = torch.sort(scores[0, :, 0], stable=True, descending=True)[1]
-        order = order[scores[0, order, 0] > 0]
         boxes = boxes_xyxy[0, order, 0]
         chosen = _greedy(boxes, iou_above, kept)
         nmsed_boxes, nmsed_scores = boxes.new_zeros(1, kept, 4), boxes.new_zeros(1, kept)

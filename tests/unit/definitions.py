@@ -88,7 +88,7 @@ def nms(boxes_xyxy, scores, iou_above, kept):
     """(N, 4), (N,) -> rows kept, best first: walk down the scores, keep a box unless a kept one covers it."""
     rows = []
     for row in sorted(range(len(scores)), key=lambda row: (-scores[row], row)):
-        if len(rows) == kept or not scores[row] > 0:
+        if len(rows) == kept:
             break
         if not any(iou(boxes_xyxy[better], boxes_xyxy[row]) > F(iou_above) for better in rows):
             rows.append(row)
@@ -107,7 +107,7 @@ def ious_with(box, boxes_xyxy):
 def nms_by_rows(boxes_xyxy, scores, iou_above, kept):
     """As `nms`, for thousands of boxes. Also the smallest distance of an IoU it judged by from the threshold."""
     rows, closest = [], math.inf
-    open_ = scores > 0
+    open_ = np.ones(len(scores), bool)
     for row in np.argsort(-scores, kind="stable"):
         if len(rows) == kept:
             break

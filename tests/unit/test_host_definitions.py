@@ -255,12 +255,16 @@ def test_nms_of_six_thousand_proposals_decides_as_the_definition():
     np.testing.assert_array_equal(host_nms(boxes, scores, 0.7, 300)[0][0], boxes[rows])
 
 
-def test_a_score_must_exceed_the_threshold():
+def test_a_score_of_zero_is_proposed_as_any_other():
     boxes = np.array([(0, 0, 9, 9), (20, 20, 29, 29), (40, 40, 49, 49)], F)
-    scores = np.array([0.25, 0.5, 0.125], F)
-    got = host_nms(boxes, scores, 0.7, 3, 0.25)
-    assert (got[0][0, 0].tolist(), got[3].tolist()) == ([20, 20, 29, 29], [1])
-    assert not got[0][0, 1:].any()
+    got = host_nms(boxes, np.array([0.0, 0.5, 0.0], F), 0.7, 3)
+    assert got[0][0].tolist() == boxes[[1, 0, 2]].tolist()
+    assert got[3].tolist() == [3]
+
+
+def test_a_threshold_that_would_drop_proposals_has_no_definition():
+    with pytest.raises(TwinError, match=r"score_threshold is 0\.25, but should be 0"):
+        nms_model(0.7, 3, 0.25)
 
 
 @pytest.mark.parametrize("box", [(50, 0, 20, 30), (0, 50, 30, 20), (50, 50, 20, 20), (5, 5, 4, 9), (7, 7, 7, 7)])

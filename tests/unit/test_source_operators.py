@@ -177,10 +177,10 @@ def test_a_single_common_pixel_is_an_overlap():
     assert not kept_boxes(boxes, np.array([0.9, 0.8], F), 0.004, 2)[1].any(), "1 of 243 pixels, 0.0041"
 
 
-def test_scores_of_zero_and_below_are_no_proposals():
+def test_scores_of_zero_are_proposals_as_any_other():
     boxes = np.array([(0, 0, 9, 9), (20, 20, 29, 29), (40, 40, 49, 49)], F)
-    got = kept_boxes(boxes, np.array([0.0, -1.0, 1e-30], F), 0.7, 3)
-    assert got.tolist() == [list(boxes[2]), [0] * 4, [0] * 4]
+    got = kept_boxes(boxes, np.array([0.0, 0.0, 1e-30], F), 0.7, 4)
+    assert got.tolist() == [list(boxes[2]), list(boxes[0]), list(boxes[1]), [0] * 4]
 
 
 # -- sorting ---------------------------------------------------------------------------------------------------------
