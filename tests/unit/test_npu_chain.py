@@ -109,11 +109,11 @@ def test_a_throughput_that_is_not_reached_fails(fresh, published_rate, tmp_path)
 
 
 def test_the_newer_runner_on_a_newer_chip(fresh):
-    code, words = run_npu(f"--store={fresh}", FEW, "--runner=ais_bench", chips="310P3")
+    _, words = run_npu(f"--store={fresh}", FEW, "--runner=ais_bench", chips="310P3")
 
     assert "SIMULATED 310P3 device 0, ais_bench" in words
+    assert "every picture judged 6 == 6 passed" in re.sub(r"[│ ]+", " ", words)
     assert "no device was judged" in words or "FAILED: judged and found wanting (SIMULATED" in words, words
-    assert code in (0, 1)
 
 
 def test_without_a_device_the_graph_is_compiled_and_the_rest_skips(fresh):
@@ -162,13 +162,11 @@ def test_a_hang_is_ended_and_what_was_finished_is_kept(fresh):
 
 
 def test_a_lost_device_s_pictures_go_to_the_others(fresh):
-    code, words = run_npu(f"--store={fresh}", FEW, "--devices=0,1,2,3", fault="device_lost=2", chips="310x4")
+    _, words = run_npu(f"--store={fresh}", "--limit=40", "--devices=2,0", fault="device_lost=2", chips="310x4")
 
-    assert "every picture judged" in words
+    assert "troubles: device 2 was lost" in words  # two batches of 32 and 8: each device took one
+    assert "every picture judged 40 == 40 passed" in re.sub(r"[│ ]+", " ", words)
     assert "NOT JUDGED" not in words
-
-    code, words = run_npu(f"--store={fresh}", FEW, "--devices=2", fault="device_lost=2", chips="310x4", timeout=200)
-    assert code in (0, 1)
 
 
 def test_a_busy_device_is_said_and_under_accept_refused_later_too(fresh):
