@@ -3,6 +3,7 @@
 Three levels are probed apart: convert (atc), run (an inference tool), a device. What is missing skips with a sentence.
 """
 
+import logging.handlers
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -12,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from rfcn_lib.command import SAID, exports
 from rfcn_lib.devices import atc as compiler
 from rfcn_lib.devices import npu_smi, om_runner, toolkit
 from rfcn_lib.devices.om_runner import Filled, Tool, fill_by_tool
+from rfcn_lib.pictures import by_hand
 from rfcn_lib.pictures.voc import Devkit
 from rfcn_lib.port import Port
 from rfcn_lib.records import Floats, Picture
@@ -23,6 +26,8 @@ from rfcn_lib.store import Store
 
 PICTURES_PER_RUN = 32  # bins on the disk at a time, per device: 0.7 GB at the published canvas
 
+_heard = logging.handlers.MemoryHandler(10**6, flushLevel=logging.CRITICAL + 1)  # commands of this run, as typed
+
 
 class HostError(RuntimeError):
     """The host is not in a state in which its numbers may be accepted."""
@@ -30,7 +35,7 @@ class HostError(RuntimeError):
 
 @dataclass(frozen=True)
 class NpuRun:
-    """What the devices made: dumps, timings, and by which tool."""
+    """What the devices made: dumps, timings, and by which tool; `commands`: how to make them by hand."""
 
     dumps: Path
     filled: Filled
@@ -39,6 +44,7 @@ class NpuRun:
     chip: str
     troubles: tuple[str, ...]
     simulated: bool
+    commands: tuple[str, ...]
 
     def describe(self) -> str:
         """What ran, for header and verdict; a stand-in says that it is one, a troubled device what troubled it."""
@@ -66,6 +72,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    SAID.addHandler(_heard)
     option = config.getoption
     try:
         if option("--runner") is not None and option("--runner") not in toolkit.RUNNERS:
@@ -96,6 +103,10 @@ def pytest_report_header() -> list[str]:
     )
 
 
+def pytest_unconfigure() -> None:
+    SAID.removeHandler(_heard)
+
+
 @pytest.fixture(scope="session")
 def atc(need: Any) -> toolkit.Atc:
     found = toolkit.atc()
@@ -110,6 +121,15 @@ def npus(pytestconfig: pytest.Config, need: Any) -> tuple[npu_smi.Npu, ...]:
     troubles = [sentence for npu in chosen for sentence in npu_smi.troubles(npu)]
     if troubles and pytestconfig.getoption("--accept"):
         raise HostError("; ".join(troubles) + "; --accept needs idle, healthy devices")
+    asked = pytestconfig.getoption("--soc")
+    unlike = [
+        npu for npu in chosen if asked and f"Ascend{npu.name}" in npu_smi.KNOWN_SOCS and npu_smi.soc_of(npu) != asked
+    ]
+    if unlike:
+        raise HostError(
+            f"--soc={asked}, but device {unlike[0].device_id} is an {npu_smi.soc_of(unlike[0])}, which does not run a model "
+            "compiled for another chip; leave --soc out, or choose other --devices"
+        )
     return chosen
 
 
@@ -165,6 +185,7 @@ def npu_run(
     runner: toolkit.Runner,
     om_path: Path,
     port: Port,
+    port_path: Path,
     devkit: Devkit,
     pictures: Mapping[str, Picture],
     shown: Callable[[str], tuple[Floats, Picture]],
@@ -205,7 +226,20 @@ def npu_run(
             f"devices to the end: remove {folder}, and the next run makes them again"
         )
     _link(store.root / "dumps" / "npu", folder / "dumps")
-    return NpuRun(folder / "dumps", filled, chips, runner, npus[0].name, troubles, simulated)
+    canvas_wh = port.pictures.canvas_wh_px
+    batches = [
+        f"{by_hand.typed(port_path, devkit.folder, canvas_wh, om_runner.work_folder(folder, t.perf.device_id), t.ids)} "
+        f"&& {t.typed}"
+        for t in filled.timings
+    ]
+    commands = (*exports(), *_probes(), om_path.with_name("command.txt").read_text(encoding="utf-8"), *batches)
+    return NpuRun(folder / "dumps", filled, chips, runner, npus[0].name, troubles, simulated, commands)
+
+
+def _probes() -> list[str]:
+    """What was run besides compiler and inference: those can be pasted only with their input, and are given with it."""
+    lines = dict.fromkeys(record.getMessage() for record in _heard.buffer)
+    return [line for line in lines if not any(flag in line for flag in ("--framework=", "-om_path=", "--model "))]
 
 
 def _note(folder: Path, troubles: list[str]) -> tuple[str, ...]:

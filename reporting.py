@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
+from rfcn_lib.command import exports
 from rfcn_lib.devices import toolkit
 from rfcn_lib.score.verdict import Criterion, Outcome, Trial, Verdict, verdict, worst
 
@@ -117,6 +118,8 @@ def pytest_runtest_makereport(
         report.user_properties.append(("not judged", True))
         if type(call.excinfo.value).__module__.partition(".")[0] in ("rfcn_lib", "conftest", "trial", "ascend", "gpu"):
             report.longrepr = call.excinfo.getrepr(style="value", chain=False)
+            if "by hand: " in str(call.excinfo.value):
+                report.sections.append(("environment of the line by hand", "\n".join(exports())))
     return report
 
 

@@ -172,12 +172,7 @@ def _judged_on(device: str, wanted: Callable[[str], Any]) -> tuple[CandidateOn, 
     if device == "npu":
         run, om = wanted("npu_run"), wanted("om_path")
         files = {"onnx": wanted("onnx_path"), "adapted": wanted("adapted_path"), "om": om, "tool": run.tool.path}
-        commands = (
-            *toolkit.environment(),
-            om.with_name("command.txt").read_text(encoding="utf-8"),
-            *(t.typed for t in run.filled.timings),
-        )
-        return SIMULATED if run.simulated else NPU, run.describe(), files, commands
+        return SIMULATED if run.simulated else NPU, run.describe(), files, run.commands
     folder: Path = wanted("candidate_dumps")
     own = _own(folder, wanted("store"))
     if own and wanted("pytestconfig").getoption("--dumps") and not toolkit.simulated([folder]):

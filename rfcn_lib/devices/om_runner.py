@@ -20,9 +20,9 @@ from typing import Final, Literal
 from rfcn_lib import spec
 from rfcn_lib.devices import ais_bench, benchmark_tool
 from rfcn_lib.devices.filling import Prepare, missing
-from rfcn_lib.devices.om_batch import BINS, INFO, LOG, Batch, OmRunError, Outputs, Task
+from rfcn_lib.devices.om_batch import LOG, Batch, OmRunError, Outputs, Task
 from rfcn_lib.devices.sharing import Pile, finished
-from rfcn_lib.pictures.bins import BinError, write_bins
+from rfcn_lib.pictures.bins import BINS, BinError, lay_out
 from rfcn_lib.port import Port
 from rfcn_lib.progress import progress
 from rfcn_lib.score.dumps import FLOAT32, file_names, shapes
@@ -53,6 +53,11 @@ def run_batch(tool: Tool, task: Task) -> Batch:
     """One batch through a tool: outputs by id, what it said of its speed, the command. Raises OmRunError."""
     run = benchmark_tool.run_batch if tool.name == benchmark_tool.NAME else ais_bench.run_batch
     return run(tool.program, task)
+
+
+def work_folder(folder: Path, device: int) -> Path:
+    """Where a device's batch is laid out, and its tool is run."""
+    return folder / WORK / f"device{device}"
 
 
 class _NoRoomError(Exception):
@@ -134,13 +139,13 @@ class _Job:
 
 
 def _one_batch(job: _Job, ids: tuple[str, ...], device: int) -> None:
-    work = job.folder / WORK / f"device{device}"
+    work = work_folder(job.folder, device)
     canvas_wh = job.port.pictures.canvas_wh_px
     started = time.time()
     if work.exists():
         shutil.rmtree(work)
     work.mkdir(parents=True)
-    write_bins(work / BINS, work / INFO, ((id, job.shown(id)[0]) for id in ids), listed_folder=f"./{BINS}")
+    lay_out(work, ids, job.shown)
     limit_s = job.timeout_s or START_S + PICTURE_S * len(ids)
     began = time.time()
     try:

@@ -80,13 +80,34 @@ def test_the_whole_chain_passes_and_accepts_nothing(fresh, published_rate, tmp_p
     assert {row["name"] for row in found["criteria"]} >= {"mean AP drop, relative", "throughput, interface x chips"}
     for scope in ("interface, one chip", "interface x chips (extrapolated)", "end to end"):
         assert any(f"fps, {scope} (" in rate and rate.startswith("SIMULATED") for rate in found["rates"])
-    assert any("atc --framework=5" in command for command in found["on_trial"]["commands"])
-    assert any("-om_path=" in command for command in found["on_trial"]["commands"])
     assert (fresh / "dumps" / "npu" / "000001_1.bin").is_file()
+    commands = found["on_trial"]["commands"]
+    assert any("npu-smi info" in command for command in commands)
+    assert any("atc --framework=5" in command for command in commands)
+    assert sum("-om_path=" in command for command in commands) == 5  # 140 pictures, 32 at a time
+    expect_the_same_by_hand(commands, fresh / "dumps" / "npu")
 
     code, words = run_pytest_on(fresh / "dumps" / "npu", fresh, published_rate)
     assert code == 0, words
     assert "no device was judged (SIMULATED: the dumps in" in words
+
+
+def expect_the_same_by_hand(commands, dumps):
+    """In a shell that knows nothing: environment, probes and compiler as they stand, then the last batch."""
+    exports = [command for command in commands if command.startswith("export ")]
+    (compiled,) = (command for command in commands if "atc --framework=5" in command)
+    probes = [command for command in commands if command.endswith("npu-smi info")]
+    batch = next(command for command in reversed(commands) if "-om_path=" in command)
+    script = "\n".join([*exports, *probes, compiled, batch])
+    done = subprocess.run(["/bin/sh", "-ec", script], capture_output=True, text=True, env={}, cwd="/", timeout=300)
+
+    assert done.returncode == 0, done.stderr
+    assert "ATC run success" in done.stdout
+    (result,) = (dumps.resolve().parent / "work").glob("device*/result/dumpOutput_device*")
+    made = sorted(result.glob("*.bin"))
+    assert len(made) in (3 * 32, 3 * 12)
+    for file in made:
+        assert file.read_bytes() == (dumps / file.name).read_bytes()
 
 
 def run_pytest_on(dumps, store, port):
@@ -147,6 +168,24 @@ def test_a_planted_failure_is_reported_by_its_cause(fresh, fault, cause):
     assert cause in words
     assert "NOT JUDGED" in words
     assert "Traceback (most recent call last)" not in words.split("said:")[0]
+
+
+def test_a_failure_gives_the_line_and_its_environment(fresh):
+    _, words = run_npu(f"--store={fresh}", FEW, fault="E19010")
+    line, environment = words.split("by hand: ")[1].split("environment of the line by hand")
+
+    assert "atc --framework=5" in line
+    assert (
+        f"export ASCEND_TOOLKIT_HOME={STANDIN / 'toolkit'} export PYTHONPATH={STANDIN} export PATH={STANDIN}"
+        in re.sub("export (LD_LIBRARY_PATH|ASCEND_(?!TOOLKIT_HOME))[^ ]* ", "", environment)
+    )
+
+
+def test_a_model_for_another_chip_is_refused_before_it_is_compiled(fresh):
+    code, words = run_npu(f"--store={fresh}", FEW, "--soc=Ascend310P3", chips="310")
+
+    assert code == 1
+    assert "--soc=Ascend310P3, but device 0 is an Ascend310" in words
 
 
 def test_a_hang_is_ended_and_what_was_finished_is_kept(fresh):
