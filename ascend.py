@@ -24,7 +24,8 @@ from rfcn_lib.records import Floats, Picture
 from rfcn_lib.score.throughput import Rate, Scope, ScopeError, end_to_end, interface_rate, per_card, together
 from rfcn_lib.store import Store
 
-PICTURES_PER_RUN = 32  # bins on the disk at a time, per device: 0.7 GB at the published canvas
+BINS_BYTES = 900_000_000  # of bins on the disk at a time: a batch under way and the next one, on every device
+LARGEST_BATCH = 32  # a tool that dies costs a batch; a longer one would save little, the model is loaded once for each
 
 _heard = logging.handlers.MemoryHandler(10**6, flushLevel=logging.CRITICAL + 1)  # commands of this run, as typed
 
@@ -203,6 +204,7 @@ def npu_run(
     made_of = {"om": om_path, "pictures": port.pictures, "jpegs": jpegs, "tool": f"{runner.name} {runner.version}"}
     simulated = runner.simulated or toolkit.simulated([om_path, *toolkit.simulated_tools()])
     limit_s = pytestconfig.getoption("--tool-timeout")
+    canvas_wh = port.pictures.canvas_wh_px
     with aloud(), store.growing("npu", om_runner, **made_of, chip=npus[0].name, chips_on_card=chips) as folder:
         if simulated:
             (folder / toolkit.MARK).write_text("made by a stand-in for the vendor's tools; no evidence of anything\n")
@@ -215,7 +217,7 @@ def npu_run(
             Tool(runner.name, program),
             om_path,
             [npu.device_id for npu in npus],
-            batch=PICTURES_PER_RUN,
+            batch=pictures_per_run(canvas_wh, len(npus)),
             what="dumps/npu",
             timeout_s=float(limit_s) if limit_s else None,
         )
@@ -226,7 +228,6 @@ def npu_run(
             f"devices to the end: remove {folder}, and the next run makes them again"
         )
     _link(store.root / "dumps" / "npu", folder / "dumps")
-    canvas_wh = port.pictures.canvas_wh_px
     batches = [
         f"{by_hand.typed(port_path, devkit.folder, canvas_wh, om_runner.work_folder(folder, t.perf.device_id), t.ids)} "
         f"&& {t.typed}"
@@ -240,6 +241,12 @@ def _probes() -> list[str]:
     """What was run besides compiler and inference: those can be pasted only with their input, and are given with it."""
     lines = dict.fromkeys(record.getMessage() for record in _heard.buffer)
     return [line for line in lines if not any(flag in line for flag in ("--framework=", "-om_path=", "--model "))]
+
+
+def pictures_per_run(canvas_wh: tuple[int, int], devices: int) -> int:
+    """Pictures of one run of the tool, so that bins never fill the disk: 20 at the published canvas on one device."""
+    bin_bytes = 4 * 3 * canvas_wh[0] * canvas_wh[1]
+    return min(max(BINS_BYTES // (2 * devices * bin_bytes), 1), LARGEST_BATCH)
 
 
 def _note(folder: Path, troubles: list[str]) -> tuple[str, ...]:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+import ascend
+
 ROOT = Path(__file__).parent.parent.parent
 STANDIN = ROOT / "tests" / "standin"
 FEW = "--limit=6"
@@ -116,6 +118,15 @@ def run_pytest_on(dumps, store, port):
         [*words, f"--store={store}", f"--port={port}"], cwd=ROOT, capture_output=True, text=True, timeout=200
     )
     return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
+
+
+@pytest.mark.parametrize("devices", [1, 2, 4, 8, 64])
+@pytest.mark.parametrize("canvas_wh", [(1344, 1344), (688, 512), (512, 512)], ids=str)
+def test_the_bins_of_a_run_and_the_next_stay_under_a_gigabyte(canvas_wh, devices):
+    pictures = ascend.pictures_per_run(canvas_wh, devices)
+
+    assert 1 <= pictures <= 32
+    assert pictures == 1 or devices * 2 * pictures * 3 * 4 * canvas_wh[0] * canvas_wh[1] < 1e9
 
 
 def test_a_throughput_that_is_not_reached_fails(fresh, published_rate, tmp_path):
