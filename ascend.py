@@ -15,10 +15,11 @@ import pytest
 from rfcn_lib.devices import atc as compiler
 from rfcn_lib.devices import npu_smi, om_runner, toolkit
 from rfcn_lib.devices.om_runner import Filled, Tool, fill_by_tool
+from rfcn_lib.pictures.canvases import Canvases, Wh, name_of, note_canvases
 from rfcn_lib.pictures.voc import Devkit
-from rfcn_lib.port import Port
+from rfcn_lib.port import Port, on_canvas
 from rfcn_lib.records import Floats, Picture
-from rfcn_lib.score.throughput import Rate, Scope, ScopeError, end_to_end, interface_rate, per_card, together
+from rfcn_lib.score.throughput import Rate, Scope, ScopeError, Timing, end_to_end, interface_rate, per_card, together
 from rfcn_lib.store import Store
 
 PICTURES_PER_RUN = 32  # bins on the disk at a time, per device: 0.7 GB at the published canvas
@@ -130,32 +131,35 @@ def soc(pytestconfig: pytest.Config, need: Any, atc: toolkit.Atc) -> str:
 
 
 @pytest.fixture(scope="session")
-def om_path(
+def om_paths(
     pytestconfig: pytest.Config,
     store: Store,
-    adapted_path: Path,
-    port: Port,
+    adapted_paths: Mapping[Wh, Path],
     atc: toolkit.Atc,
     soc: str,
     aloud: Callable[[], AbstractContextManager[object]],
-) -> Path:
-    """The compiled model; beside it lie atc.log and command.txt."""
+    kept_as: Callable[..., str],
+) -> Mapping[Wh, Path]:
+    """The compiled model of each canvas; beside it lie atc.log and command.txt."""
     limit_s = pytestconfig.getoption("--tool-timeout")
     words, files = compiler.atc_arguments(pytestconfig.getoption("--atc-arg"), pytestconfig.invocation_params.dir)
     with aloud():
-        made = store.build(
-            "rfcn_om",
-            compiler.om_from_adapted,
-            adapted=adapted_path,
-            canvas_wh=port.pictures.canvas_wh_px,
-            soc=soc,
-            toolkit_version=atc.version,
-            precision_mode=pytestconfig.getoption("--precision-mode"),
-            extra=words,
-            extra_files=files,
-            aside={"timeout_s": float(limit_s)} if limit_s else {},
-        )
-    return made / "rfcn.om"
+        made = {
+            canvas: store.build(
+                kept_as("rfcn_om", canvas),
+                compiler.om_from_adapted,
+                adapted=adapted,
+                canvas_wh=canvas,
+                soc=soc,
+                toolkit_version=atc.version,
+                precision_mode=pytestconfig.getoption("--precision-mode"),
+                extra=words,
+                extra_files=files,
+                aside={"timeout_s": float(limit_s)} if limit_s else {},
+            )
+            for canvas, adapted in adapted_paths.items()
+        }
+    return {canvas: folder / "rfcn.om" for canvas, folder in made.items()}
 
 
 @pytest.fixture(scope="session")
@@ -163,49 +167,59 @@ def npu_run(
     store: Store,
     npus: tuple[npu_smi.Npu, ...],
     runner: toolkit.Runner,
-    om_path: Path,
+    om_paths: Mapping[Wh, Path],
     port: Port,
     devkit: Devkit,
-    pictures: Mapping[str, Picture],
+    canvases: Canvases,
     shown: Callable[[str], tuple[Floats, Picture]],
     aloud: Callable[[], AbstractContextManager[object]],
     need: Any,
     pytestconfig: pytest.Config,
+    kept_as: Callable[..., str],
 ) -> NpuRun:
-    """Every picture through the compiled model: dumps and timings, shared by the devices, batch by batch."""
+    """Every picture through the compiled model of its canvas: dumps and timings, shared by the devices, batch by batch."""
     need(
         not pytestconfig.getoption("--dumps"), "--dumps judges what was made elsewhere, so this host's NPU is not asked"
     )
     program = str(runner.path) if runner.name == "benchmark" else runner.words[0]
     jpegs = devkit.jpegs_folder
     chips = npu_smi.chips_on_card(need(toolkit.npus(), "no NPU any more"), npus[0])
-    made_of = {"om": om_path, "pictures": port.pictures, "jpegs": jpegs, "tool": f"{runner.name} {runner.version}"}
-    simulated = runner.simulated or toolkit.simulated([om_path, *toolkit.simulated_tools()])
+    oms = {name_of(canvas): om for canvas, om in om_paths.items()}
+    made_of = {"oms": oms, "pictures": port.pictures, "jpegs": jpegs, "tool": f"{runner.name} {runner.version}"}
+    made_of |= {"chip": npus[0].name, "chips_on_card": chips}
+    simulated = runner.simulated or toolkit.simulated([*om_paths.values(), *toolkit.simulated_tools()])
     limit_s = pytestconfig.getoption("--tool-timeout")
-    with aloud(), store.growing("npu", om_runner, **made_of, chip=npus[0].name, chips_on_card=chips) as folder:
+    timings: list[Timing] = []
+    lost: dict[int, str] = {}
+    with aloud(), store.growing(kept_as("npu"), om_runner, **made_of) as folder:
         if simulated:
             (folder / toolkit.MARK).write_text("made by a stand-in for the vendor's tools; no evidence of anything\n")
         _note(folder, [sentence for npu in npus for sentence in npu_smi.troubles(npu)])
-        filled = fill_by_tool(
-            folder,
-            devkit.ids,
-            port,
-            shown,
-            Tool(runner.name, program),
-            om_path,
-            [npu.device_id for npu in npus],
-            batch=PICTURES_PER_RUN,
-            what="dumps/npu",
-            timeout_s=float(limit_s) if limit_s else None,
-        )
-        troubles = _note(folder, [f"device {id} was lost: {reason}" for id, reason in filled.lost.items()])
+        note_canvases(folder / om_runner.DUMPS, canvases)
+        for canvas, ids in canvases.items():
+            filled = fill_by_tool(
+                folder,
+                ids,
+                on_canvas(port, canvas),
+                shown,
+                Tool(runner.name, program),
+                om_paths[canvas],
+                [npu.device_id for npu in npus if npu.device_id not in lost],
+                batch=PICTURES_PER_RUN,
+                what=kept_as("dumps/npu"),
+                timeout_s=float(limit_s) if limit_s else None,
+            )
+            timings += filled.timings
+            lost |= filled.lost
+            troubles = _note(folder, [f"device {id} was lost: {reason}" for id, reason in filled.lost.items()])
     if troubles and pytestconfig.getoption("--accept"):
         raise HostError(
             f"these outputs and timings were made on troubled devices: {'; '.join(troubles)}; --accept needs idle, healthy "
             f"devices to the end: remove {folder}, and the next run makes them again"
         )
-    _link(store.root / "dumps" / "npu", folder / "dumps")
-    return NpuRun(folder / "dumps", filled, chips, runner, npus[0].name, troubles, simulated)
+    _link(store.root / kept_as("dumps/npu"), folder / om_runner.DUMPS)
+    filled = Filled(tuple(timings), lost)
+    return NpuRun(folder / om_runner.DUMPS, filled, chips, runner, npus[0].name, troubles, simulated)
 
 
 def _note(folder: Path, troubles: list[str]) -> tuple[str, ...]:

@@ -276,6 +276,7 @@ def test_python_without_asserts_is_refused():
         ("--limit=many", "--limit=many should be a whole number"),
         ("--reference=gpu", "--reference=gpu should be torch or published"),
         ("--overflow=warn", "--overflow=warn should be crop or error"),
+        ("--canvas=square", "--canvas=square should be published or fitted"),
         ("--verdict=/nowhere/v.json", "there is no folder /nowhere"),
         ("--dumps=", "--dumps= is empty, but should name a path"),
         ("--store=", "--store= is empty"),

@@ -44,11 +44,11 @@ def run_npu(*options, fault="", chips="310", timeout=400):
 
 
 @pytest.fixture
-def fresh(onnx_path, adapted_path, torch_dumps, store, tmp_path):
+def fresh(onnx_paths, adapted_paths, torch_dumps, store, tmp_path):
     """A store that has this host's graphs and the reference's dumps, and nothing of any device."""
     kept = tmp_path / "store" / "kept"
     kept.mkdir(parents=True)
-    for artifact in (onnx_path, adapted_path, torch_dumps):
+    for artifact in (*onnx_paths.values(), *adapted_paths.values(), torch_dumps):
         home = store.root / "kept" / artifact.relative_to(store.root / "kept").parts[0]
         shutil.copytree(home, kept / home.name, copy_function=os.link)
     return tmp_path / "store"
