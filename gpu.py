@@ -74,7 +74,7 @@ def measured_baseline(
             store,
             cuda,
             "cuda",
-            *(wanted(name) for name in ("weights", "port", "devkit", "pictures", "shown", "digests")),
+            *(wanted(name) for name in ("weights", "port", "devkit", "pictures", "shown_as_published", "digests")),
         )
 
 

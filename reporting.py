@@ -39,9 +39,18 @@ def _check_options(config: pytest.Config) -> None:
         raise pytest.UsageError(
             f"--limit={limit} should be a whole number of pictures, 1 or more, for example --limit=10"
         )
-    for name, allowed in (("--reference", ("torch", "published")), ("--overflow", ("crop", "error"))):
+    for name, allowed in (
+        ("--reference", ("torch", "published")),
+        ("--overflow", ("crop", "error")),
+        ("--canvas", ("published", "fitted")),
+    ):
         if option(name) not in allowed:
             raise pytest.UsageError(f"{name}={option(name)} should be {' or '.join(allowed)}")
+    if option("--accept") and option("--canvas") == "fitted":
+        raise pytest.UsageError(
+            "--accept judges the published criteria, which are of the published canvas; leave out --canvas=fitted, or "
+            "--accept for a look at what fitted canvases cost"
+        )
     for name in ("--weights", "--port", "--devkit", "--store", "--dumps", "--verdict", "--baseline"):
         if option(name) == "":
             raise pytest.UsageError(f"{name}= is empty, but should name a path; is a variable unset?")
@@ -116,7 +125,15 @@ def pytest_runtest_makereport(
             report.user_properties.append(("not judged", True))
     elif report.failed and call.excinfo and not isinstance(call.excinfo.value, AssertionError):
         report.user_properties.append(("not judged", True))
-        if type(call.excinfo.value).__module__.partition(".")[0] in ("rfcn_lib", "conftest", "trial", "ascend", "gpu"):
+        if type(call.excinfo.value).__module__.partition(".")[0] in (
+            "rfcn_lib",
+            "conftest",
+            "given",
+            "trial",
+            "ascend",
+            "ascend_host",
+            "gpu",
+        ):
             report.longrepr = call.excinfo.getrepr(style="value", chain=False)
             if "by hand: " in str(call.excinfo.value):
                 report.sections.append(("environment of the line by hand", "\n".join(exports())))
@@ -153,7 +170,19 @@ class Reporter:
     @property
     def options(self) -> dict[str, Any]:
         """The suite's own options, as given or by default."""
-        names = ("weights", "port", "devkit", "dumps", "limit", "reference", "overflow", "accept", "store", "baseline")
+        names = (
+            "weights",
+            "port",
+            "devkit",
+            "dumps",
+            "limit",
+            "reference",
+            "overflow",
+            "accept",
+            "store",
+            "baseline",
+            "canvas",
+        )
         return {name: self.config.getoption(f"--{name}") for name in names}
 
     @property
@@ -211,6 +240,9 @@ def page(trial: Trial | None, found: Verdict, rates: list[str], width: int) -> s
             f"candidate  {trial.candidate_device}\nreference  {trial.reference_device}\nprotocol   {trial.protocol['name']}"
         )
         console.print(f"judged     {len(trial.ids)} of {trial.set_size} pictures; port: {trial.port}")
+        on = ", ".join(f"{name} ({count})" for name, count in trial.canvases.items())
+        area = f"; {trial.canvas_area:.1%} of the published canvas's area" if trial.canvas == "fitted" else ""
+        console.print(f"canvas     {trial.canvas}: {on}{area}")
         if trial.cropped:
             named = ", ".join(f"{id} ({share:.1%})" for id, share in list(trial.cropped.items())[:10])
             console.print(

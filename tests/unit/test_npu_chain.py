@@ -46,11 +46,11 @@ def run_npu(*options, fault="", chips="310", timeout=400):
 
 
 @pytest.fixture
-def fresh(onnx_path, adapted_path, torch_dumps, store, tmp_path):
+def fresh(onnx_paths, adapted_paths, torch_dumps, store, tmp_path):
     """A store that has this host's graphs and the reference's dumps, and nothing of any device."""
     kept = tmp_path / "store" / "kept"
     kept.mkdir(parents=True)
-    for artifact in (onnx_path, adapted_path, torch_dumps):
+    for artifact in (*onnx_paths.values(), *adapted_paths.values(), torch_dumps):
         home = store.root / "kept" / artifact.relative_to(store.root / "kept").parts[0]
         shutil.copytree(home, kept / home.name, copy_function=os.link)
     return tmp_path / "store"
@@ -110,6 +110,33 @@ def expect_the_same_by_hand(commands, dumps):
     assert len(made) in (3 * 32, 3 * 12)
     for file in made:
         assert file.read_bytes() == (dumps / file.name).read_bytes()
+
+
+def test_fitted_canvases_have_an_om_each_and_each_picture_its_own(fresh, published_rate, tmp_path):
+    verdict = tmp_path / "verdict.json"
+    options = (f"--store={fresh}", f"--port={published_rate}", "--limit=12", "--canvas=fitted", f"--verdict={verdict}")
+    code, words = run_npu(*options)
+    found = json.loads(verdict.read_text())
+    trial, canvases = found["on_trial"], found["on_trial"]["canvases"]
+
+    assert code == 0, words
+    assert f"SIMULATED: 4 criteria hold over 12 pictures, on {len(canvases)} FITTED canvases" in words.replace("-", "")
+    assert "published figures are of the published canvas; judge them without --canvas=fitted" in words
+    assert "throughput, interface x chips" not in {row["name"] for row in found["criteria"]}
+    assert trial["canvas"] == "fitted"
+    assert sum(canvases.values()) == 12
+    assert 1 < len(canvases) <= 6
+    for canvas in canvases:
+        width, height = canvas.split("x")
+        assert {f"{kind} {canvas}" for kind in ("onnx", "adapted", "om")} <= set(trial["exhibits"])
+        assert any(f"im_data:1,3,{height},{width}" in command for command in trial["commands"])
+        assert any(f"/fitted+{canvas}+rfcn_om-" in command for command in trial["commands"] if "-om_path=" in command)
+    assert len({trial["exhibits"][f"om {canvas}"]["sha256"] for canvas in canvases}) == len(canvases)
+    assert (fresh / "fitted" / "dumps" / "npu" / "000001_1.bin").is_file()
+    assert not (fresh / "dumps" / "npu").exists()
+
+    _, words = run_npu(*options, fault="benchmark:half_way")  # all is there: no device is asked again
+    assert "SIMULATED: 4 criteria hold over 12 pictures" in words
 
 
 def run_pytest_on(dumps, store, port):
