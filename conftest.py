@@ -158,7 +158,7 @@ def torch_dumps(
     """The source model's outputs, float32 on the host's CPU."""
     from rfcn_lib.devices import pytorch
 
-    made_of = {"weights": weights, "pictures": port.pictures, "proposals": port.proposals, "jpegs": devkit.jpegs_folder}
+    made_of = {"weights": weights, "pictures": port.pictures, "proposals": port.proposals}
     return _filled(
         store, "dumps/torch", pytorch, made_of, devkit, port, shown, aloud, lambda: pytorch.device(weights, port)
     )
@@ -171,7 +171,7 @@ def onnxruntime_dumps(
     """The adapted graph's outputs: its executable twin in ONNX Runtime, standing in for the NPU."""
     from rfcn_lib.devices import onnx_runtime
 
-    made_of = {"twin": twin_path, "pictures": port.pictures, "jpegs": devkit.jpegs_folder}
+    made_of = {"twin": twin_path, "pictures": port.pictures}
     return _filled(
         store,
         "dumps/onnxruntime",
@@ -223,6 +223,7 @@ def _filled(
 ) -> Path:
     from rfcn_lib.devices.filling import fill
 
+    jpegs = lambda ids: store.digests.of_each([devkit.picture_path(id) for id in ids])  # noqa: E731
     with aloud(), store.growing(name, code, **made_of) as folder:
-        fill(folder, devkit.ids, port, shown, device, name)
+        fill(folder, devkit.ids, port, shown, device, name, jpegs=jpegs)
     return folder
