@@ -26,9 +26,7 @@ Run = Callable[[Floats, Picture], Outputs]
 Jpegs = Callable[[Sequence[str]], Sequence[str]]  # ids -> sha256 (hex) of their JPEGs as they lie there now
 
 LEDGER: Final = "made.txt"  # beside the folder of dumps: `id sha256-of-dump sha256-of-jpeg`; an id's last line counts
-IN_MEMORY: Final = (
-    2  # pictures prepared at a time: the one that runs and the next; 21.7 MB each at the published canvas
-)
+IN_MEMORY: Final = 2  # prepared pictures: the one that runs and the next; 21.7 MB each at the published canvas
 BLOCK_BYTES: Final = 4096  # files take whole blocks of the disk
 _SHA256: Final = "[0-9a-f]{64}"
 _LINE: Final = re.compile(rf"(\S+) ({_SHA256})(?: ({_SHA256}))?|(\S+) -")  # `id -`: its dump is being made again
@@ -88,10 +86,9 @@ def fill(
             for id in progress(wanted, len(wanted), what, before=before):
                 jpeg_sha256, im_data, picture = next(pictures)
                 if not done:
+                    plan = f"{len(wanted):,} pictures to do, {before:,} already there"
                     canvas = "canvas {} x {} px".format(*picture.canvas_wh)
-                    say(
-                        f"{what}: {len(wanted):,} pictures to do, {before:,} already there; {canvas}; {room}; stop when you like"
-                    )
+                    say(f"{what}: {plan}; {canvas}; {room}; stop when you like")
                 outputs = run(im_data, picture)
                 del im_data  # else three are in memory while the next one is awaited
                 if id in known:

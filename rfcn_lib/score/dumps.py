@@ -57,7 +57,7 @@ def shapes(port: Port) -> tuple[tuple[int, int], ...]:
 
 
 def write_dump(folder: Path, id: str, outputs: Outputs) -> None:
-    """Write one picture's three files, each aside and renamed, so a file is whole or absent, and all are of one making.
+    """Write one picture's three files, each aside and renamed, so a file is whole or absent.
 
     Each is on the disk before it gets its name: a kill alone would lose nothing that was written, but after a power cut
     a file could have its name and size and no content. That costs milliseconds where a picture costs seconds.
@@ -78,8 +78,6 @@ def write_dump(folder: Path, id: str, outputs: Outputs) -> None:
                 file.write(np.ascontiguousarray(array, FLOAT32).tobytes())
                 file.flush()
                 os.fsync(file.fileno())
-        for name in names:
-            (folder / name).unlink(missing_ok=True)
         for name, aside in zip(names, asides, strict=True):
             aside.replace(folder / name)
     except OSError as error:

@@ -245,7 +245,7 @@ def test_a_change_in_any_module_within_reach_counts_and_no_other(tmp_path: Path)
     assert "far.py was changed while this process runs" in changed.stderr
 
 
-def test_the_files_of_a_list_are_told_in_its_order_and_remembered(tmp_path):
+def test_the_files_of_a_list_are_told_in_its_order(tmp_path):
     paths = [tmp_path / name for name in ("b", "a", "c")]
     for path in paths:
         path.write_text(path.name)

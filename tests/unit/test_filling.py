@@ -312,6 +312,8 @@ import os, signal, sys
 from pathlib import Path
 sys.path[:0] = {path!r}
 from fake_device import Bench
+from rfcn_lib.devices.filling import made, missing
+from rfcn_lib.score.dumps import digest_of
 
 folder = Path({folder!r})
 for dies_at in range(1, 1000):
@@ -325,7 +327,9 @@ for dies_at in range(1, 1000):
                 if steps == dies_at:
                     os.kill(os.getpid(), signal.SIGKILL)
         sys.addaudithook(count)
-        os._exit(0 if Bench().fill(folder, {ids!r}) else 7)
+        bench = Bench()
+        {unsteady}
+        os._exit(0 if bench.fill(folder, {ids!r}) else 7)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     print(dies_at, status, flush=True)
     if status >= 0:
@@ -334,9 +338,11 @@ for dies_at in range(1, 1000):
 """
 
 
-def step_by_step(folder, ids, between):
+def step_by_step(folder, ids, between, unsteady="pass"):
     path = [entry for entry in sys.path if entry]
-    program = STEP_BY_STEP.format(path=path, folder=str(folder), root=str(folder.parent), ids=ids, between=between)
+    program = STEP_BY_STEP.format(
+        path=path, folder=str(folder), root=str(folder.parent), ids=ids, between=between, unsteady=unsteady
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
     return done.returncode, [tuple(map(int, line.split())) for line in done.stdout.splitlines()], done.stderr
 
@@ -355,6 +361,21 @@ def test_a_kill_before_any_step_of_writing_loses_nothing_finished(folder, tmp_pa
     assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in other.iterdir())
     assert made(folder) == made(other) == {id: digest_of(folder, id) for id in IDS[:2]}
     assert Bench().fill(folder, IDS[:2]) == 0
+
+
+def test_files_of_two_makings_never_count_as_one_dump(folder):
+    """A device that answers differently each time, and a file that is lost each time: the others are remade as well."""
+    Bench().fill(folder, IDS[:2])
+    check = (
+        f"from fake_device import PORT; lost = missing(folder, {IDS[:2]!r}, PORT); "
+        "assert all(digest_of(folder, id) == sha256 for id, sha256 in made(folder).items() if id not in lost), dies_at; "
+        "(folder / '000001_2.bin').unlink(missing_ok=True)"
+    )
+    unsteady = "prepare = bench.prepare; bench.prepare = lambda id: (prepare(id)[0] + dies_at, prepare(id)[1])"
+    code, kills, said = step_by_step(folder, IDS[:2], check, unsteady)
+
+    assert code == 0, said
+    assert len(kills) > 5
 
 
 def test_what_a_kill_left_of_pictures_that_are_not_asked_for_any_more_is_swept(folder):
