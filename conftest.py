@@ -122,52 +122,51 @@ def twin_paths(store: Store, adapted_paths: Mapping[Wh, Path], kept_as: Any) -> 
 
 @pytest.fixture(scope="session")
 def torch_dumps(
-    store: Store, weights: Path, port: Port, devkit: Devkit, pictures: object, shown_as_published: Any, aloud: Any
+    weights: Path, port: Port, devkit: Devkit, pictures: object, shown_as_published: Any, filled: Callable[..., Path]
 ) -> Path:
     """The source model's outputs, float32 on the host's CPU; on the published canvas whatever the candidate's."""
     from rfcn_lib.devices import pytorch
 
-    made_of = {"weights": weights, "pictures": port.pictures, "proposals": port.proposals, "jpegs": devkit.jpegs_folder}
-    return _filled(
-        store,
-        "dumps/torch",
-        pytorch,
-        made_of,
-        {port.pictures.canvas_wh_px: devkit.ids},
-        port,
-        shown_as_published,
-        aloud,
-        lambda _: pytorch.device(weights, port),
+    canvases = {port.pictures.canvas_wh_px: devkit.ids}
+    made_of = {"weights": weights, "proposals": port.proposals}
+    return filled(
+        "dumps/torch", pytorch, made_of, canvases, shown_as_published, lambda _: pytorch.device(weights, port)
     )
 
 
 @pytest.fixture(scope="session")
 def onnxruntime_dumps(
-    store: Store,
-    twin_paths: Mapping[Wh, Path],
-    port: Port,
-    devkit: Devkit,
-    canvases: Canvases,
-    shown: Any,
-    aloud: Any,
-    kept_as: Any,
+    twin_paths: Mapping[Wh, Path], canvases: Canvases, pictures: object, shown: Any, kept_as: Any, filled: Any
 ) -> Path:
     """The adapted graph's outputs: its executable twin in ONNX Runtime, standing in for the NPU."""
     from rfcn_lib.devices import onnx_runtime
 
-    twins = {name_of(canvas): twin for canvas, twin in twin_paths.items()}
-    made_of = {"twins": twins, "pictures": port.pictures, "jpegs": devkit.jpegs_folder}
-    return _filled(
-        store,
-        kept_as("dumps/onnxruntime"),
-        onnx_runtime,
-        made_of,
-        canvases,
-        port,
-        shown,
-        aloud,
-        lambda canvas: onnx_runtime.device(twin_paths[canvas]),
-    )
+    made_of = {"twins": {name_of(canvas): twin for canvas, twin in twin_paths.items()}}
+    name, device = kept_as("dumps/onnxruntime"), lambda canvas: onnx_runtime.device(twin_paths[canvas])
+    return filled(name, onnx_runtime, made_of, canvases, shown, device)  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="session")
+def filled(
+    store: Store, port: Port, devkit: Devkit, jpegs: Any, aloud: Callable[[], AbstractContextManager[object]]
+) -> Callable[..., Path]:
+    """filled(name, code, made_of, canvases, shown, device): a folder of dumps, canvas by canvas.
+
+    `device(canvas)` is started for one canvas at a time, and only where a picture's dump is missing.
+    """
+
+    def grown(
+        name: str, code: Any, made_of: Mapping[str, Any], canvases: Canvases, shown: Any, device: Callable[[Wh], Any]
+    ) -> Path:
+        from rfcn_lib.devices.filling import fill
+
+        with aloud(), store.growing(name, code, **made_of, pictures=port.pictures, set=devkit.all_ids) as folder:
+            note_canvases(folder, canvases)
+            for canvas, ids in canvases.items():
+                fill(folder, ids, on_canvas(port, canvas), shown, partial(device, canvas), name, jpegs=jpegs)
+        return folder
+
+    return grown
 
 
 @pytest.fixture(scope="session")
@@ -193,24 +192,3 @@ def criterion(record_property: Callable[[str, object], None]) -> Callable[..., C
         return judged
 
     return on_record
-
-
-def _filled(
-    store: Store,
-    name: str,
-    code: Any,
-    made_of: dict[str, Any],
-    canvases: Canvases,
-    port: Port,
-    shown: Any,
-    aloud: Any,
-    device: Any,
-) -> Path:
-    """Fill a folder of dumps, canvas by canvas: `device(canvas)` is started for one at a time."""
-    from rfcn_lib.devices.filling import fill
-
-    with aloud(), store.growing(name, code, **made_of) as folder:
-        note_canvases(folder, canvases)
-        for canvas, ids in canvases.items():
-            fill(folder, ids, on_canvas(port, canvas), shown, partial(device, canvas), name)
-    return folder

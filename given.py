@@ -4,7 +4,7 @@
 each picture is shown on the smallest that holds it, and the build graph makes its artifacts once per canvas.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from rfcn_lib.pictures.preprocess import picture_record, prepare, refuse_cropped
 from rfcn_lib.pictures.voc import Devkit, read_devkit
 from rfcn_lib.port import PUBLISHED, Port, on_canvas, read_port
 from rfcn_lib.records import Floats, Picture
+from rfcn_lib.store import Store
 
 SPECIMEN = Path(__file__).parent / "specimen"
 SPECIMEN_WEIGHTS = SPECIMEN / "rfcn_specimen.pth"
@@ -139,6 +140,12 @@ def shown(devkit: Devkit, port: Port, pictures: Mapping[str, Picture]) -> Shown:
 def shown_as_published(devkit: Devkit, port: Port) -> Shown:
     """What the source model is shown, whatever the candidate is: every picture on the port's own canvas."""
     return lambda id: prepare(devkit.picture_path(id), id, devkit.sizes_wh[id], port.pictures)
+
+
+@pytest.fixture(scope="session")
+def jpegs(store: Store, devkit: Devkit) -> Callable[[Iterable[str]], list[str]]:
+    """jpegs(ids): sha256 of each picture's JPEG as it lies there now."""
+    return lambda ids: store.digests.of_each([devkit.picture_path(id) for id in ids])
 
 
 def _port_path(config: pytest.Config) -> Path:

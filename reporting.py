@@ -149,6 +149,10 @@ class Reporter:
         self.criteria: dict[str, list[Criterion]] = {}
         self.trials: dict[str, Trial] = {}
         self.rates: list[str] = []
+        self.stopped = False
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self.stopped = isinstance(excinfo.value, KeyboardInterrupt)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         test = report.nodeid
@@ -204,6 +208,11 @@ class Reporter:
                 self.trials.get(device), self.judged(device), rates, terminalreporter._tw.fullwidth
             ).splitlines():
                 terminalreporter.write_line(line)
+        if self.stopped:
+            terminalreporter.write_line(
+                f"stopped: finished artifacts and finished pictures are kept in {self.config.getoption('--store')}, and the "
+                "same command goes on from there"
+            )
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         target = self.config.getoption("--verdict")

@@ -21,6 +21,7 @@ from rfcn_lib.port import PUBLISHED, Port, read_port
 from rfcn_lib.port import Criterion as PortCriterion
 from rfcn_lib.records import Picture
 from rfcn_lib.score.baseline import Baseline
+from rfcn_lib.score.dumps import file_names
 from rfcn_lib.score.from_dumps import Judged, judge
 from rfcn_lib.score.verdict import ELSEWHERE, HOST, NPU, SIMULATED, CandidateOn, Reference, Trial
 from rfcn_lib.store import Store
@@ -262,7 +263,8 @@ def _published(port: Port, devkit: Devkit) -> PortCriterion | str:
 
 
 def _dumps_exhibit(judged: Judged) -> dict[str, Any]:
-    size = sum(file.stat().st_size for file in judged.folder.glob("*.bin"))
+    names = (name for id in judged.evaluation.ids for name in file_names(id))  # others may lie there, unread
+    size = sum((judged.folder / name).stat().st_size for name in names)
     return {"path": str(judged.folder), "sha256": judged.sha256, "bytes": size}
 
 
