@@ -2,6 +2,7 @@
 
 import logging.handlers
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from ascend_host import HostError
-from rfcn_lib.command import SAID, exports
+from rfcn_lib.command import SAID, exports, run
 from rfcn_lib.devices import atc as compiler
 from rfcn_lib.devices import npu_smi, om_runner, toolkit
 from rfcn_lib.devices.om_runner import Filled, Tool, fill_by_tool
@@ -73,6 +74,8 @@ def om_paths(
     """The compiled model of each canvas; beside it lie atc.log and command.txt."""
     limit_s = pytestconfig.getoption("--tool-timeout")
     words, files = compiler.atc_arguments(pytestconfig.getoption("--atc-arg"), pytestconfig.invocation_params.dir)
+    if words:
+        compiler.expect_known(words, run([atc.path, "--help"], cwd=Path.cwd(), timeout_s=toolkit.HELP_TIMEOUT_S).stdout)
     with aloud():
         made = {
             canvas: store.build(
@@ -123,9 +126,11 @@ def npu_run(
     timings: list[Timing] = []
     lost: dict[int, str] = {}
     with aloud(), store.growing(kept_as("npu"), om_runner, **made_of) as folder:
-        if simulated:
-            (folder / toolkit.MARK).write_text("made by a stand-in for the vendor's tools; no evidence of anything\n")
-        _note(folder, [sentence for npu in npus for sentence in npu_smi.troubles(npu)])
+        simulated = simulated or toolkit.simulated([folder])  # by an earlier run
+        for place in (folder, folder / om_runner.DUMPS) if simulated else ():  # dumps may be copied out
+            place.mkdir(exist_ok=True)
+            (place / toolkit.MARK).write_text("made by a stand-in for the vendor's tools; no evidence of anything\n")
+        began = time.time()
         note_canvases(folder / om_runner.DUMPS, canvases)
         for canvas, ids in canvases.items():
             filled = fill_by_tool(
@@ -142,7 +147,13 @@ def npu_run(
             )
             timings += filled.timings
             lost |= filled.lost
-            troubles = _note(folder, [f"device {id} was lost: {reason}" for id, reason in filled.lost.items()])
+            _note(folder, [f"device {id} was lost: {reason}" for id, reason in filled.lost.items()])
+        if any(timing.whole_s[1] > began for timing in timings):  # what was there before is not troubled by what is now
+            after = npu_smi.chosen(
+                need(toolkit.npus(), "no NPU any more"), ",".join(str(npu.device_id) for npu in npus)
+            )
+            _note(folder, [sentence for npu in (*npus, *after) for sentence in npu_smi.troubles(npu)])
+        troubles = _note(folder, [])
     if troubles and pytestconfig.getoption("--accept"):
         raise HostError(
             f"these outputs and timings were made on troubled devices: {'; '.join(troubles)}; --accept needs idle, healthy "

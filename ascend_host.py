@@ -3,6 +3,7 @@
 Convert (atc), run (an inference tool), a device: what is missing skips with a sentence that says how to get it.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 
 from rfcn_lib.devices import atc as compiler
 from rfcn_lib.devices import npu_smi, toolkit
+
+MASK = "ASCEND_RT_VISIBLE_DEVICES"
 
 
 class HostError(RuntimeError):
@@ -71,20 +74,19 @@ def atc(need: Any) -> toolkit.Atc:
 @pytest.fixture(scope="session")
 def npus(pytestconfig: pytest.Config, need: Any) -> tuple[npu_smi.Npu, ...]:
     """The devices that share the pictures. Busy or unhealthy ones are refused under --accept, and else said in the verdict."""
+    masked = os.environ.get(MASK)
+    if masked is not None:
+        raise HostError(
+            f"{MASK}={masked} gives the devices other numbers for the tools than npu-smi gives them, so health and use "
+            f"would be asked of others than run; unset {MASK}, and choose with --devices="
+        )
     found = toolkit.npus()
-    chosen = npu_smi.chosen(need(found, str(found)), pytestconfig.getoption("--devices"))
+    there = need(found, str(found))
+    chosen = npu_smi.chosen(there, pytestconfig.getoption("--devices"))
     troubles = [sentence for npu in chosen for sentence in npu_smi.troubles(npu)]
     if troubles and pytestconfig.getoption("--accept"):
         raise HostError("; ".join(troubles) + "; --accept needs idle, healthy devices")
-    asked = pytestconfig.getoption("--soc")
-    unlike = [
-        npu for npu in chosen if asked and f"Ascend{npu.name}" in npu_smi.KNOWN_SOCS and npu_smi.soc_of(npu) != asked
-    ]
-    if unlike:
-        raise HostError(
-            f"--soc={asked}, but device {unlike[0].device_id} is an {npu_smi.soc_of(unlike[0])}, which does not run a model "
-            "compiled for another chip; leave --soc out, or choose other --devices"
-        )
+    npu_smi.expect_alike(there, chosen, pytestconfig.getoption("--soc"))
     return chosen
 
 

@@ -15,6 +15,7 @@ from rfcn_lib.pictures.voc import Devkit
 from rfcn_lib.port import Port
 from rfcn_lib.score.baseline import Baseline, expect_same, read_baseline, write_baseline
 from rfcn_lib.store import Store
+from trial import expect_fair
 
 TIMED_PICTURES = 100  # enough for a steady rate; timing all of them would double the run
 
@@ -32,13 +33,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def digests(store: Store, weights: Path, devkit: Devkit) -> dict[str, str]:
+def digests(store: Store, weights: Path, port: Port, devkit: Devkit) -> dict[str, str]:
     """Which weights, which pictures: what a baseline is bound to."""
     return {
         "weights_sha256": store.digests.of(weights),
         "jpegs_sha256": store.digests.of(devkit.jpegs_folder),
         "annotations_sha256": store.digests.of(devkit.annotations_folder),
         "ids_sha256": hashlib.sha256("\n".join(devkit.ids).encode()).hexdigest(),
+        "port_sha256": hashlib.sha256(port.model_dump_json(exclude={"name", "criteria"}).encode()).hexdigest(),
     }
 
 
@@ -104,10 +106,11 @@ def measure(
         fill(folder, devkit.ids, port, shown, source_model, f"dumps/{where}", jpegs=jpegs)
     whole = devkit.ids == devkit.all_ids
     found = judge(folder, pictures, devkit.truth, port, whole_set=whole, surplus_allowed=devkit.all_ids).evaluation
+    expect_fair(found.mean_ap, whole)
     timed = devkit.ids[:TIMED_PICTURES]
     device_fps, script_fps = pytorch.rates(pytorch.device(weights, port, where), shown, port, timed)
     result = Baseline(
-        format="rfcn gpu baseline 1",
+        format="rfcn gpu baseline 2",
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         gpu=gpu,
         driver=_driver(),

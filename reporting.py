@@ -185,6 +185,12 @@ class Reporter:
             "accept",
             "store",
             "baseline",
+            "soc",
+            "runner",
+            "devices",
+            "precision-mode",
+            "atc-arg",
+            "tool-timeout",
             "canvas",
         )
         return {name: self.config.getoption(f"--{name}") for name in names}

@@ -51,21 +51,14 @@ def candidate(
 ) -> Judged:
     wanted = request.getfixturevalue
     folder = wanted("npu_run").dumps if device == "npu" else wanted("candidate_dumps")
-    return _judged(
-        folder, pictures, devkit, port, aloud, made(folder.resolve()) if _own(folder, wanted("store")) else None
-    )
+    as_made = made(folder.resolve()) if device == "npu" or _own(folder, wanted("store")) else None
+    return _judged(folder, pictures, devkit, port, aloud, as_made)
 
 
 @pytest.fixture(scope="session")
 def source_model(torch_dumps: Path, pictures: Mapping[str, Picture], devkit: Devkit, port: Port, aloud: Any) -> Judged:
     judged = _judged(torch_dumps, pictures, devkit, port, aloud, made(torch_dumps))
-    found = judged.evaluation.mean_ap
-    least = LEAST_REFERENCE_MEAN_AP if devkit.ids == devkit.all_ids else LEAST_OF_A_PART
-    if found < least:
-        raise UnfairError(
-            f"the source model's mean AP is {found:.4f}, but should be at least {least} for a fair trial: "
-            "who finds so little cannot say what a port lost; are --weights, --port and --devkit of one kind?"
-        )
+    expect_fair(judged.evaluation.mean_ap, devkit.ids == devkit.all_ids)
     return judged
 
 
@@ -99,6 +92,9 @@ def reference(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Re
     """What the candidate is held against: the source model on the same pictures, or the published figure."""
     wanted = request.getfixturevalue
     if pytestconfig.getoption("--reference") == "published":
+        baseline: Baseline | None = wanted("baseline")
+        if baseline and not is_fitted(pytestconfig):
+            return Reference(f"--baseline: source model on {baseline.gpu}", baseline.mean_ap, baseline.ap)
         figure = ON_ITS_OWN_CANVAS if is_fitted(pytestconfig) else _published(wanted("port"), wanted("devkit"))
         if isinstance(figure, str):
             raise UnfairError(f"--reference=published: {figure}, or use --reference=torch")
@@ -138,6 +134,8 @@ def trial(
         "set": year / "ImageSets" / "Main" / f"{devkit.set_name}.txt",
         "annotations": year / "Annotations",
     }
+    if baseline:
+        paths["baseline"] = Path(pytestconfig.getoption("--baseline"))
     if reference.ap:
         paths |= {"weights": wanted("weights"), "pictures": devkit.jpegs_folder}
     exhibits = {name: _exhibit(store, path) for name, path in paths.items()}
@@ -166,7 +164,8 @@ def trial(
         candidate_mean_ap=candidate.evaluation.mean_ap,
         candidate_ap=candidate.evaluation.ap,
         cropped=cropped(wanted("pictures").values()),
-        loosened=_looser(port),
+        loosened=(*_looser(port), *_looser_baseline(baseline)),
+        unpublished=_unpublished(pytestconfig) if device == "npu" else (),
         published_port=port == read_port(PUBLISHED),
         voc2007_test=devkit.set_name == "test" and len(devkit.all_ids) == spec.VOC_TEST_COUNT,
         published_applies=not fitted
@@ -180,6 +179,16 @@ def trial(
 
 class UnfairError(ValueError):
     """The trial itself is wrong, so no number of it is worth judging."""
+
+
+def expect_fair(mean_ap: float, whole_set: bool) -> None:
+    """Raise UnfairError when the source model itself finds next to nothing."""
+    least = LEAST_REFERENCE_MEAN_AP if whole_set else LEAST_OF_A_PART
+    if mean_ap < least:
+        raise UnfairError(
+            f"the source model's mean AP is {mean_ap:.4f}, but should be at least {least} for a fair trial: "
+            "who finds so little cannot say what a port lost; are --weights, --port and --devkit of one kind?"
+        )
 
 
 def _judged_on(device: str, wanted: Callable[[str], Any]) -> tuple[CandidateOn, str, dict[str, Path], tuple[str, ...]]:
@@ -198,6 +207,9 @@ def _judged_on(device: str, wanted: Callable[[str], Any]) -> tuple[CandidateOn, 
         return ELSEWHERE, f"unknown: the dumps in {folder} were made elsewhere", {}, ()
     from rfcn_lib.devices import onnx_runtime
 
+    if toolkit.simulated_tools():
+        said = f"{onnx_runtime.describe()}, beside SIMULATED vendor's tools on PATH"
+        return SIMULATED, said, _graphs(wanted, "onnx", "adapted", "twin"), ()
     return HOST, onnx_runtime.describe(), _graphs(wanted, "onnx", "adapted", "twin"), ()
 
 
@@ -246,6 +258,23 @@ def _looser(port: Port) -> tuple[str, ...]:
     )
 
 
+def _looser_baseline(baseline: Baseline | None) -> tuple[str, ...]:
+    """Figures of --baseline that ask for less than the published ones."""
+    published = read_port(PUBLISHED).criteria
+    mine = {"mean_ap": baseline.mean_ap, "throughput_fps": baseline.script_fps} if baseline else {}
+    return tuple(
+        f"{name} {figure:.4g} of --baseline, published {published[name].limit:g}"  # type: ignore[index]
+        for name, figure in mine.items()
+        if figure < published[name].limit  # type: ignore[index]
+    )
+
+
+def _unpublished(config: pytest.Config) -> tuple[str, ...]:
+    """Flags given to the compiler besides the published ones."""
+    mode = config.getoption("--precision-mode")
+    return (*([f"--precision_mode={mode}"] if mode else []), *config.getoption("--atc-arg"))
+
+
 def _exhibit(store: Store, path: Path) -> dict[str, Any]:
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return {"path": str(path), "sha256": store.digests.of(path), "bytes": sum(file.stat().st_size for file in files)}
@@ -279,5 +308,11 @@ def _judged(
     whole_set = devkit.ids == devkit.all_ids
     with aloud():
         return judge(
-            folder, pictures, devkit.truth, port, whole_set=whole_set, surplus_allowed=devkit.all_ids, made=as_made
+            folder,
+            pictures,
+            devkit.truth,
+            port,
+            whole_set=whole_set,
+            surplus_allowed=(*devkit.all_ids, toolkit.MARK),
+            made=as_made,
         )

@@ -79,7 +79,8 @@ def typed(words: Sequence[str], cwd: Path, env: Mapping[str, str] = NOTHING) -> 
 
 def exports() -> tuple[str, ...]:
     """What a shell must export for the vendor's commands to run as they run here, a line each."""
-    names = [*(name for name in os.environ if name.startswith("ASCEND_")), "LD_LIBRARY_PATH", "PYTHONPATH", "PATH"]
+    names = [*(name for name in os.environ if name.startswith("ASCEND_")), "TOOLCHAIN_HOME", "LD_LIBRARY_PATH"]
+    names += ["PYTHONPATH", "PATH"]
     return tuple(f"export {name}={shlex.quote(os.environ[name])}" for name in names if name in os.environ)
 
 

@@ -4,6 +4,7 @@ The compiler can end with 0 without a model, and crash without a word. It has su
 success line, and a new om lies there (GE, api/atc/main_impl.cc; ATC user guide).
 """
 
+import difflib
 import re
 import shlex
 import shutil
@@ -45,7 +46,7 @@ _INNER = (
 _MISSING_FLAG = ("a flag that atc needs is missing or empty", "is a value in --atc-arg empty or not quoted?")
 MEANINGS = {  # error_code.json of CANN 8.1.RC1: code -> (what it means, what to try)
     "E10001": (
-        "a flag has a value that this atc does not accept",
+        "this atc does not know a flag, or does not accept its value",
         "check --soc, --precision-mode and --atc-arg against `atc --help` of this toolkit",
     ),
     "E10002": ("the input's shape is not accepted", "does the port's canvas_wh_px fit the exported graph?"),
@@ -191,6 +192,18 @@ def atc_arguments(given: Sequence[str], base: Path) -> tuple[tuple[str, ...], tu
             word = f"--{name}={files[-1]}"
         words.append(word)
     return tuple(words), tuple(files)
+
+
+def expect_known(words: Sequence[str], usage: str) -> None:
+    """Raise AtcError for a flag that `usage`, the text of `atc --help`, does not name; one that names none is no help."""
+    known = sorted(set(re.findall(r"--([a-z][a-z0-9_]+)", usage)))
+    for name in map(_flag, words):
+        if known and name not in known:
+            near = [f"--{close}" for close in difflib.get_close_matches(name, known, 3, 0)]
+            raise AtcError(
+                f"--atc-arg=--{name}: this atc has no such flag, but {len(known)} others, such as {', '.join(near)}; "
+                "`atc --help` lists them"
+            )
 
 
 def _flag(word: str) -> str:

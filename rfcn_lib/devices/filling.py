@@ -82,7 +82,7 @@ def fill(
     room = _expect_room(folder, len(wanted), port, what)
     run, done = device(), 0
     try:
-        with _ledger(folder) as note, closing(_prepared(wanted, prepare, jpegs)) as pictures:
+        with ledger(folder) as note, closing(_prepared(wanted, prepare, jpegs)) as pictures:
             for id in progress(wanted, len(wanted), what, before=before):
                 jpeg_sha256, im_data, picture = next(pictures)
                 if not done:
@@ -169,7 +169,7 @@ def _read_ledger(folder: Path) -> dict[str, tuple[str, str | None]]:
 
 
 @contextmanager
-def _ledger(folder: Path) -> Iterator[Callable[[str], None]]:
+def ledger(folder: Path) -> Iterator[Callable[[str], None]]:
     """note(line): append it, at once. A last line that a kill left without its end is ended first.
 
     Not synced to the disk, as dumps are: a line lost in a power cut costs one picture made again, and a line that

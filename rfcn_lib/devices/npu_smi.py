@@ -134,7 +134,7 @@ def soc_of(npu: Npu) -> str:
         why = "does not tell which chip it is" if "910" in npu.name else "is not known"
         raise NpuSmiError(
             f"device {npu.device_id} calls itself {npu.name!r}, which {why}; pass --soc=NAME, one of "
-            f"{', '.join(KNOWN_SOCS)}, or what acl.get_soc_name() says"
+            f"{', '.join(KNOWN_SOCS)}"
         )
     return soc
 
@@ -142,6 +142,24 @@ def soc_of(npu: Npu) -> str:
 def chips_on_card(npus: Iterable[Npu], npu: Npu) -> int:
     """How many chips the card of `npu` has, by the table: four on an Atlas 300I, two on a 300I Duo."""
     return sum(other.npu_id == npu.npu_id for other in npus)
+
+
+def expect_alike(npus: Sequence[Npu], chosen: Sequence[Npu], soc: str | None) -> None:
+    """One model runs on all of `chosen`, and one chip's rate x the chips of its card means the same on each.
+
+    Raises:
+        NpuSmiError: chips of different names, cards of different numbers of chips, or not the chip that `soc` names.
+    """
+    kinds = {npu.device_id: (npu.name, chips_on_card(npus, npu)) for npu in chosen}
+    if len(set(kinds.values())) > 1:
+        said = ", ".join(f"device {id} is a {name} on a card of {chips}" for id, (name, chips) in kinds.items())
+        raise NpuSmiError(f"{said}; a rate of one card needs alike ones: choose others with --devices=")
+    first = chosen[0]
+    if soc and f"Ascend{first.name}" in KNOWN_SOCS and soc_of(first) != soc:
+        raise NpuSmiError(
+            f"--soc={soc}, but device {first.device_id} is an {soc_of(first)}, which does not run a model compiled for "
+            "another chip; leave --soc out, or choose other --devices"
+        )
 
 
 def troubles(npu: Npu) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """A compiled model on the vendor's devices: batches of bins in, dumps and timings out, by whichever tool is there.
 
     <folder>/dumps/<id>_<k>.bin      as `rfcn_lib.score.dumps` reads them
+    <folder>/made.txt                digest of each dump as it came from the device; `rfcn_lib.devices.filling`
     <folder>/timings/*.json          what the tool said of its speed, one per batch; `rfcn_lib.score.throughput`
     <folder>/work/device<N>/         the batch under way, where the tool runs: bin/, demo.info, tool.log
     <folder>/work/next-<id>/         the batch after it, laid out meanwhile
@@ -20,13 +21,13 @@ from typing import Final, Literal
 
 from rfcn_lib import spec
 from rfcn_lib.devices import ais_bench, benchmark_tool
-from rfcn_lib.devices.filling import Prepare, missing
+from rfcn_lib.devices.filling import Prepare, ledger, unfinished
 from rfcn_lib.devices.om_batch import LOG, Batch, OmRunError, Outputs, Task
 from rfcn_lib.devices.sharing import Pile, finished
 from rfcn_lib.pictures.bins import BINS, BinError, lay_out
 from rfcn_lib.port import Port
 from rfcn_lib.progress import progress
-from rfcn_lib.score.dumps import FLOAT32, file_names, shapes
+from rfcn_lib.score.dumps import FLOAT32, digest_of, file_names, shapes
 from rfcn_lib.score.throughput import Timing, chosen, read_timings, write_timing
 
 __all__ = ["Filled", "OmRunError", "Tool", "fill_by_tool", "run_batch"]
@@ -191,11 +192,15 @@ def _one_batch(job: _Job, ids: tuple[str, ...], device: int, since: float) -> No
 
 
 def _keep(job: _Job, ids: Sequence[str], outputs: Outputs) -> set[str]:
-    """Move whole outputs into the dumps; returns whose."""
+    """Move whole outputs into the dumps, and note the digest of each; returns whose."""
     whole = {id: files for id, files in outputs.items() if id in ids and not _fault(files, job.port)}
-    for id, files in whole.items():
-        for file, name in zip(files, file_names(id), strict=True):
-            file.replace(job.folder / DUMPS / name)  # `work` is on the same disk
+    dumps = job.folder / DUMPS
+    with ledger(dumps) as note:
+        for id, files in whole.items():
+            note(f"{id} -")  # a kill amid its three files must not leave them under an older line
+            for file, name in zip(files, file_names(id), strict=True):
+                file.replace(dumps / name)  # `work` is on the same disk
+            note(f"{id} {digest_of(dumps, id)}")
     return set(whole)
 
 
@@ -218,7 +223,7 @@ def _fault(files: Sequence[Path], port: Port) -> str | None:
 
 def _wanted(folder: Path, ids: Sequence[str], port: Port, om_sha256: str) -> tuple[str, ...]:
     """Ids without a dump, then ids without a timing. A timing of a dump that is gone is removed: it runs again."""
-    without = set(missing(folder / DUMPS, ids, port))
+    without = set(unfinished(folder / DUMPS, ids, port))
     timings = _timings_of(folder, om_sha256)
     for path in [path for path, timing in timings.items() if without.intersection(timing.ids)]:
         path.unlink()
@@ -244,7 +249,7 @@ def _expect_room(job: _Job, count: int) -> None:
 
 def _gave_up(folder: Path, ids: Sequence[str], port: Port, pile: Pile) -> OmRunError:
     """The error of the whole run: how far it came, and every device's reason."""
-    there = len(ids) - len(missing(folder / DUMPS, ids, port))
+    there = len(ids) - len(unfinished(folder / DUMPS, ids, port))
     causes: dict[str, list[int]] = {}
     for device, reason in pile.lost.items():
         causes.setdefault(reason, []).append(device)

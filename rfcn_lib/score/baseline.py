@@ -26,7 +26,7 @@ class Baseline(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
-    format: Literal["rfcn gpu baseline 1"]
+    format: Literal["rfcn gpu baseline 2"]
     made: str
     gpu: str
     driver: str
@@ -35,6 +35,7 @@ class Baseline(BaseModel):
     jpegs_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     annotations_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     ids_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    port_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     pictures: int = Field(ge=1)
     protocol: str
     mean_ap: float = Field(ge=0, le=1)
@@ -44,7 +45,7 @@ class Baseline(BaseModel):
     script_fps: float = Field(gt=0)
 
 
-SAME = ("weights_sha256", "jpegs_sha256", "annotations_sha256", "ids_sha256")
+SAME = ("weights_sha256", "jpegs_sha256", "annotations_sha256", "ids_sha256", "port_sha256")
 
 
 def write_baseline(path: Path, baseline: Baseline) -> None:
@@ -75,5 +76,5 @@ def expect_same(baseline: Baseline, path: Path, **digests: str) -> None:
     if other:
         raise BaselineError(
             f"the baseline {path} was measured on other {', '.join(other)} than are on trial, so its figures are no limit "
-            "here; measure one with `pytest -m gpu` and the same --weights, --devkit and --limit"
+            "here; measure one with `pytest -m gpu` and the same --weights, --port, --devkit and --limit"
         )

@@ -30,6 +30,9 @@ _RECORDS: Final = {
     "infer": ("throughputRate", "Interface throughputRate", "moduleLatency"),
     "post": _STAGE,
 }
+_SHORT: Final = {
+    "infer": ("throughputRate", "Interface throughputRate")
+}  # as some README quotes it; the rest is unused
 _PURE: Final = re.compile(rf"ave_throughputRate *[=:] *({_NUMBER}) *samples/s, *ave_latency *[=:] *({_NUMBER}) *ms\b")
 _LOGGED: Final = (
     re.compile(
@@ -119,8 +122,9 @@ def perf_from_benchmark(text: str, device_id: int, where: str = "perf file") -> 
             raise _unknown(where, f"[{tag}]{body}", f"one of the records {_listed(_RECORDS)}")
         if name in found:
             raise _unknown(where, f"[{tag}]{body}", "this record once; two runs wrote to one file: run again")
-        fields = [_FIELD.fullmatch(field.strip()) for field in body.split(",")]
-        if tuple(field[1] if field else "" for field in fields) != _RECORDS[name]:
+        fields = [_FIELD.fullmatch(field.strip()) for field in body.strip().removesuffix(",").split(",")]
+        got = tuple(field[1] if field else "" for field in fields)
+        if got != _RECORDS[name] and got != _SHORT.get(name):
             raise _unknown(where, f"[{tag}]{body}", " and ".join(f"'{key}: NUMBER'" for key in _RECORDS[name]))
         found[name] = [_positive(where, f"[{tag}] {field[1]}", field[2]) for field in fields if field]
     lacking = [name for name in _RECORDS if name not in found]
@@ -128,7 +132,7 @@ def perf_from_benchmark(text: str, device_id: int, where: str = "perf file") -> 
         raise PerfError(
             f"{where} lacks {_listed(lacking)}, it has {text.strip()[:200]!r}; it is cut off: run the pictures again"
         )
-    (rate, latency_ms), (pipeline, interface, _) = found["e2e"], found["infer"]
+    (rate, latency_ms), (pipeline, interface) = found["e2e"], found["infer"][:2]
     seconds = latency_ms / 1000
     what = f"[e2e] throughputRate {rate:g}/s x latency {latency_ms:g} ms"
     return Perf("benchmark", device_id, _count(where, what, rate * seconds), interface, pipeline, seconds, text)

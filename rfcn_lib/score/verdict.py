@@ -60,7 +60,8 @@ class Trial:
     device        "host" or "npu": which of the run's candidates this is
     exhibits      name -> {"path", "sha256", "bytes"} of every file that took part
     commands      external commands, ready to paste
-    loosened      limits of the port that ask for less than the published ones
+    loosened      limits that ask for less than the published ones
+    unpublished   flags given to the compiler besides the published ones
     canvas        which canvases: the published port's own, or some that fit the pictures
     canvases      `<width>x<height>` -> pictures shown on it
     canvas_area   area of all pictures' canvases over that of as many published ones
@@ -82,6 +83,7 @@ class Trial:
     candidate_ap: Mapping[str, float]
     cropped: Mapping[str, float]
     loosened: Sequence[str]
+    unpublished: Sequence[str]
     published_port: bool
     voc2007_test: bool
     published_applies: bool
@@ -148,6 +150,7 @@ def _words(
         return "NOT JUDGED", f"not asked in this run: {'; '.join(left_out)}"
     held = f"{len(passed)} criteria hold over {len(trial.ids)} pictures"
     held += f", under LOOSENED limits ({'; '.join(trial.loosened)})" if trial.loosened else ""
+    held += f", compiled with {' '.join(trial.unpublished)} besides the published flags" if trial.unpublished else ""
     held += f", on {len(trial.canvases)} FITTED canvases" if trial.canvas == "fitted" else ""
     if trial.candidate_on == SIMULATED:
         return "SIMULATED", f"{held}, but no device was judged ({trial.candidate_device})"
@@ -159,7 +162,7 @@ def _words(
     if trial.candidate_on == HOST:
         return "PASSED", f"{held} on the host stand-in ({trial.candidate_device}); no NPU was judged"
     everything = {*ACCURACY, PUBLISHED, THROUGHPUT} <= passed and "skipped" not in tests.values()
-    as_published = trial.published_port and trial.voc2007_test and trial.canvas == "published"
+    as_published = trial.published_port and trial.voc2007_test and trial.canvas == "published" and not trial.loosened
     if accept and everything and as_published and trial.candidate_on == NPU:
         return "ACCEPTED", f"{held}, {trial.candidate_on}, nothing skipped"
     full = "a full acceptance is `pytest -m npu --accept` over VOC2007 test, with mean AP and throughput"

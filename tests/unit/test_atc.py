@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfcn_lib.devices.atc import MEANINGS, PRECISION_MODES, AtcError, atc_arguments, atc_words, om_from_adapted
+from rfcn_lib.devices.atc import (
+    MEANINGS,
+    PRECISION_MODES,
+    AtcError,
+    atc_arguments,
+    atc_words,
+    expect_known,
+    om_from_adapted,
+)
 from rfcn_lib.store import Store
 
 START = "ATC start working now, please wait for a moment."
@@ -285,3 +293,16 @@ def test_without_atc_it_says_so(tmp_path, adapted, atc, monkeypatch):
 def test_every_code_has_a_meaning_and_an_advice():
     assert all(re.fullmatch(r"E([0-9]{5}|[A-Z][0-9]{4})", code) for code in MEANINGS)
     assert all(len(text) > 15 for pair in MEANINGS.values() for text in pair)
+
+
+USAGE = "usage: atc <args>\n  --framework   0: Caffe\n  --op_select_implmode  x\n  --fusion_switch_file  y\n"
+
+
+def test_a_flag_that_this_atc_does_not_know_names_those_near():
+    expect_known(("--fusion_switch_file=a.cfg",), USAGE)
+    expect_known(("--anything=1",), "a usage that lists no flag")
+
+    with pytest.raises(
+        AtcError, match=r"--fusion_switch: this atc has no such flag, but 3 others, such as --fusion_switch_f"
+    ):
+        expect_known(("--fusion_switch=a.cfg",), USAGE)

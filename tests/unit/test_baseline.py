@@ -38,6 +38,7 @@ def measured(tmp_path_factory):
         "jpegs_sha256": store.digests.of(year / "JPEGImages"),
         "annotations_sha256": store.digests.of(year / "Annotations"),
         "ids_sha256": hashlib.sha256("\n".join(devkit.ids).encode()).hexdigest(),
+        "port_sha256": hashlib.sha256(port.model_dump_json(exclude={"name", "criteria"}).encode()).hexdigest(),
     }
     shown = lambda id: prepare(devkit.picture_path(id), id, devkit.sizes_wh[id], port.pictures)  # noqa: E731
     found = measure(store, "the CPU, for a test", "cpu", weights, port, devkit, pictures, shown, digests)
@@ -53,10 +54,13 @@ def test_it_is_measured_written_and_read_back(measured):
     assert 0 < found.script_fps < found.device_fps
 
 
-@pytest.mark.parametrize("name", ["weights_sha256", "jpegs_sha256", "annotations_sha256", "ids_sha256"])
+@pytest.mark.parametrize("name", ["weights_sha256", "jpegs_sha256", "annotations_sha256", "ids_sha256", "port_sha256"])
 def test_it_is_no_limit_for_anything_else(measured, name):
     path, found = measured
-    own = {key: getattr(found, key) for key in ("weights_sha256", "jpegs_sha256", "annotations_sha256", "ids_sha256")}
+    own = {
+        key: getattr(found, key)
+        for key in ("weights_sha256", "jpegs_sha256", "annotations_sha256", "ids_sha256", "port_sha256")
+    }
     expect_same(found, path, **own)
 
     with pytest.raises(BaselineError, match=rf"other {name.removesuffix('_sha256')} than are on trial"):
@@ -70,7 +74,7 @@ def test_it_is_no_limit_for_anything_else(measured, name):
         (lambda text: "", "is no baseline: the file"),
         (lambda text: text.replace('"mean_ap": ', '"mean_ap": 1'), "mean_ap"),
         (lambda text: text.replace('"gpu"', '"cpu"'), "gpu"),
-        (lambda text: text.replace("baseline 1", "baseline 2"), "format"),
+        (lambda text: text.replace("baseline 2", "baseline 1"), "format"),
     ],
     ids=["cut", "empty", "mean AP above 1", "a key is missing", "another format"],
 )

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import ascend
@@ -20,7 +21,7 @@ STANDIN = ROOT / "tests" / "standin"
 FEW = "--limit=6"
 
 
-def run_npu(*options, fault="", chips="310", timeout=400):
+def run_npu(*options, fault="", chips="310", timeout=400, **more):
     path = os.pathsep.join([str(STANDIN), str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {
         **os.environ,
@@ -28,7 +29,7 @@ def run_npu(*options, fault="", chips="310", timeout=400):
         "PYTHONPATH": str(STANDIN),
         "ASCEND_TOOLKIT_HOME": str(STANDIN / "toolkit"),
     }
-    environment |= {"STANDIN_DEVICES": chips, "STANDIN_FAULT": fault, "COLUMNS": "100"}
+    environment |= more | {"STANDIN_DEVICES": chips, "STANDIN_FAULT": fault, "COLUMNS": "100"}
     words = [
         sys.executable,
         "-m",
@@ -89,9 +90,11 @@ def test_the_whole_chain_passes_and_accepts_nothing(fresh, published_rate, tmp_p
     assert sum("-om_path=" in command for command in commands) == 5  # 140 pictures, 32 at a time
     expect_the_same_by_hand(commands, fresh / "dumps" / "npu")
 
-    code, words = run_pytest_on(fresh / "dumps" / "npu", fresh, published_rate)
-    assert code == 0, words
-    assert "no device was judged (SIMULATED: the dumps in" in words
+    shutil.copytree(fresh / "dumps" / "npu", tmp_path / "copied out")
+    for dumps in (fresh / "dumps" / "npu", tmp_path / "copied out"):
+        code, words = run_pytest_on(dumps, fresh, published_rate)
+        assert code == 0, words
+        assert "no device was judged (SIMULATED: the dumps in" in words
 
 
 def expect_the_same_by_hand(commands, dumps):
@@ -217,6 +220,34 @@ def test_a_failure_gives_the_line_and_its_environment(fresh):
         f"export ASCEND_TOOLKIT_HOME={STANDIN / 'toolkit'} export PYTHONPATH={STANDIN} export PATH={STANDIN}"
         in re.sub("export (LD_LIBRARY_PATH|ASCEND_(?!TOOLKIT_HOME))[^ ]* ", "", environment)
     )
+
+
+def test_a_dump_that_is_not_what_the_device_made_is_refused(fresh):
+    _, words = run_npu(f"--store={fresh}", FEW)
+    assert "no device was judged" in words or "judged and found wanting (SIMULATED" in words
+    dump = fresh / "dumps" / "npu" / "000002_3.bin"
+    better = np.fromfile(dump, "<f4")
+    better[5] += 1e-4
+    better.tofile(dump)
+    code, words = run_npu(f"--store={fresh}", FEW)
+
+    assert code == 1
+    assert "000002_*.bin are not the files the device made" in words
+    assert "NOT JUDGED" in words
+
+
+def test_renumbered_devices_are_refused(fresh):
+    code, words = run_npu(f"--store={fresh}", FEW, ASCEND_RT_VISIBLE_DEVICES="2,3")
+
+    assert code == 1
+    assert "unset ASCEND_RT_VISIBLE_DEVICES, and choose with --devices=" in words
+
+
+def test_a_flag_that_atc_does_not_know_is_refused_before_it_is_tried(fresh):
+    code, words = run_npu(f"--store={fresh}", FEW, "--atc-arg=--no_such_flag=1")
+
+    assert code == 1
+    assert "--atc-arg=--no_such_flag: this atc has no such flag, but" in words
 
 
 def test_a_model_for_another_chip_is_refused_before_it_is_compiled(fresh):

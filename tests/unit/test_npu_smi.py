@@ -1,6 +1,7 @@
 """Known answers are tables that hosts really printed (public logs), shortened where three dots would say the same."""
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from rfcn_lib.devices.npu_smi import (
     chips_on_card,
     chosen,
     devices,
+    expect_alike,
     parse,
     soc_of,
     troubles,
@@ -317,6 +319,37 @@ def test_chips_are_counted_by_card():
     npus = parse(FOUR_310)
 
     assert [chips_on_card(npus, npu) for npu in npus] == [4, 4, 4, 4, 1]
+
+
+@pytest.mark.parametrize(
+    ("places", "soc", "said"),
+    [
+        ((0, 3), None, None),
+        ((0, 3), "Ascend310", None),
+        (
+            (0, 4),
+            None,
+            "device 0 is a 310 on a card of 4, device 4 is a 310 on a card of 1; a rate of one card needs alike",
+        ),
+        ((0,), "Ascend310P3", "--soc=Ascend310P3, but device 0 is an Ascend310, which does not run"),
+    ],
+)
+def test_devices_that_share_the_pictures_are_alike(places, soc, said):
+    npus = parse(FOUR_310)
+    with pytest.raises(NpuSmiError, match=said) if said else nullcontext():
+        expect_alike(npus, [npus[place] for place in places], soc)
+
+
+def test_chips_of_different_names_are_not_alike():
+    npus = (*parse(ONE_310), Npu(7, 7, 0, "310P3", "OK"))
+
+    with pytest.raises(NpuSmiError, match="device 7 is a 310P3"):
+        expect_alike(npus, npus, None)
+
+
+def test_a_chip_whose_name_does_not_tell_its_soc_is_taken_as_told():
+    npus = parse(A3)
+    expect_alike(npus, npus[:2], "Ascend910_9362")
 
 
 def test_devices_are_chosen_by_their_ids_in_the_order_given():

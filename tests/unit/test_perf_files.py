@@ -120,6 +120,17 @@ def test_the_number_of_pictures_survives_printing_to_six_digits(count, seconds_e
     assert perf.interface_fps == pytest.approx(interface, rel=1e-5)
 
 
+def test_spellings_of_pages_that_quote_a_perf_file():
+    short = SHORT_TAGS.replace(", moduleLatency: 3.35758", "")
+    one_line = ", ".join(SHORT_TAGS.splitlines())
+
+    assert short != SHORT_TAGS
+    assert perf_from_benchmark(short, 0).interface_fps == 382.328
+    assert perf_from_benchmark(one_line, 0).pictures == 50_000
+    with pytest.raises(PerfError, match="should have"):
+        perf_from_benchmark(SHORT_TAGS.replace(", Interface throughputRate: 382.328", ""), 0)
+
+
 @given(st.integers(0, len(SLOW) - 1))
 def test_a_cut_file_is_an_error_or_lost_no_number_that_counts(at):
     """Only digits of the last record's last number can go unnoticed; no rate is made of it."""

@@ -36,6 +36,7 @@ TRIAL = Trial(
     candidate_ap={"cat": 0.7},
     cropped={},
     loosened=(),
+    unpublished=(),
     published_port=True,
     voc2007_test=True,
     published_applies=False,
@@ -158,6 +159,7 @@ def test_a_full_acceptance_needs_everything_at_once():
         {"voc2007_test": False},
         {"published_port": False},
         {"canvas": "fitted"},
+        {"loosened": ("mean_ap 0.05 of --baseline, published 0.6986",)},
         {"candidate_on": HOST},
         {"candidate_on": ELSEWHERE},
         {"candidate_on": SIMULATED},
@@ -169,6 +171,13 @@ def test_a_full_acceptance_needs_everything_at_once():
     assert status(mean_only, [name for name in EVERYTHING if name != "no class lost"], accept=True) == "PASSED"
     criteria, tests = judged(EVERYTHING)
     assert verdict(ON_NPU, criteria, {**tests, "t::other": "skipped"}, accept=True).status == "PASSED"
+
+
+def test_flags_that_are_not_the_published_ones_are_said():
+    found = verdict(dataclasses.replace(ON_NPU, unpublished=("--x=1",)), *judged(EVERYTHING), accept=True)
+
+    assert found.status == "ACCEPTED"
+    assert "compiled with --x=1 besides the published flags" in found.words
 
 
 def test_fitted_canvases_are_said_and_never_accepted():
