@@ -90,7 +90,7 @@ def fill(
                     canvas = "canvas {} x {} px".format(*picture.canvas_wh)
                     say(f"{what}: {plan}; {canvas}; {room}; stop when you like")
                 outputs = run(im_data, picture)
-                del im_data  # else three are in memory while the next one is awaited
+                del im_data  # else three are in memory for a moment
                 if id in known:
                     note(f"{id} -")  # a kill amid its three files must not leave them under the old line
                 write_dump(folder, id, outputs)
@@ -104,7 +104,7 @@ def fill(
     if changed:
         raise PictureError(
             f"{len(changed)} of {len(ids)} pictures changed after they were shown to the network: {_some(changed)}; "
-            f"leave the JPEGs alone and run again: only these are done again"
+            "leave the JPEGs alone and run again: only these are done again"
         )
     return len(wanted)
 
