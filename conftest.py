@@ -59,6 +59,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="crop",
         help="a picture larger than the canvas: cropped as published, or refused",
     )
+    add(
+        "--dask",
+        metavar="ADDRESS",
+        help="share the pictures over a Dask cluster, tcp://HOST:8786, or over local:N processes of this machine",
+    )
     add("--accept", action="store_true", help="nothing may be skipped: what would be skipped is an error")
     add(
         "--verdict",
@@ -131,6 +136,13 @@ def aloud(pytestconfig: pytest.Config) -> Callable[[], AbstractContextManager[ob
 
 
 @pytest.fixture(scope="session")
+def dask(pytestconfig: pytest.Config) -> str | None:
+    """The cluster that shares the pictures, or None: they are run here, one after the other."""
+    address: str | None = pytestconfig.getoption("--dask")
+    return address
+
+
+@pytest.fixture(scope="session")
 def onnx_path(store: Store, weights: Path, port: Port) -> Path:
     from rfcn_lib.graph.export import onnx_from_checkpoint
 
@@ -153,20 +165,37 @@ def twin_path(store: Store, adapted_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def torch_dumps(
-    store: Store, weights: Path, port: Port, devkit: Devkit, pictures: object, shown: Any, aloud: Any
+    store: Store, weights: Path, port: Port, devkit: Devkit, pictures: object, shown: Any, aloud: Any, dask: str | None
 ) -> Path:
     """The source model's outputs, float32 on the host's CPU."""
     from rfcn_lib.devices import pytorch
 
     made_of = {"weights": weights, "pictures": port.pictures, "proposals": port.proposals, "jpegs": devkit.jpegs_folder}
     return _filled(
-        store, "dumps/torch", pytorch, made_of, devkit, port, shown, aloud, lambda: pytorch.device(weights, port)
+        store,
+        "dumps/torch",
+        pytorch,
+        made_of,
+        devkit,
+        port,
+        shown,
+        aloud,
+        lambda: pytorch.device(weights, port),
+        weights,
+        dask,
     )
 
 
 @pytest.fixture(scope="session")
 def onnxruntime_dumps(
-    store: Store, twin_path: Path, port: Port, devkit: Devkit, pictures: object, shown: Any, aloud: Any
+    store: Store,
+    twin_path: Path,
+    port: Port,
+    devkit: Devkit,
+    pictures: object,
+    shown: Any,
+    aloud: Any,
+    dask: str | None,
 ) -> Path:
     """The adapted graph's outputs: its executable twin in ONNX Runtime, standing in for the NPU."""
     from rfcn_lib.devices import onnx_runtime
@@ -182,6 +211,8 @@ def onnxruntime_dumps(
         shown,
         aloud,
         lambda: onnx_runtime.device(twin_path),
+        twin_path,
+        dask,
     )
 
 
@@ -220,9 +251,18 @@ def _filled(
     shown: Any,
     aloud: Any,
     device: Any,
+    program: Path,
+    dask: str | None,
 ) -> Path:
     from rfcn_lib.devices.filling import fill
 
     with aloud(), store.growing(name, code, **made_of) as folder:
-        fill(folder, devkit.ids, port, shown, device, name)
+        if dask:
+            from rfcn_lib.devices.cluster import Program, fill_on_cluster
+
+            sources = lambda id: (devkit.picture_path(id), devkit.sizes_wh[id])  # noqa: E731
+            loaded = Program(code.__name__.rpartition(".")[2], program, store.digests.of(program))
+            fill_on_cluster(folder, devkit.ids, port, sources, loaded, dask, name)
+        else:
+            fill(folder, devkit.ids, port, shown, device, name)
     return folder

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from rfcn_lib.devices import toolkit
+from rfcn_lib.devices import cluster, toolkit
 from rfcn_lib.score.verdict import Criterion, Outcome, Trial, Verdict, verdict, worst
 
 DEVICES = ("host", "npu")
@@ -57,6 +57,11 @@ def _check_options(config: pytest.Config) -> None:
                 raise pytest.UsageError(
                     f"{name}={value} is not {kind} (seen from {Path.cwd()}); write {name}=PATH, with '='"
                 )
+    if option("--dask") is not None:
+        try:
+            cluster.checked(option("--dask"))
+        except cluster.ClusterError as error:
+            raise pytest.UsageError(str(error)) from error
     target = option("--verdict")
     if target is not None and not Path(target).absolute().parent.is_dir():
         raise pytest.UsageError(
@@ -92,6 +97,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         if given["dumps"]
         else "ONNX Runtime on this host, standing in for the NPU (-m npu: the NPU)"
     )
+    judged += f"; pictures shared over Dask, {option('--dask')}" if option("--dask") else ""
     part = f", PARTIAL: first {given['limit']} ids" if given["limit"] else ""
     return [
         f"on trial: weights {weights}; port {port}; devkit {given['devkit'] or 'the specimen'}{part}",
@@ -150,7 +156,19 @@ class Reporter:
     @property
     def options(self) -> dict[str, Any]:
         """The suite's own options, as given or by default."""
-        names = ("weights", "port", "devkit", "dumps", "limit", "reference", "overflow", "accept", "store", "baseline")
+        names = (
+            "weights",
+            "port",
+            "devkit",
+            "dumps",
+            "limit",
+            "reference",
+            "overflow",
+            "accept",
+            "store",
+            "baseline",
+            "dask",
+        )
         return {name: self.config.getoption(f"--{name}") for name in names}
 
     @property

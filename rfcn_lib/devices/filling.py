@@ -1,7 +1,8 @@
 """One picture after another through a device into a folder of dumps; what is there already is not done again."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rfcn_lib.port import Port
@@ -32,16 +33,31 @@ def missing(folder: Path, ids: Sequence[str], port: Port) -> tuple[str, ...]:
     )
 
 
+def unfinished(folder: Path, ids: Sequence[str], port: Port) -> tuple[str, ...]:
+    """The ids to be done: dump not complete, or not in the ledger."""
+    known, gone = made(folder), set(missing(folder, ids, port))
+    return tuple(id for id in ids if id in gone or id not in known)
+
+
+@contextmanager
+def keeping(folder: Path) -> Iterator[Callable[[str, Outputs], None]]:
+    """keep(id, outputs): write one picture's dump, then its line in the ledger."""
+    with (folder.parent / LEDGER).open("a", encoding="utf-8") as ledger:
+
+        def keep(id: str, outputs: Outputs) -> None:
+            write_dump(folder, id, outputs)
+            print(id, digest_of(folder, id), file=ledger, flush=True)
+
+        yield keep
+
+
 def fill(folder: Path, ids: Sequence[str], port: Port, prepare: Prepare, device: Callable[[], Run], what: str) -> int:
     """Make the missing dumps of `ids`; returns how many that were. `device` is only started when one is missing."""
-    known = made(folder)
-    gone = set(missing(folder, ids, port))
-    wanted = tuple(id for id in ids if id in gone or id not in known)
+    wanted = unfinished(folder, ids, port)
     if wanted:
         run = device()
-        with (folder.parent / LEDGER).open("a", encoding="utf-8") as ledger:
+        with keeping(folder) as keep:
             for id in progress(wanted, len(wanted), what):
                 im_data, picture = prepare(id)
-                write_dump(folder, id, run(im_data, picture))
-                print(id, digest_of(folder, id), file=ledger, flush=True)
+                keep(id, run(im_data, picture))
     return len(wanted)
