@@ -227,7 +227,7 @@ def test_processes_of_this_machine_go_the_same_way(program, devkit, source, fold
 
 
 @pytest.mark.slow
-def test_the_verdict_is_the_local_one(store, onnxruntime_dumps, torch_dumps, pytestconfig, tmp_path):
+def test_the_verdict_is_the_local_one(store, twin_path, pytestconfig, tmp_path):
     """Graphs are taken from the store; dumps are made anew, by two processes."""
     if any(pytestconfig.getoption(f"--{name}") for name in ("weights", "port", "devkit", "dumps", "limit")):
         pytest.skip("compared on the specimen alone")
