@@ -57,7 +57,8 @@ def connected(address: str) -> Iterator[Any]:
                 threads_per_worker=1,
                 processes=True,
                 memory_limit=0,  # as in a run without a cluster
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # not 8787, which may be taken
+                preload=[worker.__name__],  # see dask_setup there
                 silence_logs="CRITICAL",  # what ends the run is said by us, in a sentence
             ) as cluster,
             Client(cluster, set_as_default=False) as client,  # type: ignore[no-untyped-call]

@@ -3,6 +3,7 @@
 import functools
 import os
 import platform
+import signal
 import sys
 import threading
 from collections.abc import Mapping
@@ -66,6 +67,11 @@ class Seen:
     differences: tuple[str, ...]
     cpu: str
     has_program: bool
+
+
+def dask_setup(worker: Any) -> None:  # noqa: ARG001
+    """Dask calls this when a local run's worker starts: Ctrl-C reaches it too, but is the client's to answer."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def described() -> dict[str, str]:
