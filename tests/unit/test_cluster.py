@@ -451,6 +451,25 @@ def test_a_worker_with_other_code_or_libraries_is_refused(program, devkit, sourc
 
 
 @pytest.mark.slow
+def test_a_worker_that_comes_late_with_other_code_makes_no_dump(program, devkit, source, folder, local, tmp_path):
+    shutil.copytree(ROOT / "rfcn_lib", tmp_path / "checkout" / "rfcn_lib")
+    with (tmp_path / "checkout" / "rfcn_lib" / "boxes.py").open("a") as file:
+        file.write("\nTWO = 1 + 1\n")
+    with scheduler(tmp_path) as made:
+        made.start()
+
+        def late():
+            made.start(cwd=tmp_path / "checkout")
+            made.wait_for(2)
+
+        asked = at(6, late, source, devkit.ids)
+        with pytest.raises(ClusterError, match=r"worker tcp://\S+ .*has another text of rfcn_lib/boxes\.py"):
+            fill_on_cluster(folder, devkit.ids, tiny.PORT, asked, program, made.address, "late")
+    assert all(local["onnx_runtime"][name] == data for name, data in content(folder).items())
+    assert set(devkit.ids[:6]) <= set(noted(folder))
+
+
+@pytest.mark.slow
 def test_a_scheduler_without_workers_is_said(program, devkit, source, folder, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster_members, "WORKERS_WITHIN_S", 1)
     with scheduler(tmp_path) as made, pytest.raises(ClusterError, match=r"has no worker, waited 1 s; start some with"):

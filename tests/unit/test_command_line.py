@@ -276,6 +276,7 @@ def test_python_without_asserts_is_refused():
         ("--limit=many", "--limit=many should be a whole number"),
         ("--reference=gpu", "--reference=gpu should be torch or published"),
         ("--overflow=warn", "--overflow=warn should be crop or error"),
+        ("--dask=head:8786", "--dask=head:8786 should be a scheduler's address, --dask=tcp://HOST:8786, or"),
         ("--verdict=/nowhere/v.json", "there is no folder /nowhere"),
         ("--dumps=", "--dumps= is empty, but should name a path"),
         ("--store=", "--store= is empty"),
