@@ -5,6 +5,7 @@ A worker that is lost costs nothing: Dask gives its pictures to the others. Work
 once, in pieces, unless they find the same bytes at the same path.
 """
 
+import hashlib
 import time
 import uuid
 import warnings
@@ -18,11 +19,10 @@ from rfcn_lib.devices import cluster_members as members
 from rfcn_lib.devices import cluster_worker as worker
 from rfcn_lib.devices.cluster_members import checked, connected, ready, send
 from rfcn_lib.devices.cluster_worker import AbsentError, ClusterError, Job, Program
-from rfcn_lib.devices.filling import keeping, unfinished
+from rfcn_lib.devices.filling import Jpegs, begun, expect_room, keeping
 from rfcn_lib.pictures.preprocess import LARGEST_PICTURE_PX, PictureError
 from rfcn_lib.port import Port
-from rfcn_lib.progress import progress
-from rfcn_lib.records import Outputs
+from rfcn_lib.progress import progress, say
 
 __all__ = ["ClusterError", "Program", "checked", "fill_on_cluster"]
 
@@ -35,19 +35,28 @@ TRIES: Final = 5  # to give a worker the program before the picture gives up
 
 
 def fill_on_cluster(
-    folder: Path, ids: Sequence[str], port: Port, sources: Source, program: Program, address: str, what: str
+    folder: Path,
+    ids: Sequence[str],
+    port: Port,
+    sources: Source,
+    program: Program,
+    address: str,
+    what: str,
+    *,
+    jpegs: Jpegs | None = None,
 ) -> int:
     """Make the missing dumps of `ids`; returns how many that were. The cluster is only asked when one is missing.
 
     The dumps are `fill`'s to the last byte where processor and versions agree. When a picture fails, no further one is
-    begun, those under way are kept, and then the first failure is raised. Memory does not grow with `ids`.
+    begun, those under way are kept, and then the first failure is raised. Memory does not grow with `ids`. `jpegs`: as in
+    `fill`.
 
     Raises:
         ClusterError: no scheduler or worker answers, one is not like this machine, all workers are lost, or a picture
             took four workers with it.
-        PictureError, GraphError, CheckpointError: as when the pictures are run here.
+        PictureError, DumpError, GraphError, CheckpointError: as when the pictures are run here.
     """
-    wanted = unfinished(folder, ids, port)
+    wanted = begun(folder, ids, port, jpegs)
     if not wanted:
         return 0
     size = program.path.stat().st_size
@@ -55,19 +64,20 @@ def fill_on_cluster(
         raise ClusterError(
             f"{program.path} has {size:,} bytes, but at most {LARGEST_PROGRAM_BYTES:,} are sent to workers"
         )
-    with connected(checked(address)) as client, keeping(folder) as keep:
+    before, room = len(ids) - len(wanted), expect_room(folder, len(wanted), port, what)
+    with connected(checked(address)) as client, keeping(folder, ids, wanted, port, what, jpegs) as keep:
         job = ready(client, replace(program, path=program.path.absolute()), port)
-        workers = len(client.nthreads())
-        for _ in progress(_finished(client, job, sources, wanted, keep), len(wanted), f"{what}, {_count(workers)}"):
+        plan = f"{len(wanted):,} pictures to do, {before:,} already there"
+        canvas = "canvas {} x {} px".format(*port.pictures.canvas_wh_px)
+        say(f"{what}: {plan}; {canvas}; {room}; {_count(len(client.nthreads()))} at {address}; stop when you like")
+        for _ in progress(_finished(client, job, sources, wanted, keep), len(wanted), what, before=before):
             pass
     return len(wanted)
 
 
-def _finished(
-    client: Any, job: Job, sources: Source, ids: Sequence[str], keep: Callable[[str, Outputs], None]
-) -> Iterator[str]:
+def _finished(client: Any, job: Job, sources: Source, ids: Sequence[str], keep: Callable[..., None]) -> Iterator[str]:
     """Yield the ids as they are kept."""
-    waiting, under_way, failed = list(reversed(ids)), dict[Any, str](), dict[str, Exception]()
+    waiting, under_way, failed = list(reversed(ids)), dict[Any, tuple[str, str]](), dict[str, Exception]()
     absent: dict[str, int] = {}
     alone_since = time.monotonic()
     while under_way or (waiting and not failed):
@@ -84,13 +94,14 @@ def _finished(
         ):  # one each: what waits on a dying worker is suspected too
             id = waiting.pop()
             try:
-                under_way[_submitted(client, job, id, *sources(id))] = id
+                future, jpeg_sha256 = _submitted(client, job, id, *sources(id))
+                under_way[future] = id, jpeg_sha256
             except PictureError as error:
                 failed[id] = error
         for future in _done(client, list(under_way), len(ids)):
-            id = under_way.pop(future)
+            id, jpeg_sha256 = under_way.pop(future)
             try:
-                keep(id, future.result())
+                keep(id, future.result(), jpeg_sha256)
             except AbsentError as error:
                 absent[id] = absent.get(id, 0) + 1
                 if absent[id] >= TRIES:
@@ -108,8 +119,8 @@ def _finished(
             raise _in_words(id, failed[id])
 
 
-def _submitted(client: Any, job: Job, id: str, path: Path, size_wh: tuple[int, int]) -> Any:
-    """The future of one picture. Raises PictureError when its file cannot be read, or is larger than any JPEG in bounds."""
+def _submitted(client: Any, job: Job, id: str, path: Path, size_wh: tuple[int, int]) -> tuple[Any, str]:
+    """The future of one picture, and its JPEG's sha256. PictureError: its file cannot be read, or is beyond all bounds."""
     try:
         with path.open("rb") as file:
             jpeg = file.read(LARGEST_JPEG_BYTES + 1)
@@ -122,7 +133,8 @@ def _submitted(client: Any, job: Job, id: str, path: Path, size_wh: tuple[int, i
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sending large graph")  # of a JPEG above 10 MB
         words = (job, id, size_wh, path, jpeg)
-        return client.submit(worker.run_picture, *words, key=f"picture-{id}-{uuid.uuid4().hex}", pure=False)
+        future = client.submit(worker.run_picture, *words, key=f"picture-{id}-{uuid.uuid4().hex}", pure=False)
+    return future, hashlib.sha256(jpeg).hexdigest()
 
 
 def _done(client: Any, futures: list[Any], count: int) -> list[Any]:

@@ -51,8 +51,8 @@ def connected(address: str) -> Iterator[Any]:
 
     local = _LOCAL.fullmatch(address)
     if local:
-        with (
-            LocalCluster(  # type: ignore[no-untyped-call]
+        try:
+            cluster = LocalCluster(  # type: ignore[no-untyped-call]
                 n_workers=int(local[1]),
                 threads_per_worker=1,
                 processes=True,
@@ -60,10 +60,12 @@ def connected(address: str) -> Iterator[Any]:
                 dashboard_address="127.0.0.1:0",  # not 8787, which may be taken
                 preload=[worker.__name__],  # see dask_setup there
                 silence_logs="CRITICAL",  # what ends the run is said by us, in a sentence
-            ) as cluster,
-            Client(cluster, set_as_default=False) as client,  # type: ignore[no-untyped-call]
-            client.as_current(),
-        ):
+            )
+        except (OSError, RuntimeError) as error:
+            raise ClusterError(
+                f"--dask={address}: the processes cannot be started ({str(error)[:300]}); name fewer, or leave it out"
+            ) from error
+        with cluster, Client(cluster, set_as_default=False) as client, client.as_current():  # type: ignore[no-untyped-call]
             yield client
         return
     try:
@@ -98,6 +100,8 @@ def ready(client: Any, program: Program, port: Port) -> Job:
     if wrong:
         raise ClusterError(f"the scheduler at {client.scheduler.address} {'; '.join(wrong)}; {_ALIKE}")
     seen = client.run(worker.look, program, like, on_error="return")
+    gone = {address for address, found in seen.items() if isinstance(found, Exception)} - client.nthreads().keys()
+    seen = {address: found for address, found in seen.items() if address not in gone}
     for address, found in seen.items():
         wrong = (_cannot_say(found),) if isinstance(found, Exception) else found.differences
         if wrong:

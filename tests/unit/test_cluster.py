@@ -197,7 +197,8 @@ def test_the_dumps_are_a_local_run_s_byte_for_byte(kind, files, two, devkit, sou
     assert made == COUNT
     assert content(folder) == local[kind]
     assert sorted(noted(folder)) == sorted(devkit.ids)
-    assert unfinished(folder, devkit.ids, tiny.PORT) == ()
+    jpegs = lambda ids: [sha256(source(id)[0].read_bytes()).hexdigest() for id in ids]  # noqa: E731
+    assert unfinished(folder, devkit.ids, tiny.PORT, jpegs) == (), "the ledger has the JPEGs' digests"
     assert "differ" not in capfd.readouterr().err
     assert (
         fill_on_cluster(folder, devkit.ids, tiny.PORT, source, program_of(files[kind], kind), "tcp://no:1", kind) == 0
@@ -227,7 +228,7 @@ def test_processes_of_this_machine_go_the_same_way(program, devkit, source, fold
 
 
 @pytest.mark.slow
-def test_the_verdict_is_the_local_one(store, twin_path, pytestconfig, tmp_path):
+def test_the_verdict_is_the_local_one(store, twin_paths, pytestconfig, tmp_path):
     """Graphs are taken from the store; dumps are made anew, by two processes."""
     if any(pytestconfig.getoption(f"--{name}") for name in ("weights", "port", "devkit", "dumps", "limit")):
         pytest.skip("compared on the specimen alone")
