@@ -55,6 +55,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="crop",
         help="a picture larger than the canvas: cropped as published, or refused",
     )
+    add(
+        "--dask",
+        metavar="ADDRESS",
+        help="share the pictures over a Dask cluster, tcp://HOST:8786, or over local:N processes of this machine",
+    )
     add("--accept", action="store_true", help="nothing may be skipped: what would be skipped is an error")
     add(
         "--verdict",
@@ -129,9 +134,8 @@ def torch_dumps(
 
     canvases = {port.pictures.canvas_wh_px: devkit.ids}
     made_of = {"weights": weights, "proposals": port.proposals}
-    return filled(
-        "dumps/torch", pytorch, made_of, canvases, shown_as_published, lambda _: pytorch.device(weights, port)
-    )
+    device, loaded = lambda _: pytorch.device(weights, port), lambda _: weights
+    return filled("dumps/torch", pytorch, made_of, canvases, shown_as_published, device, loaded)
 
 
 @pytest.fixture(scope="session")
@@ -143,27 +147,47 @@ def onnxruntime_dumps(
 
     made_of = {"twins": {name_of(canvas): twin for canvas, twin in twin_paths.items()}}
     name, device = kept_as("dumps/onnxruntime"), lambda canvas: onnx_runtime.device(twin_paths[canvas])
-    return filled(name, onnx_runtime, made_of, canvases, shown, device)  # type: ignore[no-any-return]
+    return filled(name, onnx_runtime, made_of, canvases, shown, device, twin_paths.__getitem__)  # type: ignore[no-any-return]
 
 
 @pytest.fixture(scope="session")
 def filled(
-    store: Store, port: Port, devkit: Devkit, jpegs: Any, aloud: Callable[[], AbstractContextManager[object]]
+    pytestconfig: pytest.Config,
+    store: Store,
+    port: Port,
+    devkit: Devkit,
+    jpegs: Any,
+    aloud: Callable[[], AbstractContextManager[object]],
 ) -> Callable[..., Path]:
-    """filled(name, code, made_of, canvases, shown, device): a folder of dumps, canvas by canvas.
+    """filled(name, code, made_of, canvases, shown, device, loaded): a folder of dumps, canvas by canvas.
 
-    `device(canvas)` is started for one canvas at a time, and only where a picture's dump is missing.
+    `device(canvas)` is started for one canvas at a time, and only where a picture's dump is missing; with --dask the
+    workers start it, from the file `loaded(canvas)`.
     """
+    dask = pytestconfig.getoption("--dask")
 
     def grown(
-        name: str, code: Any, made_of: Mapping[str, Any], canvases: Canvases, shown: Any, device: Callable[[Wh], Any]
+        name: str,
+        code: Any,
+        made_of: Mapping[str, Any],
+        canvases: Canvases,
+        shown: Any,
+        device: Callable[[Wh], Any],
+        loaded: Callable[[Wh], Path],
     ) -> Path:
+        from rfcn_lib.devices.cluster import Program, fill_on_cluster
         from rfcn_lib.devices.filling import fill
 
         with aloud(), store.growing(name, code, **made_of, pictures=port.pictures, set=devkit.all_ids) as folder:
             note_canvases(folder, canvases)
             for canvas, ids in canvases.items():
-                fill(folder, ids, on_canvas(port, canvas), shown, partial(device, canvas), name, jpegs=jpegs)
+                if dask:
+                    kind, file = code.__name__.rpartition(".")[2], loaded(canvas)
+                    program = Program(kind, file, store.digests.of(file))
+                    sources = lambda id: (devkit.picture_path(id), devkit.sizes_wh[id])  # noqa: E731
+                    fill_on_cluster(folder, ids, on_canvas(port, canvas), sources, program, dask, name, jpegs=jpegs)
+                else:
+                    fill(folder, ids, on_canvas(port, canvas), shown, partial(device, canvas), name, jpegs=jpegs)
         return folder
 
     return grown

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rfcn_lib.command import exports
-from rfcn_lib.devices import toolkit
+from rfcn_lib.devices import cluster, toolkit
 from rfcn_lib.score.verdict import Criterion, Outcome, Trial, Verdict, verdict, worst
 
 DEVICES = ("host", "npu")
@@ -67,6 +67,11 @@ def _check_options(config: pytest.Config) -> None:
                 raise pytest.UsageError(
                     f"{name}={value} is not {kind} (seen from {Path.cwd()}); write {name}=PATH, with '='"
                 )
+    if option("--dask") is not None:
+        try:
+            cluster.checked(option("--dask"))
+        except cluster.ClusterError as error:
+            raise pytest.UsageError(str(error)) from error
     target = option("--verdict")
     if target is not None and not Path(target).absolute().parent.is_dir():
         raise pytest.UsageError(
@@ -102,6 +107,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         if given["dumps"]
         else "ONNX Runtime on this host, standing in for the NPU (-m npu: the NPU)"
     )
+    judged += f"; pictures shared over Dask, {option('--dask')}" if option("--dask") else ""
     part = f", PARTIAL: first {given['limit']} ids" if given["limit"] else ""
     return [
         f"on trial: weights {weights}; port {port}; devkit {given['devkit'] or 'the specimen'}{part}",
@@ -192,6 +198,7 @@ class Reporter:
             "atc-arg",
             "tool-timeout",
             "canvas",
+            "dask",
         )
         return {name: self.config.getoption(f"--{name}") for name in names}
 

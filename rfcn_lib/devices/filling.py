@@ -74,30 +74,57 @@ def fill(
         PictureError: a JPEG changed meanwhile. Its dump is not kept under the old one's name.
         Whatever `prepare` raises, when the picture's turn comes, and `device`; what was finished before is kept.
     """
-    sweep(folder)
-    wanted = unfinished(folder, ids, port, jpegs)
+    wanted = begun(folder, ids, port, jpegs)
     if not wanted:
         return 0
-    known, before = made(folder), len(ids) - len(wanted)
-    room = _expect_room(folder, len(wanted), port, what)
-    run, done = device(), 0
+    room, run = expect_room(folder, len(wanted), port, what), device()
+    with (
+        keeping(folder, ids, wanted, port, what, jpegs) as keep,
+        closing(_prepared(wanted, prepare, jpegs)) as pictures,
+    ):
+        before = len(ids) - len(wanted)
+        for id in progress(wanted, len(wanted), what, before=before):
+            jpeg_sha256, im_data, picture = next(pictures)
+            if id == wanted[0]:
+                plan = f"{len(wanted):,} pictures to do, {before:,} already there"
+                canvas = "canvas {} x {} px".format(*picture.canvas_wh)
+                say(f"{what}: {plan}; {canvas}; {room}; stop when you like")
+            outputs = run(im_data, picture)
+            del im_data  # else three are in memory while the next one is awaited
+            keep(id, outputs, *jpeg_sha256)
+    return len(wanted)
+
+
+def begun(folder: Path, ids: Sequence[str], port: Port, jpegs: Jpegs | None) -> tuple[str, ...]:
+    """The ids to be done, once what a killed run left half written is gone."""
+    sweep(folder)
+    return unfinished(folder, ids, port, jpegs)
+
+
+@contextmanager
+def keeping(
+    folder: Path, ids: Sequence[str], wanted: Sequence[str], port: Port, what: str, jpegs: Jpegs | None
+) -> Iterator[Callable[..., None]]:
+    """keep(id, outputs, *jpeg_sha256): write one picture's dump, then its line. A run that is stopped says what is kept.
+
+    Raises:
+        PictureError: at the end: a JPEG changed meanwhile.
+    """
+    known, done = made(folder), 0
     try:
-        with ledger(folder) as note, closing(_prepared(wanted, prepare, jpegs)) as pictures:
-            for id in progress(wanted, len(wanted), what, before=before):
-                jpeg_sha256, im_data, picture = next(pictures)
-                if not done:
-                    plan = f"{len(wanted):,} pictures to do, {before:,} already there"
-                    canvas = "canvas {} x {} px".format(*picture.canvas_wh)
-                    say(f"{what}: {plan}; {canvas}; {room}; stop when you like")
-                outputs = run(im_data, picture)
-                del im_data  # else three are in memory for a moment
+        with ledger(folder) as note:
+
+            def keep(id: str, outputs: Outputs, *jpeg_sha256: str) -> None:
+                nonlocal done
                 if id in known:
                     note(f"{id} -")  # a kill amid its three files must not leave them under the old line
                 write_dump(folder, id, outputs)
                 note(" ".join([id, digest_of(folder, id), *jpeg_sha256]))
                 done += 1
+
+            yield keep
     except BaseException:  # KeyboardInterrupt too
-        there = f"{before + done:,} of {len(ids):,} pictures finished; they are kept in {folder}"
+        there = f"{len(ids) - len(wanted) + done:,} of {len(ids):,} pictures finished; they are kept in {folder}"
         say(f"{what}: stopped with {there}, and the same command goes on from there")
         raise
     changed = unfinished(folder, ids, port, jpegs)
@@ -106,7 +133,6 @@ def fill(
             f"{len(changed)} of {len(ids)} pictures changed after they were shown to the network: {_some(changed)}; "
             "leave the JPEGs alone and run again: only these are done again"
         )
-    return len(wanted)
 
 
 def _prepared(
@@ -133,7 +159,7 @@ def _prepared(
         thread.shutdown(wait=False, cancel_futures=True)  # Ctrl-C does not wait for a picture nobody wants any more
 
 
-def _expect_room(folder: Path, count: int, port: Port, what: str) -> str:
+def expect_room(folder: Path, count: int, port: Port, what: str) -> str:
     """What the dumps of `count` pictures need and what there is, in words. Raises DumpError when that is too little."""
     sizes = (4 * rows * columns for rows, columns in shapes(port))
     need = count * sum(-(-size // BLOCK_BYTES) * BLOCK_BYTES for size in sizes)

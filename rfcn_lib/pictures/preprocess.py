@@ -7,13 +7,14 @@ Protocol: rfcn_preprocess.py of the published port and its source's config.py. R
 import math
 import warnings
 from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
 from typing import Final, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from rfcn_lib.port import Pictures
 from rfcn_lib.records import Floats, Picture
@@ -26,8 +27,10 @@ class PictureError(ValueError):
     """A picture cannot be shown to the network: names the file or ids, what was found, what should be, what to do."""
 
 
-def decode(path: Path, size_wh: tuple[int, int]) -> NDArray[np.uint8]:
+def decode(path: Path, size_wh: tuple[int, int], jpeg: bytes | None = None) -> NDArray[np.uint8]:
     """JPEG -> (H, W, 3) uint8 RGB. `size_wh` is the annotation's. An orientation tag is ignored, as upstream does.
+
+    `jpeg`: the file's bytes where they are at hand; `path` is then not opened, and only names the picture.
 
     Raises:
         PictureError: missing, not a JPEG, truncated, neither RGB nor grey (upstream subtracts three means from three
@@ -36,13 +39,15 @@ def decode(path: Path, size_wh: tuple[int, int]) -> NDArray[np.uint8]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow, on damaged EXIF, which is not used, and on size, judged below
-            with Image.open(path, formats=("JPEG",)) as picture:
+            with Image.open(path if jpeg is None else BytesIO(jpeg), formats=("JPEG",)) as picture:
                 _expect_header(path, picture.size, picture.mode, size_wh)
                 pixels: NDArray[np.uint8] = np.asarray(picture)
     except PictureError:
         raise
     except Image.DecompressionBombError as error:
         raise PictureError(f"{path} is too large to decode: {error}; at most {LARGEST_PICTURE_PX:,} px are") from error
+    except UnidentifiedImageError as error:  # its own words name the bytes' place in memory
+        raise PictureError(f"{path} cannot be decoded as a JPEG: it does not begin as one; restore the file") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow raises on damaged files
         raise PictureError(f"{path} cannot be decoded as a JPEG: {error}; restore the file") from error
     return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
@@ -85,9 +90,17 @@ def picture_record(id: str, size_wh: tuple[int, int], pictures: Pictures) -> Pic
 
 
 def prepare(
-    path: Path, id: str, size_wh: tuple[int, int], pictures: Pictures, *, overflow: Literal["crop", "error"] = "crop"
+    path: Path,
+    id: str,
+    size_wh: tuple[int, int],
+    pictures: Pictures,
+    *,
+    overflow: Literal["crop", "error"] = "crop",
+    jpeg: bytes | None = None,
 ) -> tuple[Floats, Picture]:
     """-> the network's input (1, 3, canvas height, canvas width), float32, C-contiguous, BGR; and the picture's record.
+
+    `jpeg`: the file's bytes where they are at hand; `path` is then not opened, and only names the picture.
 
     Raises:
         PictureError: see `decode` and `picture_record`; with overflow="error" also a picture larger than the canvas.
@@ -95,7 +108,7 @@ def prepare(
     picture = picture_record(id, size_wh, pictures)
     if overflow == "error":
         refuse_cropped([picture])
-    bgr = cv2.cvtColor(decode(path, size_wh), cv2.COLOR_RGB2BGR)
+    bgr = cv2.cvtColor(decode(path, size_wh, jpeg), cv2.COLOR_RGB2BGR)
     centred = cv2.LUT(bgr, _centred(pictures.means_bgr))
     resized = cv2.resize(centred, None, None, fx=picture.scale, fy=picture.scale, interpolation=cv2.INTER_LINEAR)
     if resized.shape[1::-1] != picture.scaled_wh:  # boxes would be scaled back wrongly and only a score would tell

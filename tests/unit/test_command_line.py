@@ -326,6 +326,7 @@ def test_python_without_asserts_is_refused():
         ("--reference=gpu", "--reference=gpu should be torch or published"),
         ("--overflow=warn", "--overflow=warn should be crop or error"),
         ("--canvas=square", "--canvas=square should be published or fitted"),
+        ("--dask=head:8786", "--dask=head:8786 should be a scheduler's address, --dask=tcp://HOST:8786, or"),
         ("--verdict=/nowhere/v.json", "there is no folder /nowhere"),
         ("--dumps=", "--dumps= is empty, but should name a path"),
         ("--store=", "--store= is empty"),

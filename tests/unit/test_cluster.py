@@ -1,0 +1,539 @@
+"""Pictures shared out over real Dask clusters: the same bytes as a local run, whoever is lost half way.
+
+Schedulers and workers are processes of this machine, started with the README's own commands. A program under
+/proc/self/cwd lies elsewhere for each process, as on another machine, and so has to be sent.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import fatal
+import pytest
+import tiny
+
+from rfcn_lib.devices import cluster, cluster_members, cluster_worker, onnx_runtime, pytorch
+from rfcn_lib.devices.cluster import ClusterError, Program, checked, fill_on_cluster
+from rfcn_lib.devices.filling import LEDGER, fill, missing, unfinished
+from rfcn_lib.graph.export import onnx_from_network
+from rfcn_lib.graph.operators import twin_from_vendor
+from rfcn_lib.pictures.preprocess import PictureError, prepare
+from rfcn_lib.pictures.voc import read_devkit
+from rfcn_lib.port import read_port
+from rfcn_lib.source.checkpoint import save_checkpoint
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PYTHON = ".venv/bin/python"
+COUNT = 24
+
+
+def of_readme(part):
+    """The README's command for a "scheduler" or "worker", as words, with this Python."""
+    line = re.search(rf"^    ({re.escape(PYTHON)} -m dask {part} [^#\n]*)", README, re.MULTILINE)[1]
+    return [sys.executable, *shlex.split(line)[1:]]
+
+
+@dataclass
+class Cluster:
+    """A scheduler on a free port and the workers started so far, by their process."""
+
+    address: str
+    log: Path
+    workers: list
+
+    def start(self, cwd=ROOT, **environment):
+        words = [self.address if word.startswith("tcp://") else word for word in of_readme("worker")]
+        where = ["--no-nanny", "--local-directory", str(self.log.parent / f"worker{len(self.workers)}")]
+        self.workers.append(spawn([*words, *where], self.log, cwd, **environment))
+        return self.workers[-1]
+
+    def wait_for(self, count):
+        from distributed import Client
+
+        with Client(self.address, set_as_default=False) as client:
+            client.wait_for_workers(count, timeout=120)
+
+
+def spawn(words, log, cwd=ROOT, **environment):
+    with log.open("a") as stream:
+        return subprocess.Popen(
+            words,
+            cwd=cwd,
+            stdout=stream,
+            stderr=stream,
+            env={**os.environ, "PYTHONPATH": str(Path(fatal.__file__).parent), **environment},
+        )
+
+
+@contextmanager
+def scheduler(folder, **environment):
+    """A scheduler without workers; what was started is ended."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["127.0.0.1" if word == "A" else str(port) if word == "8786" else word for word in of_readme("scheduler")]
+    made = Cluster(f"tcp://127.0.0.1:{port}", folder / "cluster.log", [])
+    process = spawn([*words, "--no-dashboard"], made.log, **environment)
+    made.scheduler = process
+    try:
+        deadline = time.monotonic() + 120
+        while f":{port}" not in made.log.read_text():
+            assert time.monotonic() < deadline, made.log.read_text()
+            assert process.poll() is None, made.log.read_text()
+            time.sleep(0.1)
+        yield made
+    finally:
+        for running in (*made.workers, process):
+            running.kill()
+            running.wait()
+
+
+@pytest.fixture(scope="module")
+def devkit():
+    return read_devkit(ROOT / "specimen" / "VOCdevkit", read_port(ROOT / "specimen" / "port.toml").classes, limit=COUNT)
+
+
+@pytest.fixture(scope="module")
+def source(devkit):
+    return lambda id: (devkit.picture_path(id), devkit.sizes_wh[id])
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A small network's files: what "pytorch" and "onnx_runtime" run."""
+    folder = tmp_path_factory.mktemp("files")
+    save_checkpoint(folder / "rfcn.pth", tiny.network_of(), epoch=1)
+    onnx_from_network(folder / "rfcn.onnx", tiny.network_of(), tiny.CANVAS_WH)
+    twin_from_vendor(folder / "twin.onnx", folder / "rfcn.onnx")
+    return {"pytorch": folder / "rfcn.pth", "onnx_runtime": folder / "twin.onnx"}
+
+
+def program_of(path, runs="onnx_runtime"):
+    return Program(runs, path, sha256(path.read_bytes()).hexdigest())
+
+
+@pytest.fixture(scope="module")
+def program(files):
+    return program_of(files["onnx_runtime"])
+
+
+@pytest.fixture(scope="module")
+def local(files, devkit, source, tmp_path_factory):
+    """What `fill` makes of the pictures, by kind of program and by file name."""
+    devices = {
+        "pytorch": lambda: pytorch.device(files["pytorch"], tiny.PORT),
+        "onnx_runtime": lambda: onnx_runtime.device(files["onnx_runtime"]),
+    }
+
+    def shown(id):
+        path, size_wh = source(id)
+        return prepare(path, id, size_wh, tiny.PORT.pictures)
+
+    made = {}
+    for kind, device in devices.items():
+        folder = tmp_path_factory.mktemp(kind) / "dumps"
+        folder.mkdir()
+        fill(folder, devkit.ids, tiny.PORT, shown, device, kind)
+        made[kind] = content(folder)
+    return made
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """A scheduler and two workers that live as long as this file's tests."""
+    with scheduler(tmp_path_factory.mktemp("two")) as made:
+        made.start()
+        made.start()
+        made.wait_for(2)
+        yield made
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "run" / "dumps"
+    made.mkdir(parents=True)
+    return made
+
+
+def content(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def noted(folder):
+    return [line.split()[0] for line in (folder.parent / LEDGER).read_text().splitlines()]
+
+
+def at(number, act, source, ids):
+    """`source`, that calls `act` when the picture `number` is asked for."""
+
+    def asked(id):
+        if id == ids[number]:
+            act()
+        return source(id)
+
+    return asked
+
+
+# -- the same as a local run -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["onnx_runtime", "pytorch"])
+def test_the_dumps_are_a_local_run_s_byte_for_byte(kind, files, two, devkit, source, folder, local, monkeypatch, capfd):
+    made = fill_on_cluster(folder, devkit.ids, tiny.PORT, source, program_of(files[kind], kind), two.address, kind)
+
+    assert made == COUNT
+    assert content(folder) == local[kind]
+    assert sorted(noted(folder)) == sorted(devkit.ids)
+    jpegs = lambda ids: [sha256(source(id)[0].read_bytes()).hexdigest() for id in ids]  # noqa: E731
+    assert unfinished(folder, devkit.ids, tiny.PORT, jpegs) == (), "the ledger has the JPEGs' digests"
+    assert "differ" not in capfd.readouterr().err
+    assert (
+        fill_on_cluster(folder, devkit.ids, tiny.PORT, source, program_of(files[kind], kind), "tcp://no:1", kind) == 0
+    )
+
+
+@pytest.mark.slow
+def test_a_program_that_workers_cannot_see_is_sent_in_pieces(
+    files, two, devkit, source, folder, local, tmp_path, monkeypatch
+):
+    shutil.copy(files["onnx_runtime"], tmp_path / "elsewhere.onnx")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cluster_members, "PIECE_BYTES", 10_000)
+    program = program_of(Path("/proc/self/cwd/elsewhere.onnx"))
+    fill_on_cluster(folder, devkit.ids, tiny.PORT, source, program, two.address, "sent")
+
+    assert content(folder) == local["onnx_runtime"]
+    received = list(two.log.parent.glob(f"worker*/**/{program.sha256}.program"))
+    assert len(received) == 2
+    assert {path.read_bytes() for path in received} == {program.path.read_bytes()}
+
+
+@pytest.mark.slow
+def test_processes_of_this_machine_go_the_same_way(program, devkit, source, folder, local):
+    assert fill_on_cluster(folder, devkit.ids, tiny.PORT, source, program, "local:2", "local") == COUNT
+    assert content(folder) == local["onnx_runtime"]
+
+
+@pytest.mark.slow
+def test_the_verdict_is_the_local_one(store, twin_paths, pytestconfig, tmp_path):
+    """Graphs are taken from the store; dumps are made anew, by two processes."""
+    if any(pytestconfig.getoption(f"--{name}") for name in ("weights", "port", "devkit", "dumps", "limit")):
+        pytest.skip("compared on the specimen alone")
+    shutil.copytree(store.root, tmp_path / "store", symlinks=True, ignore=shutil.ignore_patterns("dumps*"))
+
+    def verdict(*options):
+        words = [sys.executable, "-m", "pytest", "-m", "accuracy", "tests/test_accuracy.py", "-p", "no:cacheprovider"]
+        name = tmp_path / "verdict.json"
+        done = subprocess.run(
+            [*words, "--limit=8", f"--verdict={name}", *options], cwd=ROOT, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(name.read_text()), done.stdout
+
+    alone, _ = verdict(f"--store={store.root}")
+    shared, said = verdict(f"--store={tmp_path / 'store'}", "--dask=local:2")
+    assert (tmp_path / "store" / "dumps" / "torch").resolve().is_relative_to(tmp_path)
+    assert "pictures shared over Dask, local:2" in said
+    for found in (alone, shared):
+        for name in ("made", "command", "options"):
+            del found[name]
+        for exhibit in found["on_trial"]["exhibits"].values():
+            del exhibit["path"], exhibit["bytes"]  # the local store may hold more pictures
+    assert alone == shared
+
+
+# -- somebody is lost ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_worker_killed_half_way_costs_nothing(program, devkit, source, folder, local, tmp_path):
+    """The worker is first stopped, so that it certainly holds a picture when it is killed."""
+    with scheduler(tmp_path) as made:
+        lost = made.start()
+        made.start()
+        made.wait_for(2)
+        kill = at(12, lambda: lost.send_signal(signal.SIGKILL), source, devkit.ids)
+        asked = at(8, lambda: lost.send_signal(signal.SIGSTOP), kill, devkit.ids)
+        assert fill_on_cluster(folder, devkit.ids, tiny.PORT, asked, program, made.address, "killed") == COUNT
+
+    assert content(folder) == local["onnx_runtime"]
+    assert sorted(noted(folder)) == sorted(devkit.ids), "each kept once"
+    assert noted(folder) != list(devkit.ids), "the lost worker's picture came later"
+
+
+@pytest.mark.slow
+def test_a_worker_that_comes_late_gets_the_program_and_pictures(
+    files, devkit, source, folder, local, tmp_path, monkeypatch
+):
+    shutil.copy(files["onnx_runtime"], tmp_path / "elsewhere.onnx")
+    monkeypatch.chdir(tmp_path)
+    program = program_of(Path("/proc/self/cwd/elsewhere.onnx"))
+    with scheduler(tmp_path) as made:
+        made.start()
+
+        def late():
+            made.start()
+            made.wait_for(2)
+
+        asked = at(6, late, source, devkit.ids)
+        fill_on_cluster(folder, devkit.ids, tiny.PORT, asked, program, made.address, "late")
+
+    assert content(folder) == local["onnx_runtime"]
+    assert list(tmp_path.glob("worker1/**/*.program"))
+
+
+@pytest.mark.slow
+def test_all_workers_lost_is_said_and_another_run_goes_on(
+    program, devkit, source, folder, local, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(cluster_members, "WORKERS_WITHIN_S", 4)
+    monkeypatch.setattr(cluster, "LOOK_S", 1.0)
+    with scheduler(tmp_path) as made:
+        lost = made.start()
+        made.wait_for(1)
+        asked = at(10, lost.kill, source, devkit.ids)
+        with pytest.raises(
+            ClusterError, match=r"all workers .* are lost.*14 of 24 pictures are left, the others are kept"
+        ):
+            fill_on_cluster(folder, devkit.ids, tiny.PORT, asked, program, made.address, "lost")
+        assert len(noted(folder)) == 10
+        made.start()
+        made.wait_for(1)
+        assert fill_on_cluster(folder, devkit.ids, tiny.PORT, source, program, made.address, "again") == 14
+    assert content(folder) == local["onnx_runtime"]
+
+
+@pytest.mark.slow
+def test_a_lost_scheduler_is_said(program, devkit, source, folder, tmp_path):
+    with scheduler(tmp_path) as made:
+        made.start()
+        made.wait_for(1)
+        asked = at(10, made.scheduler.kill, source, devkit.ids)
+        with pytest.raises(ClusterError, match=r"the Dask scheduler at tcp://.* was lost.* finished ones are kept"):
+            fill_on_cluster(folder, devkit.ids, tiny.PORT, asked, program, made.address, "lost")
+    assert len(noted(folder)) == 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signal_sent", [signal.SIGKILL, signal.SIGINT], ids=["kill", "Ctrl-C"])
+def test_a_client_that_ends_half_way_loses_nothing(signal_sent, program, two, devkit, source, folder, local, tmp_path):
+    client = tmp_path / "client.py"
+    client.write_text(f"""
+import os, sys
+sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests" / "unit")!r}]
+from pathlib import Path
+from test_cluster import at, fill_on_cluster, program_of, read_devkit, read_port, tiny
+devkit = read_devkit(Path("specimen/VOCdevkit"), read_port(Path("specimen/port.toml")).classes, limit={COUNT})
+source = lambda id: (devkit.picture_path(id), devkit.sizes_wh[id])
+end = at(12, lambda: os.kill(os.getpid(), {int(signal_sent)}), source, devkit.ids)
+program = program_of(Path({str(program.path)!r}))
+fill_on_cluster(Path({str(folder)!r}), devkit.ids, tiny.PORT, end, program, {two.address!r}, "ended")
+""")
+    done = subprocess.run([sys.executable, client], cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+    assert done.returncode == -signal_sent, done.stderr
+    kept = len(noted(folder))
+    assert kept in (10, 11, 12)
+    assert fill_on_cluster(folder, devkit.ids, tiny.PORT, source, program, two.address, "on") == COUNT - kept
+    assert content(folder) == local["onnx_runtime"]
+    assert sorted(noted(folder)) == sorted(devkit.ids)
+
+
+# -- what cannot be done is said -------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_picture_that_kills_every_worker_is_named(program, devkit, source, folder, local, tmp_path):
+    id = devkit.ids[5]
+
+    def asked(one):
+        path, size_wh = source(one)
+        return (path, fatal.FatalSize(size_wh)) if one == id else (path, size_wh)
+
+    with scheduler(tmp_path, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="1") as made:
+        for _ in range(3):
+            made.start()
+        made.wait_for(3)
+        with pytest.raises(ClusterError, match=rf"picture {id} was under way on 2 workers when they died, .*tcp://"):
+            fill_on_cluster(folder, devkit.ids, tiny.PORT, asked, program, made.address, "fatal")
+    assert set(devkit.ids[:5]) <= set(noted(folder))
+    assert id not in noted(folder)
+    assert all(local["onnx_runtime"][name] == data for name, data in content(folder).items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["truncated", "text", "gone", "another size"])
+def test_a_picture_that_cannot_be_shown_is_named_as_in_a_local_run(
+    damage, program, two, devkit, source, folder, tmp_path
+):
+    id, bad = devkit.ids[10], tmp_path / "bad.jpg"
+    path, size_wh = source(id)
+    if damage != "gone":
+        bad.write_bytes({"truncated": path.read_bytes()[:2000], "text": b"text"}.get(damage, path.read_bytes()))
+    size_wh = (7, 7) if damage == "another size" else size_wh
+
+    def asked(one):
+        return (bad, size_wh) if one == id else source(one)
+
+    with pytest.raises(PictureError) as at_home:
+        prepare(bad, id, size_wh, tiny.PORT.pictures)
+    with pytest.raises(PictureError, match=r"bad\.jpg") as abroad:
+        fill_on_cluster(folder, devkit.ids, tiny.PORT, asked, program, two.address, "bad")
+    assert str(abroad.value) == str(at_home.value)
+    assert set(devkit.ids[:10]) <= set(noted(folder))
+    assert id in missing(folder, devkit.ids, tiny.PORT)
+
+
+@pytest.mark.slow
+def test_a_file_that_is_no_graph_is_named(two, devkit, source, folder, tmp_path):
+    path = tmp_path / "twin.onnx"
+    path.write_bytes(b"no graph")
+    with pytest.raises(onnx_runtime.GraphError, match=r"cannot load .*twin\.onnx"):
+        fill_on_cluster(folder, devkit.ids, tiny.PORT, source, program_of(path), two.address, "bad")
+    assert content(folder) == {}
+
+
+@pytest.mark.slow
+def test_a_program_that_changed_is_not_run(files, two, devkit, source, folder, tmp_path, monkeypatch):
+    """What arrives is held against the digest; so is what lies at the same path."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "changed.onnx").write_bytes(files["onnx_runtime"].read_bytes() + b"\0")
+    program = Program("onnx_runtime", Path("/proc/self/cwd/changed.onnx"), sha256(b"as it was").hexdigest())
+    with pytest.raises(ClusterError, match=r"worker tcp://.* received .*changed\.onnx with sha256 .*, but should"):
+        fill_on_cluster(folder, devkit.ids, tiny.PORT, source, program, two.address, "changed")
+    assert content(folder) == {}
+
+
+@pytest.mark.slow
+def test_a_worker_with_other_code_or_libraries_is_refused(program, devkit, source, folder, tmp_path):
+    shutil.copytree(ROOT / "rfcn_lib", tmp_path / "checkout" / "rfcn_lib")
+    with (tmp_path / "checkout" / "rfcn_lib" / "boxes.py").open("a") as file:
+        file.write("\nTWO = 1 + 1\n")
+    (tmp_path / "old" / "onnxruntime-1.0.0.dist-info").mkdir(parents=True)
+    (tmp_path / "old" / "onnxruntime-1.0.0.dist-info" / "METADATA").write_text("Name: onnxruntime\nVersion: 1.0.0\n")
+    run = (folder, devkit.ids, tiny.PORT, source, program)
+    with scheduler(tmp_path) as made:
+        other = made.start(cwd=tmp_path / "checkout")
+        made.wait_for(1)
+        with pytest.raises(
+            ClusterError, match=r"worker tcp://\S+ has another text of rfcn_lib/boxes\.py, .*same commit"
+        ):
+            fill_on_cluster(*run, made.address, "other")
+        other.kill()
+        other.wait()
+        old = made.start(PYTHONPATH=str(tmp_path / "old"))
+        time.sleep(1)
+        made.wait_for(1)
+        with pytest.raises(
+            ClusterError, match=r"worker tcp://\S+ has onnxruntime 1\.0\.0, but should have onnxruntime 1\.[1-9]"
+        ):
+            fill_on_cluster(*run, made.address, "old")
+        old.kill()
+        old.wait()
+        made.start(cwd=tmp_path, PYTHONPATH="")
+        time.sleep(1)
+        made.wait_for(1)
+        with pytest.raises(ClusterError, match=r"worker tcp://\S+ cannot run this suite's code .*rfcn_lib"):
+            fill_on_cluster(*run, made.address, "none")
+    assert content(folder) == {}
+
+
+@pytest.mark.slow
+def test_a_worker_that_comes_late_with_other_code_makes_no_dump(program, devkit, source, folder, local, tmp_path):
+    shutil.copytree(ROOT / "rfcn_lib", tmp_path / "checkout" / "rfcn_lib")
+    with (tmp_path / "checkout" / "rfcn_lib" / "boxes.py").open("a") as file:
+        file.write("\nTWO = 1 + 1\n")
+    with scheduler(tmp_path) as made:
+        made.start()
+
+        def late():
+            made.start(cwd=tmp_path / "checkout")
+            made.wait_for(2)
+
+        asked = at(6, late, source, devkit.ids)
+        with pytest.raises(ClusterError, match=r"worker tcp://\S+ .*has another text of rfcn_lib/boxes\.py"):
+            fill_on_cluster(folder, devkit.ids, tiny.PORT, asked, program, made.address, "late")
+    assert all(local["onnx_runtime"][name] == data for name, data in content(folder).items())
+    assert set(devkit.ids[:6]) <= set(noted(folder))
+
+
+@pytest.mark.slow
+def test_a_scheduler_without_workers_is_said(program, devkit, source, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster_members, "WORKERS_WITHIN_S", 1)
+    with scheduler(tmp_path) as made, pytest.raises(ClusterError, match=r"has no worker, waited 1 s; start some with"):
+        fill_on_cluster(folder, devkit.ids, tiny.PORT, source, program, made.address, "none")
+
+
+def test_an_address_where_nobody_answers_is_said(program, devkit, source, folder, monkeypatch):
+    monkeypatch.setattr(cluster_members, "CONNECT_S", 1)
+    with pytest.raises(ClusterError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1 .*--dask=ADDRESS"):
+        fill_on_cluster(folder, devkit.ids, tiny.PORT, source, program, "tcp://127.0.0.1:1", "nobody")
+
+
+# -- addresses, threads, what must be alike --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "address", ["tcp://10.0.0.2:8786", "tls://head.example.org:1", "tcp://[::1]:8786", "local:1", "local:256"]
+)
+def test_an_address_is_taken(address):
+    assert checked(address) == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "head:8786", "tcp://head", "http://head:8786", "tcp://head:0", "tcp://head:65536", "local:0", "local:257", "local:",
+     "local:-1", "tcp://a b:1", "tcp://head:8786/", "local:two", " local:2", "local:2\n"],
+)  # fmt: skip
+def test_another_address_is_refused(address):
+    with pytest.raises(
+        ClusterError, match=r"should be a scheduler's address, --dask=tcp://HOST:8786, or --dask=local:N"
+    ):
+        checked(address)
+
+
+def test_without_dask_the_way_to_get_it_is_said(monkeypatch):
+    monkeypatch.setattr(cluster_members.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ClusterError, match=r"pip install .*\.\[cluster\]"):
+        checked("local:2")
+
+
+def test_pytorch_has_one_thread_if_and_only_if_the_client_has():
+    assert [cluster_worker.torch_threads(1, share) for share in (1, 2, 8)] == [1, 1, 1]
+    assert [cluster_worker.torch_threads(8, share) for share in (1, 2, 8)] == [2, 2, 8]
+
+
+def test_each_difference_is_a_sentence():
+    like = cluster_worker.described()
+    assert cluster_worker.differences(tuple(like.items())) == ()
+    other = {**like, "torch": "torch 1.4.0", "rfcn_lib/boxes.py": "0" * 64, "rfcn_lib/spec.py": "0" * 64}
+    libraries, code = cluster_worker.differences(tuple(other.items()))
+    assert libraries == f"has {like['torch']}, but should have torch 1.4.0"
+    assert code == "has another text of rfcn_lib/boxes.py and 1 more, but should run the same commit"
+
+
+def test_what_must_be_alike_is_all_that_shapes_a_dump():
+    like = cluster_worker.described()
+    assert {"python", "distributed", "torch", "onnxruntime", "numpy", "cv2", "PIL"} <= like.keys()
+    for name in ("pictures/preprocess", "devices/pytorch", "devices/onnx_runtime", "source/network", "records"):
+        assert f"rfcn_lib/{name}.py" in like
+
+
+@pytest.mark.parametrize(
+    ("address", "host"), [("tcp://10.0.0.2:4001", "10.0.0.2"), ("tls://[::1]:1", "[::1]"), ("tcp://b:2", "b")]
+)
+def test_the_host_of_an_address(address, host):
+    assert cluster_worker.host_of(address) == host
