@@ -62,12 +62,14 @@ def _best(boxes_crx: Floats, scores_cr: Floats, rules: Detecting) -> Ints:
     for chunk in _best_first(flat_scores, rules.score_above):
         if len(kept) >= rules.per_picture and flat_scores[chunk[0]] < flat_scores[kept[rules.per_picture - 1]]:
             break
-        winner, loser = _covering(flat_boxes, kept, chunk, rows, rules.nms_iou)
-        chunk = np.delete(chunk, loser)
-        winner, loser = _covering(flat_boxes, chunk, chunk, rows, rules.nms_iou)
         dropped = np.zeros(len(chunk), bool)
-        for better, worse in zip(winner.tolist(), loser.tolist(), strict=True):  # by winner: what it is, is settled
-            if better < worse and not dropped[better]:
+        if len(kept):
+            dropped[_covered(flat_boxes, kept, chunk, rows, rules.nms_iou)[1]] = True
+            chunk = chunk[~dropped]
+            dropped = np.zeros(len(chunk), bool)
+        winners, losers = _covered(flat_boxes, chunk, chunk, rows, rules.nms_iou)
+        for better, worse in zip(winners.tolist(), losers.tolist(), strict=True):
+            if not dropped[better]:  # settled: all pairs it could lose came before
                 dropped[worse] = True
         kept = np.concatenate([kept, chunk[~dropped]])
     if len(kept) > rules.per_picture:  # the last chunk may have run past the cut
@@ -88,15 +90,20 @@ def _best_first(scores: Floats, above: float) -> Iterator[Ints]:
         size = min(2 * size, LARGEST_CHUNK)
 
 
-def _covering(
+def _covered(
     flat_boxes: Floats, better: Ints, worse: Ints, rows: int, iou_above: float
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Which of `better` cover which of `worse`, pairs of one class only: two index arrays, ascending by the first."""
-    by_class = np.argsort(worse // rows, kind="stable")
-    labels = (worse // rows)[by_class]
-    first, last = (np.searchsorted(labels, better // rows, side) for side in ("left", "right"))
+    """Which of `better` cover which of `worse`, pairs of one class only: two index arrays, ascending by the first.
+
+    When both are the same candidates, best first, each is paired with those after it.
+    """
+    labels = worse // rows
+    by_class = np.argsort(labels, kind="stable")
+    first, last = (np.searchsorted(labels[by_class], better // rows, side) for side in ("left", "right"))
+    if better is worse:
+        first[by_class] = np.arange(1, len(worse) + 1)
     many = last - first
     winner = np.repeat(np.arange(len(better)), many)
     loser = by_class[np.arange(len(winner)) + np.repeat(first - (np.cumsum(many) - many), many)]
-    covered = boxes.iou(flat_boxes[better[winner]], flat_boxes[worse[loser]]) > iou_above
-    return winner[covered], loser[covered]
+    covers = boxes.iou(flat_boxes[better[winner]], flat_boxes[worse[loser]]) > iou_above
+    return winner[covers], loser[covers]
