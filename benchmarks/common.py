@@ -34,6 +34,7 @@ class Row:
     here    what each turn took, in `unit`
     there   the same of the other side; empty when there is none
     wanted  least ratio there / here
+    at_most limit of `here`
     """
 
     name: str
@@ -41,6 +42,7 @@ class Row:
     here: Sequence[float]
     there: Sequence[float] = ()
     wanted: float | None = None
+    at_most: float | None = None
     note: str = ""
 
     @property
@@ -57,6 +59,7 @@ class Row:
             **sides,
             "ratio": self.ratio,
             "wanted": self.wanted,
+            "at_most": self.at_most,
             "note": self.note,
         }
 
@@ -73,7 +76,7 @@ def show(console: Console, title: str, rows: Sequence[Row]) -> None:
         table.add_column(heading, justify="right")
     for row in rows:
         ratio = "" if row.ratio is None else f"{row.ratio:.3g} x"
-        wanted = "" if row.wanted is None else f"{row.wanted:g} x"
+        wanted = f"{row.wanted:g} x" if row.wanted else f"<= {row.at_most:g} {row.unit}" if row.at_most else ""
         table.add_row(row.name, _said(row.here, row.unit), _said(row.there, row.unit), ratio, wanted)
     console.print(table)
     for row in rows:

@@ -47,10 +47,10 @@ def measure(console: Console) -> list[Row]:
     ]
 
 
-def common_size(folder: Path) -> list[Path]:
+def common_size(folder: Path, count: int = COUNT) -> list[Path]:
     """Drawn pictures, enlarged to 500 x 375."""
     paths = []
-    for source in sorted(DRAWN.glob("*.jpg"))[:COUNT]:
+    for source in sorted(DRAWN.glob("*.jpg"))[:count]:
         with Image.open(source) as picture:
             picture.convert("RGB").resize(SIZE_WH).save(folder / source.name, quality=88)
         paths.append(folder / source.name)

@@ -182,7 +182,11 @@ def loop(
         mine = [one for one in objects if one["name"] == classname]
         difficult = np.array([one["difficult"] for one in mine], bool)
         npos += int(np.sum(~difficult))
-        class_recs[id] = {"bbox": np.array([o["bbox"] for o in mine]), "difficult": difficult, "det": [False] * len(mine)}
+        class_recs[id] = {
+            "bbox": np.array([o["bbox"] for o in mine]),
+            "difficult": difficult,
+            "det": [False] * len(mine),
+        }
     sorted_ind = np.argsort(-confidence, kind="stable")
     sorted_corners = corners[sorted_ind]
     sorted_ids = [image_ids[x] for x in sorted_ind]

@@ -25,7 +25,7 @@ from benchmarks.preprocess import SIZE_WH, common_size
 from rfcn_lib import spec
 from rfcn_lib.pictures.preprocess import picture_record
 from rfcn_lib.port import PUBLISHED, Port, read_port
-from rfcn_lib.records import Detections, Outputs, Picture, Truth
+from rfcn_lib.records import Detections, Outputs, Truth
 from rfcn_lib.score.arrays import Found, Objects
 from rfcn_lib.score.average_precision import evaluate, evaluate_arrays
 from rfcn_lib.score.coco import ALL_SIZES, datasets
@@ -55,16 +55,16 @@ def postprocess_rows(port: Port, count: int = OUTPUTS_PER_CASE) -> list[Row]:
     compiled: dict[str, list[float]] = {"here": [], "there": []}
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
-        jpegs, dumps = common_size(Path(scratch)), Path(scratch)
+        jpegs, dumps = common_size(Path(scratch), count), Path(scratch)
         for name, (spread_px, peak) in CASES.items():
-            for jpeg in jpegs[:count]:
+            for jpeg in jpegs:
                 write_dump(dumps, jpeg.stem, synthetic_outputs(random, port, spread_px, peak))
                 for nms in (published.nms_loop, published.nms_compiled):
                     expect_same(jpeg, dumps, port, nms)
             runs = {
-                "here": partial(_ours, jpegs[:count], dumps, port),
-                "loop": partial(_theirs, jpegs[:count], dumps, port, published.nms_loop),
-                "compiled": partial(_theirs, jpegs[:count], dumps, port, published.nms_compiled),
+                "here": partial(_ours, jpegs, dumps, port),
+                "loop": partial(_theirs, jpegs, dumps, port, published.nms_loop),
+                "compiled": partial(_theirs, jpegs, dumps, port, published.nms_compiled),
             }
             times = turn_by_turn(runs)
             ms = {way: in_unit(turns, 1e3 / count) for way, turns in times.items()}
@@ -72,13 +72,24 @@ def postprocess_rows(port: Port, count: int = OUTPUTS_PER_CASE) -> list[Row]:
             compiled["here"] += ms["here"]
             compiled["there"] += ms["compiled"]
     mean = {side: statistics.mean(turns) for side, turns in compiled.items()}
-    note = "the published way with NMS compiled; most of what is left is the JPEG, decoded and resized again"
-    return [*rows, Row("outputs -> detections, mean of the four, compiled NMS there", "ms", [mean["here"]], [mean["there"]], note=note)]
+    note = "the published way with NMS compiled: what is left is mostly the JPEG, decoded and resized again"
+    return [
+        *rows,
+        Row(
+            "outputs -> detections, mean of the four, compiled NMS there",
+            "ms",
+            [mean["here"]],
+            [mean["there"]],
+            note=note,
+        ),
+    ]
 
 
 def _ours(jpegs: Sequence[Path], dumps: Path, port: Port) -> None:
     for jpeg in jpegs:
-        detections_from_outputs(read_dump(dumps, jpeg.stem, port), picture_record(jpeg.stem, SIZE_WH, port.pictures), port)
+        detections_from_outputs(
+            read_dump(dumps, jpeg.stem, port), picture_record(jpeg.stem, SIZE_WH, port.pictures), port
+        )
 
 
 def _theirs(jpegs: Sequence[Path], dumps: Path, port: Port, nms: published.Nms) -> None:
@@ -148,7 +159,7 @@ def synthetic_set(random: np.random.Generator, count: int, classes: int) -> Case
         rows = slice(number * PER_PICTURE, (number + 1) * PER_PICTURE)
         by_id[id] = Detections(found.boxes_xyxy[rows], scores[rows], found_labels[rows])
     of = {
-        id: Truth(*(column[3 * n : 3 * n + 3] for column in (truth, labels, objects.difficult)))
+        id: Truth(truth[3 * n : 3 * n + 3], labels[3 * n : 3 * n + 3], objects.difficult[3 * n : 3 * n + 3])
         for n, id in enumerate(ids)
     }
     return Case(ids, found, objects, by_id, of)
@@ -179,7 +190,9 @@ def ap_rows(count: int, classes: Sequence[str]) -> list[Row]:
         Row(f"AP, {said}: arrays, against the published loops alone", "s", times["arrays"], times["loops"], WANTED),
         Row(f"AP, {said}: detections by id, against voc_eval on its lines", "s", times["by id"], times["text"], WANTED),
         Row(f"AP, {said}: arrays, against pycocotools", "s", times["arrays"], times["pycocotools"], note=other),
-        Row(f"AP, {said}: arrays, against faster-coco-eval", "s", times["arrays"], times["faster-coco-eval"], note=other),
+        Row(
+            f"AP, {said}: arrays, against faster-coco-eval", "s", times["arrays"], times["faster-coco-eval"], note=other
+        ),
     ]
 
 
@@ -236,6 +249,3 @@ def _coco_run(evaluator: Any, sides: list[Any], name: str) -> None:
         run.accumulate()
     if not 0 < float(np.mean(run.eval["precision"])) < 1:
         raise BenchError(f"{name} gives no AP on these detections; times mean nothing")
-
-
-PICTURE = Picture("000001", SIZE_WH, (683, 512), (1344, 1344), 512 / 375)
