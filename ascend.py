@@ -1,8 +1,6 @@
-"""The build graph, continued on an Ascend host: the vendor's compiler, its inference tool, dumps and timings.
+"""The build graph, continued on an Ascend host: the vendor's compiler, its inference tool, dumps and timings."""
 
-Three levels are probed apart: convert (atc), run (an inference tool), a device. What is missing skips with a sentence.
-"""
-
+import logging.handlers
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -12,25 +10,28 @@ from typing import Any
 
 import pytest
 
+from ascend_host import HostError
+from rfcn_lib.command import SAID, exports
 from rfcn_lib.devices import atc as compiler
 from rfcn_lib.devices import npu_smi, om_runner, toolkit
 from rfcn_lib.devices.om_runner import Filled, Tool, fill_by_tool
+from rfcn_lib.pictures import by_hand
+from rfcn_lib.pictures.canvases import Canvases, Wh, name_of, note_canvases
 from rfcn_lib.pictures.voc import Devkit
-from rfcn_lib.port import Port
+from rfcn_lib.port import Port, on_canvas
 from rfcn_lib.records import Floats, Picture
-from rfcn_lib.score.throughput import Rate, Scope, ScopeError, end_to_end, interface_rate, per_card, together
+from rfcn_lib.score.throughput import Rate, Scope, ScopeError, Timing, end_to_end, interface_rate, per_card, together
 from rfcn_lib.store import Store
 
-PICTURES_PER_RUN = 32  # bins on the disk at a time, per device: 0.7 GB at the published canvas
+BINS_BYTES = 900_000_000  # of bins on the disk at a time: a batch under way and the next one, on every device
+LARGEST_BATCH = 32  # a tool that dies costs a batch; a longer one would save little, the model is loaded once for each
 
-
-class HostError(RuntimeError):
-    """The host is not in a state in which its numbers may be accepted."""
+_heard = logging.handlers.MemoryHandler(10**6, flushLevel=logging.CRITICAL + 1)  # commands of this run, as typed
 
 
 @dataclass(frozen=True)
 class NpuRun:
-    """What the devices made: dumps, timings, and by which tool."""
+    """What the devices made: dumps, timings, and by which tool; `commands`: how to make them by hand."""
 
     dumps: Path
     filled: Filled
@@ -39,6 +40,7 @@ class NpuRun:
     chip: str
     troubles: tuple[str, ...]
     simulated: bool
+    commands: tuple[str, ...]
 
     def describe(self) -> str:
         """What ran, for header and verdict; a stand-in says that it is one, a troubled device what troubled it."""
@@ -50,112 +52,44 @@ class NpuRun:
         )
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("acceptance")
-    add = group.addoption
-    add("--soc", metavar="NAME", help="chip to compile for, such as Ascend310; default: the device's")
-    add("--runner", metavar="benchmark|ais_bench", help="the vendor's inference tool; default: the one that is there")
-    add("--devices", metavar="0,1,...", help="device ids that share the pictures; default: the first")
-    add("--precision-mode", metavar="MODE", help="handed to atc; default: atc's own, force_fp16")
-    add(
-        "--tool-timeout",
-        metavar="SECONDS",
-        help="longest run of a vendor's tool; default: an hour for atc, 30 s per picture",
-    )
-    add("--atc-arg", metavar="--FLAG=VALUE", action="append", default=[], help="one more flag for atc; may be repeated")
+def pytest_configure() -> None:
+    SAID.addHandler(_heard)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    option = config.getoption
-    try:
-        if option("--runner") is not None and option("--runner") not in toolkit.RUNNERS:
-            raise toolkit.ToolkitError(f"--runner={option('--runner')} should be {' or '.join(toolkit.RUNNERS)}")
-        if option("--soc") is not None:
-            found = toolkit.atc()
-            toolkit.checked_soc(option("--soc"), found.home if isinstance(found, toolkit.Atc) else None)
-        mode = option("--precision-mode")
-        if mode is not None and mode not in compiler.PRECISION_MODES:
-            raise compiler.AtcError(f"--precision-mode={mode} should be one of {', '.join(compiler.PRECISION_MODES)}")
-        compiler.atc_arguments(option("--atc-arg"), Path.cwd())
-    except (toolkit.ToolkitError, compiler.AtcError) as error:
-        raise pytest.UsageError(str(error)) from error
-    limit_s = option("--tool-timeout")
-    if limit_s is not None and not (limit_s.isascii() and limit_s.isdigit() and 0 < int(limit_s[:9]) < 10**7):
-        raise pytest.UsageError(f"--tool-timeout={limit_s} should be a whole number of seconds, 1 or more")
-    devices = option("--devices")
-    if devices is not None and not all(part.isascii() and part.isdigit() for part in devices.split(",")):
-        raise pytest.UsageError(f"--devices={devices} should be device ids of `npu-smi info`, such as 0 or 0,1,2,3")
-
-
-def pytest_report_header() -> list[str]:
-    tools = toolkit.simulated_tools()
-    return (
-        [f"SIMULATED: {', '.join(map(str, tools))} stand in for the vendor's tools; nothing here is evidence"]
-        if tools
-        else []
-    )
+def pytest_unconfigure() -> None:
+    SAID.removeHandler(_heard)
 
 
 @pytest.fixture(scope="session")
-def atc(need: Any) -> toolkit.Atc:
-    found = toolkit.atc()
-    return need(found, str(found))  # type: ignore[no-any-return]
-
-
-@pytest.fixture(scope="session")
-def npus(pytestconfig: pytest.Config, need: Any) -> tuple[npu_smi.Npu, ...]:
-    """The devices that share the pictures. Busy or unhealthy ones are refused under --accept, and else said in the verdict."""
-    found = toolkit.npus()
-    chosen = npu_smi.chosen(need(found, str(found)), pytestconfig.getoption("--devices"))
-    troubles = [sentence for npu in chosen for sentence in npu_smi.troubles(npu)]
-    if troubles and pytestconfig.getoption("--accept"):
-        raise HostError("; ".join(troubles) + "; --accept needs idle, healthy devices")
-    return chosen
-
-
-@pytest.fixture(scope="session")
-def runner(pytestconfig: pytest.Config, need: Any) -> toolkit.Runner:
-    found = toolkit.runner(pytestconfig.getoption("--runner"))
-    return need(found, str(found))  # type: ignore[no-any-return]
-
-
-@pytest.fixture(scope="session")
-def soc(pytestconfig: pytest.Config, need: Any, atc: toolkit.Atc) -> str:
-    asked = pytestconfig.getoption("--soc")
-    if asked:
-        return toolkit.checked_soc(asked, atc.home)
-    found = toolkit.npus()
-    there = need(found, f"{found}; or pass --soc=NAME, such as --soc=Ascend310, to compile without a device")
-    return npu_smi.soc_of(npu_smi.chosen(there, pytestconfig.getoption("--devices"))[0])
-
-
-@pytest.fixture(scope="session")
-def om_path(
+def om_paths(
     pytestconfig: pytest.Config,
     store: Store,
-    adapted_path: Path,
-    port: Port,
+    adapted_paths: Mapping[Wh, Path],
     atc: toolkit.Atc,
     soc: str,
     aloud: Callable[[], AbstractContextManager[object]],
-) -> Path:
-    """The compiled model; beside it lie atc.log and command.txt."""
+    kept_as: Callable[..., str],
+) -> Mapping[Wh, Path]:
+    """The compiled model of each canvas; beside it lie atc.log and command.txt."""
     limit_s = pytestconfig.getoption("--tool-timeout")
     words, files = compiler.atc_arguments(pytestconfig.getoption("--atc-arg"), pytestconfig.invocation_params.dir)
     with aloud():
-        made = store.build(
-            "rfcn_om",
-            compiler.om_from_adapted,
-            adapted=adapted_path,
-            canvas_wh=port.pictures.canvas_wh_px,
-            soc=soc,
-            toolkit_version=atc.version,
-            precision_mode=pytestconfig.getoption("--precision-mode"),
-            extra=words,
-            extra_files=files,
-            aside={"timeout_s": float(limit_s)} if limit_s else {},
-        )
-    return made / "rfcn.om"
+        made = {
+            canvas: store.build(
+                kept_as("rfcn_om", canvas),
+                compiler.om_from_adapted,
+                adapted=adapted,
+                canvas_wh=canvas,
+                soc=soc,
+                toolkit_version=atc.version,
+                precision_mode=pytestconfig.getoption("--precision-mode"),
+                extra=words,
+                extra_files=files,
+                aside={"timeout_s": float(limit_s)} if limit_s else {},
+            )
+            for canvas, adapted in adapted_paths.items()
+        }
+    return {canvas: folder / "rfcn.om" for canvas, folder in made.items()}
 
 
 @pytest.fixture(scope="session")
@@ -163,49 +97,80 @@ def npu_run(
     store: Store,
     npus: tuple[npu_smi.Npu, ...],
     runner: toolkit.Runner,
-    om_path: Path,
+    om_paths: Mapping[Wh, Path],
     port: Port,
+    port_path: Path,
     devkit: Devkit,
-    pictures: Mapping[str, Picture],
+    canvases: Canvases,
     shown: Callable[[str], tuple[Floats, Picture]],
     aloud: Callable[[], AbstractContextManager[object]],
     need: Any,
     pytestconfig: pytest.Config,
+    kept_as: Callable[..., str],
 ) -> NpuRun:
-    """Every picture through the compiled model: dumps and timings, shared by the devices, batch by batch."""
+    """Every picture through the compiled model of its canvas: dumps and timings, shared by the devices, batch by batch."""
     need(
         not pytestconfig.getoption("--dumps"), "--dumps judges what was made elsewhere, so this host's NPU is not asked"
     )
     program = str(runner.path) if runner.name == "benchmark" else runner.words[0]
     jpegs = devkit.jpegs_folder
     chips = npu_smi.chips_on_card(need(toolkit.npus(), "no NPU any more"), npus[0])
-    made_of = {"om": om_path, "pictures": port.pictures, "jpegs": jpegs, "tool": f"{runner.name} {runner.version}"}
-    simulated = runner.simulated or toolkit.simulated([om_path, *toolkit.simulated_tools()])
+    oms = {name_of(canvas): om for canvas, om in om_paths.items()}
+    made_of = {"oms": oms, "pictures": port.pictures, "jpegs": jpegs, "tool": f"{runner.name} {runner.version}"}
+    made_of |= {"chip": npus[0].name, "chips_on_card": chips}
+    simulated = runner.simulated or toolkit.simulated([*om_paths.values(), *toolkit.simulated_tools()])
     limit_s = pytestconfig.getoption("--tool-timeout")
-    with aloud(), store.growing("npu", om_runner, **made_of, chip=npus[0].name, chips_on_card=chips) as folder:
+    timings: list[Timing] = []
+    lost: dict[int, str] = {}
+    with aloud(), store.growing(kept_as("npu"), om_runner, **made_of) as folder:
         if simulated:
             (folder / toolkit.MARK).write_text("made by a stand-in for the vendor's tools; no evidence of anything\n")
         _note(folder, [sentence for npu in npus for sentence in npu_smi.troubles(npu)])
-        filled = fill_by_tool(
-            folder,
-            devkit.ids,
-            port,
-            shown,
-            Tool(runner.name, program),
-            om_path,
-            [npu.device_id for npu in npus],
-            batch=PICTURES_PER_RUN,
-            what="dumps/npu",
-            timeout_s=float(limit_s) if limit_s else None,
-        )
-        troubles = _note(folder, [f"device {id} was lost: {reason}" for id, reason in filled.lost.items()])
+        note_canvases(folder / om_runner.DUMPS, canvases)
+        for canvas, ids in canvases.items():
+            filled = fill_by_tool(
+                folder,
+                ids,
+                on_canvas(port, canvas),
+                shown,
+                Tool(runner.name, program),
+                om_paths[canvas],
+                [npu.device_id for npu in npus if npu.device_id not in lost],
+                batch=pictures_per_run(canvas, len(npus)),
+                what=kept_as("dumps/npu"),
+                timeout_s=float(limit_s) if limit_s else None,
+            )
+            timings += filled.timings
+            lost |= filled.lost
+            troubles = _note(folder, [f"device {id} was lost: {reason}" for id, reason in filled.lost.items()])
     if troubles and pytestconfig.getoption("--accept"):
         raise HostError(
             f"these outputs and timings were made on troubled devices: {'; '.join(troubles)}; --accept needs idle, healthy "
             f"devices to the end: remove {folder}, and the next run makes them again"
         )
-    _link(store.root / "dumps" / "npu", folder / "dumps")
-    return NpuRun(folder / "dumps", filled, chips, runner, npus[0].name, troubles, simulated)
+    _link(store.root / kept_as("dumps/npu"), folder / om_runner.DUMPS)
+    shown_on = {id: canvas for canvas, ids in canvases.items() for id in ids}
+    places = [om_runner.work_folder(folder, timing.perf.device_id) for timing in timings]
+    batches = [
+        f"{by_hand.typed(port_path, devkit.folder, shown_on[t.ids[0]], place, t.ids)} && {t.typed}"
+        for t, place in zip(timings, places, strict=True)
+    ]
+    compiled = [om.with_name("command.txt").read_text(encoding="utf-8") for om in om_paths.values()]
+    commands = (*exports(), *_probes(), *compiled, *batches)
+    filled = Filled(tuple(timings), lost)
+    return NpuRun(folder / om_runner.DUMPS, filled, chips, runner, npus[0].name, troubles, simulated, commands)
+
+
+def _probes() -> list[str]:
+    """What was run besides compiler and inference: those can be pasted only with their input, and are given with it."""
+    lines = dict.fromkeys(record.getMessage() for record in _heard.buffer)
+    return [line for line in lines if not any(flag in line for flag in ("--framework=", "-om_path=", "--model "))]
+
+
+def pictures_per_run(canvas_wh: tuple[int, int], devices: int) -> int:
+    """Pictures of one run of the tool, so that bins never fill the disk: 20 at the published canvas on one device."""
+    bin_bytes = 4 * 3 * canvas_wh[0] * canvas_wh[1]
+    return min(max(BINS_BYTES // (2 * devices * bin_bytes), 1), LARGEST_BATCH)
 
 
 def _note(folder: Path, troubles: list[str]) -> tuple[str, ...]:

@@ -7,15 +7,15 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rfcn_lib.pictures.preprocess import picture_record, prepare, refuse_cropped
-from rfcn_lib.pictures.voc import Devkit, read_devkit
-from rfcn_lib.port import PUBLISHED, Port, read_port
-from rfcn_lib.records import Floats, Picture
+from rfcn_lib.pictures.canvases import Canvases, Wh, name_of, note_canvases
+from rfcn_lib.pictures.voc import Devkit
+from rfcn_lib.port import Port, on_canvas
 from rfcn_lib.score.verdict import (
     Criterion,
     Relation,
@@ -27,11 +27,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # down twentyfold; alone, a process that gives the core away is half as fast.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-pytest_plugins = ("reporting", "trial", "ascend", "gpu")
-
-ROOT = Path(__file__).parent
-SPECIMEN = ROOT / "specimen"
-SPECIMEN_WEIGHTS = SPECIMEN / "rfcn_specimen.pth"
+pytest_plugins = ("reporting", "given", "trial", "ascend_host", "ascend", "gpu")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -75,47 +71,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
             params, names = item.callspec.params, item.fixturenames
             first = [*candidate[str(params["device"])], *reference] if "candidate" in names else []
-            first += ["twin_path"] if params.get("graphs") == "on-trial" else []
+            first += ["twin_paths"] if params.get("graphs", "full-size") != "full-size" else []
             item.fixturenames = [*first, *names]  # a list of its own: parametrized items share theirs
-
-
-@pytest.fixture(scope="session")
-def weights(pytestconfig: pytest.Config) -> Path:
-    return Path(pytestconfig.getoption("--weights") or SPECIMEN_WEIGHTS)
-
-
-@pytest.fixture(scope="session")
-def port_path(pytestconfig: pytest.Config) -> Path:
-    default = PUBLISHED if pytestconfig.getoption("--weights") else SPECIMEN / "port.toml"
-    return Path(pytestconfig.getoption("--port") or default)
-
-
-@pytest.fixture(scope="session")
-def port(port_path: Path) -> Port:
-    return read_port(port_path)
-
-
-@pytest.fixture(scope="session")
-def devkit(pytestconfig: pytest.Config, port: Port) -> Devkit:
-    folder = Path(pytestconfig.getoption("--devkit") or SPECIMEN / "VOCdevkit")
-    limit = pytestconfig.getoption("--limit")
-    jpegs_needed = not (pytestconfig.getoption("--dumps") and pytestconfig.getoption("--reference") == "published")
-    return read_devkit(folder, port.classes, limit=limit and int(limit), pictures=jpegs_needed)
-
-
-@pytest.fixture(scope="session")
-def pictures(pytestconfig: pytest.Config, devkit: Devkit, port: Port) -> Mapping[str, Picture]:
-    """What preprocessing does to each picture, by id."""
-    records = {id: picture_record(id, devkit.sizes_wh[id], port.pictures) for id in devkit.ids}
-    if pytestconfig.getoption("--overflow") == "error":
-        refuse_cropped(records.values())
-    return records
-
-
-@pytest.fixture(scope="session")
-def shown(devkit: Devkit, port: Port) -> Callable[[str], tuple[Floats, Picture]]:
-    """shown(id): what the network is shown of a picture, (1, 3, H, W) float32, and its record."""
-    return lambda id: prepare(devkit.picture_path(id), id, devkit.sizes_wh[id], port.pictures)
 
 
 @pytest.fixture(scope="session")
@@ -131,58 +88,85 @@ def aloud(pytestconfig: pytest.Config) -> Callable[[], AbstractContextManager[ob
 
 
 @pytest.fixture(scope="session")
-def onnx_path(store: Store, weights: Path, port: Port) -> Path:
+def onnx_paths(store: Store, weights: Path, port: Port, canvases: Canvases, kept_as: Any) -> Mapping[Wh, Path]:
+    """One graph per canvas; the published port has one of each."""
     from rfcn_lib.graph.export import onnx_from_checkpoint
 
-    return store.build("rfcn.onnx", onnx_from_checkpoint, weights=weights, port=port)
+    return {
+        canvas: store.build(
+            kept_as("rfcn.onnx", canvas), onnx_from_checkpoint, weights=weights, port=on_canvas(port, canvas)
+        )
+        for canvas in canvases
+    }
 
 
 @pytest.fixture(scope="session")
-def adapted_path(store: Store, onnx_path: Path) -> Path:
+def adapted_paths(store: Store, onnx_paths: Mapping[Wh, Path], kept_as: Any) -> Mapping[Wh, Path]:
     from rfcn_lib.graph.adapt import adapted_from_exported
 
-    return store.build("rfcn_adapted.onnx", adapted_from_exported, exported=onnx_path)
+    return {
+        canvas: store.build(kept_as("rfcn_adapted.onnx", canvas), adapted_from_exported, exported=exported)
+        for canvas, exported in onnx_paths.items()
+    }
 
 
 @pytest.fixture(scope="session")
-def twin_path(store: Store, adapted_path: Path) -> Path:
+def twin_paths(store: Store, adapted_paths: Mapping[Wh, Path], kept_as: Any) -> Mapping[Wh, Path]:
     from rfcn_lib.graph.operators import twin_from_vendor
 
-    return store.build("rfcn_twin.onnx", twin_from_vendor, vendor=adapted_path)
+    return {
+        canvas: store.build(kept_as("rfcn_twin.onnx", canvas), twin_from_vendor, vendor=adapted)
+        for canvas, adapted in adapted_paths.items()
+    }
 
 
 @pytest.fixture(scope="session")
 def torch_dumps(
-    store: Store, weights: Path, port: Port, devkit: Devkit, pictures: object, shown: Any, aloud: Any
+    weights: Path, port: Port, devkit: Devkit, pictures: object, shown_as_published: Any, filled: Callable[..., Path]
 ) -> Path:
-    """The source model's outputs, float32 on the host's CPU."""
+    """The source model's outputs, float32 on the host's CPU; on the published canvas whatever the candidate's."""
     from rfcn_lib.devices import pytorch
 
-    made_of = {"weights": weights, "pictures": port.pictures, "proposals": port.proposals, "jpegs": devkit.jpegs_folder}
-    return _filled(
-        store, "dumps/torch", pytorch, made_of, devkit, port, shown, aloud, lambda: pytorch.device(weights, port)
+    canvases = {port.pictures.canvas_wh_px: devkit.ids}
+    made_of = {"weights": weights, "proposals": port.proposals}
+    return filled(
+        "dumps/torch", pytorch, made_of, canvases, shown_as_published, lambda _: pytorch.device(weights, port)
     )
 
 
 @pytest.fixture(scope="session")
 def onnxruntime_dumps(
-    store: Store, twin_path: Path, port: Port, devkit: Devkit, pictures: object, shown: Any, aloud: Any
+    twin_paths: Mapping[Wh, Path], canvases: Canvases, pictures: object, shown: Any, kept_as: Any, filled: Any
 ) -> Path:
     """The adapted graph's outputs: its executable twin in ONNX Runtime, standing in for the NPU."""
     from rfcn_lib.devices import onnx_runtime
 
-    made_of = {"twin": twin_path, "pictures": port.pictures, "jpegs": devkit.jpegs_folder}
-    return _filled(
-        store,
-        "dumps/onnxruntime",
-        onnx_runtime,
-        made_of,
-        devkit,
-        port,
-        shown,
-        aloud,
-        lambda: onnx_runtime.device(twin_path),
-    )
+    made_of = {"twins": {name_of(canvas): twin for canvas, twin in twin_paths.items()}}
+    name, device = kept_as("dumps/onnxruntime"), lambda canvas: onnx_runtime.device(twin_paths[canvas])
+    return filled(name, onnx_runtime, made_of, canvases, shown, device)  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="session")
+def filled(
+    store: Store, port: Port, devkit: Devkit, jpegs: Any, aloud: Callable[[], AbstractContextManager[object]]
+) -> Callable[..., Path]:
+    """filled(name, code, made_of, canvases, shown, device): a folder of dumps, canvas by canvas.
+
+    `device(canvas)` is started for one canvas at a time, and only where a picture's dump is missing.
+    """
+
+    def grown(
+        name: str, code: Any, made_of: Mapping[str, Any], canvases: Canvases, shown: Any, device: Callable[[Wh], Any]
+    ) -> Path:
+        from rfcn_lib.devices.filling import fill
+
+        with aloud(), store.growing(name, code, **made_of, pictures=port.pictures, set=devkit.all_ids) as folder:
+            note_canvases(folder, canvases)
+            for canvas, ids in canvases.items():
+                fill(folder, ids, on_canvas(port, canvas), shown, partial(device, canvas), name, jpegs=jpegs)
+        return folder
+
+    return grown
 
 
 @pytest.fixture(scope="session")
@@ -208,21 +192,3 @@ def criterion(record_property: Callable[[str, object], None]) -> Callable[..., C
         return judged
 
     return on_record
-
-
-def _filled(
-    store: Store,
-    name: str,
-    code: Any,
-    made_of: dict[str, Any],
-    devkit: Devkit,
-    port: Port,
-    shown: Any,
-    aloud: Any,
-    device: Any,
-) -> Path:
-    from rfcn_lib.devices.filling import fill
-
-    with aloud(), store.growing(name, code, **made_of) as folder:
-        fill(folder, devkit.ids, port, shown, device, name)
-    return folder

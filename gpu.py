@@ -74,7 +74,7 @@ def measured_baseline(
             store,
             cuda,
             "cuda",
-            *(wanted(name) for name in ("weights", "port", "devkit", "pictures", "shown", "digests")),
+            *(wanted(name) for name in ("weights", "port", "devkit", "pictures", "shown_as_published", "digests")),
         )
 
 
@@ -96,10 +96,12 @@ def measure(
     from rfcn_lib.devices.filling import fill
     from rfcn_lib.score.from_dumps import judge
 
-    jpegs = devkit.jpegs_folder
-    made_of = {"weights": weights, "pictures": port.pictures, "proposals": port.proposals, "jpegs": jpegs, "gpu": gpu}
+    jpegs = lambda ids: store.digests.of_each([devkit.picture_path(id) for id in ids])  # noqa: E731
+    made_of = {"weights": weights, "pictures": port.pictures, "proposals": port.proposals, "gpu": gpu}
+    made_of["set"] = devkit.all_ids
     with store.growing(f"dumps/{where}", pytorch, **made_of) as folder:
-        fill(folder, devkit.ids, port, shown, lambda: pytorch.device(weights, port, where), f"dumps/{where}")
+        source_model = lambda: pytorch.device(weights, port, where)  # noqa: E731
+        fill(folder, devkit.ids, port, shown, source_model, f"dumps/{where}", jpegs=jpegs)
     whole = devkit.ids == devkit.all_ids
     found = judge(folder, pictures, devkit.truth, port, whole_set=whole, surplus_allowed=devkit.all_ids).evaluation
     timed = devkit.ids[:TIMED_PICTURES]

@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
+from rfcn_lib.command import exports
 from rfcn_lib.devices import toolkit
 from rfcn_lib.score.verdict import Criterion, Outcome, Trial, Verdict, verdict, worst
 
@@ -38,9 +39,18 @@ def _check_options(config: pytest.Config) -> None:
         raise pytest.UsageError(
             f"--limit={limit} should be a whole number of pictures, 1 or more, for example --limit=10"
         )
-    for name, allowed in (("--reference", ("torch", "published")), ("--overflow", ("crop", "error"))):
+    for name, allowed in (
+        ("--reference", ("torch", "published")),
+        ("--overflow", ("crop", "error")),
+        ("--canvas", ("published", "fitted")),
+    ):
         if option(name) not in allowed:
             raise pytest.UsageError(f"{name}={option(name)} should be {' or '.join(allowed)}")
+    if option("--accept") and option("--canvas") == "fitted":
+        raise pytest.UsageError(
+            "--accept judges the published criteria, which are of the published canvas; leave out --canvas=fitted, or "
+            "--accept for a look at what fitted canvases cost"
+        )
     for name in ("--weights", "--port", "--devkit", "--store", "--dumps", "--verdict", "--baseline"):
         if option(name) == "":
             raise pytest.UsageError(f"{name}= is empty, but should name a path; is a variable unset?")
@@ -115,8 +125,18 @@ def pytest_runtest_makereport(
             report.user_properties.append(("not judged", True))
     elif report.failed and call.excinfo and not isinstance(call.excinfo.value, AssertionError):
         report.user_properties.append(("not judged", True))
-        if type(call.excinfo.value).__module__.partition(".")[0] in ("rfcn_lib", "conftest", "trial", "ascend", "gpu"):
+        if type(call.excinfo.value).__module__.partition(".")[0] in (
+            "rfcn_lib",
+            "conftest",
+            "given",
+            "trial",
+            "ascend",
+            "ascend_host",
+            "gpu",
+        ):
             report.longrepr = call.excinfo.getrepr(style="value", chain=False)
+            if "by hand: " in str(call.excinfo.value):
+                report.sections.append(("environment of the line by hand", "\n".join(exports())))
     return report
 
 
@@ -129,6 +149,10 @@ class Reporter:
         self.criteria: dict[str, list[Criterion]] = {}
         self.trials: dict[str, Trial] = {}
         self.rates: list[str] = []
+        self.stopped = False
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self.stopped = isinstance(excinfo.value, KeyboardInterrupt)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         test = report.nodeid
@@ -150,7 +174,19 @@ class Reporter:
     @property
     def options(self) -> dict[str, Any]:
         """The suite's own options, as given or by default."""
-        names = ("weights", "port", "devkit", "dumps", "limit", "reference", "overflow", "accept", "store", "baseline")
+        names = (
+            "weights",
+            "port",
+            "devkit",
+            "dumps",
+            "limit",
+            "reference",
+            "overflow",
+            "accept",
+            "store",
+            "baseline",
+            "canvas",
+        )
         return {name: self.config.getoption(f"--{name}") for name in names}
 
     @property
@@ -172,6 +208,11 @@ class Reporter:
                 self.trials.get(device), self.judged(device), rates, terminalreporter._tw.fullwidth
             ).splitlines():
                 terminalreporter.write_line(line)
+        if self.stopped:
+            terminalreporter.write_line(
+                f"stopped: finished artifacts and finished pictures are kept in {self.config.getoption('--store')}, and the "
+                "same command goes on from there"
+            )
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         target = self.config.getoption("--verdict")
@@ -208,6 +249,9 @@ def page(trial: Trial | None, found: Verdict, rates: list[str], width: int) -> s
             f"candidate  {trial.candidate_device}\nreference  {trial.reference_device}\nprotocol   {trial.protocol['name']}"
         )
         console.print(f"judged     {len(trial.ids)} of {trial.set_size} pictures; port: {trial.port}")
+        on = ", ".join(f"{name} ({count})" for name, count in trial.canvases.items())
+        area = f"; {trial.canvas_area:.1%} of the published canvas's area" if trial.canvas == "fitted" else ""
+        console.print(f"canvas     {trial.canvas}: {on}{area}")
         if trial.cropped:
             named = ", ".join(f"{id} ({share:.1%})" for id, share in list(trial.cropped.items())[:10])
             console.print(

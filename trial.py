@@ -10,21 +10,25 @@ from typing import Any
 
 import pytest
 
+from given import is_fitted
 from rfcn_lib import spec
 from rfcn_lib.devices import toolkit
 from rfcn_lib.devices.filling import made
-from rfcn_lib.pictures.preprocess import cropped
+from rfcn_lib.pictures.canvases import Canvases, name_of, noted_canvases, share_of
+from rfcn_lib.pictures.preprocess import cropped, picture_record
 from rfcn_lib.pictures.voc import Devkit
 from rfcn_lib.port import PUBLISHED, Port, read_port
 from rfcn_lib.port import Criterion as PortCriterion
 from rfcn_lib.records import Picture
 from rfcn_lib.score.baseline import Baseline
+from rfcn_lib.score.dumps import file_names
 from rfcn_lib.score.from_dumps import Judged, judge
 from rfcn_lib.score.verdict import ELSEWHERE, HOST, NPU, SIMULATED, CandidateOn, Reference, Trial
 from rfcn_lib.store import Store
 
 LEAST_REFERENCE_MEAN_AP = 0.3  # a reference that finds less cannot say what a port lost; upstream scores 0.6986
 LEAST_OF_A_PART = 0.05  # a few pictures may be hard ones
+ON_ITS_OWN_CANVAS = "published figures are of the published canvas; judge them without --canvas=fitted"
 
 
 @pytest.fixture(
@@ -66,8 +70,11 @@ def source_model(torch_dumps: Path, pictures: Mapping[str, Picture], devkit: Dev
 
 
 @pytest.fixture(scope="session")
-def published_mean_ap(port: Port, devkit: Devkit, baseline: Baseline | None, need: Any) -> PortCriterion:
+def published_mean_ap(
+    pytestconfig: pytest.Config, port: Port, devkit: Devkit, baseline: Baseline | None, need: Any
+) -> PortCriterion:
     """The GPU's mean AP: of --baseline, or else the published figure, on the one set it was published for."""
+    need(not is_fitted(pytestconfig), ON_ITS_OWN_CANVAS)
     if baseline:
         return PortCriterion(
             limit=baseline.mean_ap, source=f"--baseline: source model on {baseline.gpu}, same pictures"
@@ -77,8 +84,9 @@ def published_mean_ap(port: Port, devkit: Devkit, baseline: Baseline | None, nee
 
 
 @pytest.fixture(scope="session")
-def agreed_throughput(port: Port, baseline: Baseline | None, need: Any) -> PortCriterion:
+def agreed_throughput(pytestconfig: pytest.Config, port: Port, baseline: Baseline | None, need: Any) -> PortCriterion:
     """The GPU's rate, whole script; by agreement it is held against one chip's interface rate x the chips of a card."""
+    need(not is_fitted(pytestconfig), ON_ITS_OWN_CANVAS)
     if baseline:
         source = f"--baseline: whole script on {baseline.gpu}, {baseline.timed} pictures"
         return PortCriterion(limit=baseline.script_fps, source=source)
@@ -89,15 +97,17 @@ def agreed_throughput(port: Port, baseline: Baseline | None, need: Any) -> PortC
 @pytest.fixture(scope="session")
 def reference(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Reference:
     """What the candidate is held against: the source model on the same pictures, or the published figure."""
+    wanted = request.getfixturevalue
     if pytestconfig.getoption("--reference") == "published":
-        figure = _published(request.getfixturevalue("port"), request.getfixturevalue("devkit"))
+        figure = ON_ITS_OWN_CANVAS if is_fitted(pytestconfig) else _published(wanted("port"), wanted("devkit"))
         if isinstance(figure, str):
             raise UnfairError(f"--reference=published: {figure}, or use --reference=torch")
         return Reference(f"published figure ({figure.source})", figure.limit, {})
     from rfcn_lib.devices import pytorch
 
-    judged: Judged = request.getfixturevalue("source_model")
-    return Reference(pytorch.describe(), judged.evaluation.mean_ap, judged.evaluation.ap)
+    judged: Judged = wanted("source_model")
+    on = f", on {_published_canvas(wanted('devkit'), wanted('port'))}" if is_fitted(pytestconfig) else ""
+    return Reference(pytorch.describe() + on, judged.evaluation.mean_ap, judged.evaluation.ap)
 
 
 @pytest.fixture(scope="session")
@@ -116,9 +126,11 @@ def trial(
     candidate: Judged,
     reference: Reference,
     baseline: Baseline | None,
+    canvases: Canvases,
+    pytestconfig: pytest.Config,
 ) -> Trial:
     """Everything that took part in the judgement of accuracy."""
-    wanted = request.getfixturevalue
+    wanted, fitted = request.getfixturevalue, is_fitted(pytestconfig)
     on, described, paths, commands = _judged_on(device, wanted)
     year = devkit.folder / spec.VOC_YEAR_FOLDER
     paths |= {
@@ -157,8 +169,12 @@ def trial(
         loosened=_looser(port),
         published_port=port == read_port(PUBLISHED),
         voc2007_test=devkit.set_name == "test" and len(devkit.all_ids) == spec.VOC_TEST_COUNT,
-        published_applies=bool(baseline) or ("mean_ap" in port.criteria and len(devkit.ids) == spec.VOC_TEST_COUNT),
-        throughput_applies=device == "npu" and (bool(baseline) or "throughput_fps" in port.criteria),
+        published_applies=not fitted
+        and (bool(baseline) or ("mean_ap" in port.criteria and len(devkit.ids) == spec.VOC_TEST_COUNT)),
+        throughput_applies=not fitted and device == "npu" and (bool(baseline) or "throughput_fps" in port.criteria),
+        canvas="fitted" if fitted else "published",
+        canvases={name_of(canvas): len(ids) for canvas, ids in canvases.items()},
+        canvas_area=share_of(canvases, port.pictures.canvas_wh_px),
     )
 
 
@@ -168,18 +184,12 @@ class UnfairError(ValueError):
 
 def _judged_on(device: str, wanted: Callable[[str], Any]) -> tuple[CandidateOn, str, dict[str, Path], tuple[str, ...]]:
     """What made the candidate's outputs: kind, description, files that took part, commands that were run."""
-    graphs = ("onnx", "adapted", "twin")
     if device == "npu":
-        run, om = wanted("npu_run"), wanted("om_path")
-        files = {"onnx": wanted("onnx_path"), "adapted": wanted("adapted_path"), "om": om, "tool": run.tool.path}
-        commands = (
-            *toolkit.environment(),
-            om.with_name("command.txt").read_text(encoding="utf-8"),
-            *(t.typed for t in run.filled.timings),
-        )
-        return SIMULATED if run.simulated else NPU, run.describe(), files, commands
+        run, files = wanted("npu_run"), _graphs(wanted, "onnx", "adapted", "om")
+        return SIMULATED if run.simulated else NPU, run.describe(), {**files, "tool": run.tool.path}, run.commands
     folder: Path = wanted("candidate_dumps")
     own = _own(folder, wanted("store"))
+    _expect_canvases(folder, wanted("canvases"))
     if own and wanted("pytestconfig").getoption("--dumps") and not toolkit.simulated([folder]):
         return HOST, f"this host's own store, {folder}, and no NPU", {}, ()
     if wanted("pytestconfig").getoption("--dumps"):
@@ -188,7 +198,35 @@ def _judged_on(device: str, wanted: Callable[[str], Any]) -> tuple[CandidateOn, 
         return ELSEWHERE, f"unknown: the dumps in {folder} were made elsewhere", {}, ()
     from rfcn_lib.devices import onnx_runtime
 
-    return HOST, onnx_runtime.describe(), {name: wanted(f"{name}_path") for name in graphs}, ()
+    return HOST, onnx_runtime.describe(), _graphs(wanted, "onnx", "adapted", "twin"), ()
+
+
+def _graphs(wanted: Callable[[str], Any], *kinds: str) -> dict[str, Path]:
+    """The files of each kind; where there are several canvases, with the canvas in the name."""
+    alone = not is_fitted(wanted("pytestconfig"))
+    return {
+        kind if alone else f"{kind} {name_of(canvas)}": path
+        for kind in kinds
+        for canvas, path in wanted(f"{kind}_paths").items()
+    }
+
+
+def _expect_canvases(folder: Path, canvases: Canvases) -> None:
+    """Dumps say nothing of the canvas they were made on; where this suite noted it, the verdict must not say another."""
+    noted, said = noted_canvases(folder), {name_of(canvas) for canvas in canvases}
+    if noted and noted != said:
+        raise UnfairError(
+            f"the dumps in {folder} were made on the canvases {', '.join(sorted(noted))}, "
+            f"but would be judged as made on {', '.join(sorted(said))}; pass the --canvas, --port and --limit of that run"
+        )
+
+
+def _published_canvas(devkit: Devkit, port: Port) -> str:
+    """The reference's canvas, and what it cuts off there."""
+    records = [picture_record(id, size, port.pictures) for id, size in devkit.sizes_wh.items()]
+    lost = len(cropped(records))
+    said = f", where {lost} pictures lose part of their area" if lost else ""
+    return f"the port's own canvas {name_of(port.pictures.canvas_wh_px)}{said}"
 
 
 def _own(folder: Path, store: Store) -> bool:
@@ -225,7 +263,8 @@ def _published(port: Port, devkit: Devkit) -> PortCriterion | str:
 
 
 def _dumps_exhibit(judged: Judged) -> dict[str, Any]:
-    size = sum(file.stat().st_size for file in judged.folder.glob("*.bin"))
+    names = (name for id in judged.evaluation.ids for name in file_names(id))  # others may lie there, unread
+    size = sum((judged.folder / name).stat().st_size for name in names)
     return {"path": str(judged.folder), "sha256": judged.sha256, "bytes": size}
 
 

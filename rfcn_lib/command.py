@@ -1,6 +1,7 @@
 """Run a tool of somebody else's, or say exactly what went wrong. No shell; nothing it starts outlives the call."""
 
 import errno
+import logging
 import os
 import re
 import selectors
@@ -28,6 +29,8 @@ HINTS = {
     errno.ENOENT: "; is the interpreter in its first line, or its loader, on this machine?",
 }
 NOTHING: Mapping[str, str] = MappingProxyType({})
+SAID = logging.getLogger("rfcn.command")  # every command that ran, one line to paste each
+SAID.setLevel(logging.INFO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,12 @@ def typed(words: Sequence[str], cwd: Path, env: Mapping[str, str] = NOTHING) -> 
     return f"cd {shlex.quote(str(cwd))} && {' '.join([*settings, shlex.join(words)])}"
 
 
+def exports() -> tuple[str, ...]:
+    """What a shell must export for the vendor's commands to run as they run here, a line each."""
+    names = [*(name for name in os.environ if name.startswith("ASCEND_")), "LD_LIBRARY_PATH", "PYTHONPATH", "PATH"]
+    return tuple(f"export {name}={shlex.quote(os.environ[name])}" for name in names if name in os.environ)
+
+
 def run(
     words: Sequence[str | Path],
     *,
@@ -85,6 +94,7 @@ def run(
     """Run `words` in the folder `cwd` and wait for its end; how it ended is for the caller to judge.
 
     A name without "/" is looked up on PATH, one with it is seen from `cwd`. The tool reads nothing from the terminal.
+    The line to paste goes to the logger `rfcn.command`; `exports` gives the environment it ran in.
     After `timeout_s` seconds, and on Ctrl-C, the tool and the processes it started are ended.
 
     Raises:
@@ -106,6 +116,7 @@ def run(
         _end(process)
     said = [stream.text() for stream in streams]
     done = Done(told, cwd, env, process.returncode, said[0], said[1], time.monotonic() - started, log)
+    SAID.info(line)
     if not in_time:
         raise CommandTimeoutError(
             f"{Path(told[0]).name} did not end within {timeout_s:g} s, and was ended\n{_particulars(done)}", done

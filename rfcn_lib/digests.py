@@ -15,7 +15,7 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from importlib import metadata
@@ -87,12 +87,21 @@ class Digests:
                 sha = self._of_file(path, fresh)
         except OSError as error:
             raise StoreError(f"cannot read {error.filename or path}: {error.strerror}; is the path right?") from error
-        self._known |= fresh
-        if fresh:
-            rows = [(name, stamp, sha256) for name, (stamp, sha256) in fresh.items()]
-            with suppress(sqlite3.Error), self._open() as db:
-                db.executemany("insert or replace into digests values (?, ?, ?)", rows)
+        self._remember(fresh)
         return sha
+
+    def of_each(self, files: Iterable[Path]) -> list[str]:
+        """sha256 of each file's bytes, in the order given; may be called from any thread.
+
+        Raises: as `of`.
+        """
+        fresh: dict[str, tuple[str, str]] = {}
+        try:
+            found = [self._of_file(file, fresh) for file in files]
+        except OSError as error:
+            raise StoreError(f"cannot read {error.filename}: {error.strerror}; is the path right?") from error
+        self._remember(fresh)
+        return found
 
     def told(self, value: object, where: str) -> object:
         """A value as JSON that tells its content: 1, 1.0, True and "1" differ; paths differ by content, not by place.
@@ -125,6 +134,13 @@ class Digests:
             "type": type(value).__qualname__,
             **{name: self.told(getattr(value, name), f"{where}.{name}") for name in names},
         }
+
+    def _remember(self, fresh: dict[str, tuple[str, str]]) -> None:
+        self._known |= fresh
+        if fresh:
+            rows = [(name, stamp, sha256) for name, (stamp, sha256) in fresh.items()]
+            with suppress(sqlite3.Error), self._open() as db:
+                db.executemany("insert or replace into digests values (?, ?, ?)", rows)
 
     def _of_file(self, file: Path, fresh: dict[str, tuple[str, str]]) -> str:
         name, before = str(file.absolute()), file.stat()

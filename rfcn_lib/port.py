@@ -149,6 +149,22 @@ def read_port(path: Path) -> Port:
         raise PortError("\n  ".join([f"{path} is not a port; {HINT}", *faults[:5]]) + more) from error
 
 
+def on_canvas(port: Port, canvas_wh_px: tuple[int, int]) -> Port:
+    """The same port on another canvas, (width, height) px.
+
+    Raises:
+        PortError: a canvas no port may have.
+    """
+    try:
+        pictures = Pictures.model_validate({**port.pictures.model_dump(), "canvas_wh_px": canvas_wh_px})
+    except ValidationError as error:
+        raise PortError(
+            f"the port '{port.name}' on another canvas: {_sentence(error.errors(include_url=False)[0])}; use "
+            "--canvas=published"
+        ) from error
+    return port.model_copy(update={"pictures": pictures})
+
+
 def _sentence(fault: Mapping[str, Any]) -> str:
     """`pictures.short_side_px is '512', but should be a valid integer`."""
     key = ".".join(str(step) for step in fault["loc"] if step != "[key]")

@@ -12,9 +12,18 @@ T = TypeVar("T")
 
 
 def progress(
-    items: Iterable[T], total: int, what: str, *, unit: str = "picture", first_s: float = 10, every_s: float = 30
+    items: Iterable[T],
+    total: int,
+    what: str,
+    *,
+    unit: str = "picture",
+    first_s: float = 10,
+    every_s: float = 30,
+    before: int = 0,
 ) -> Iterator[T]:
     """Yield `items`, of which there are `total`, saying on stderr how far they are.
+
+    `before`: how many were done in earlier runs; they count as done, and neither for the rate nor for the time left.
 
     In a log the first line comes after `first_s`, the next ones every `every_s`, and a step that spoke says when it
     ends: `torch dumps: 57/140 pictures, 3.4/s, 24 s left`. A step shorter than `first_s` is silent there.
@@ -23,21 +32,33 @@ def progress(
         wide, high = (
             shutil.get_terminal_size()
         )  # not tqdm's own: it stays silent on terminals that claim a size of 0 x 0
-        yield from tqdm(items, total=total, desc=what, unit=f" {unit}s", ncols=wide, nrows=high, leave=False)
+        yield from tqdm(
+            items,
+            total=before + total,
+            initial=before,
+            desc=what,
+            unit=f" {unit}s",
+            ncols=wide,
+            nrows=high,
+            leave=False,
+        )
         return
     started = time.monotonic()
     next_line_s = first_s
+    there = f" ({before} were there)" if before else ""
     count = 0
     for count, item in enumerate(items, start=1):
         yield item  # the work on it happens here
         taken_s = time.monotonic() - started
         if taken_s >= next_line_s and count < total:
             left_s = (total - count) * taken_s / count
-            say(f"{what}: {count}/{total} {unit}s, {count / taken_s:.2g}/s, {_time(left_s)} left")
+            say(
+                f"{what}: {before + count}/{before + total} {unit}s{there}, {count / taken_s:.2g}/s, {_time(left_s)} left"
+            )
             next_line_s = taken_s + every_s
     taken_s = time.monotonic() - started
     if taken_s >= first_s:
-        say(f"{what}: {count}/{total} {unit}s, {count / taken_s:.2g}/s, took {_time(taken_s)}")
+        say(f"{what}: {before + count}/{before + total} {unit}s{there}, {count / taken_s:.2g}/s, took {_time(taken_s)}")
 
 
 def _time(seconds: float) -> str:
@@ -48,6 +69,6 @@ def _time(seconds: float) -> str:
 
 
 def say(sentence: str) -> None:
-    """One line on stderr, at once."""
-    sys.stderr.write(f"{sentence}\n")
+    """One line on stderr, at once; above the bar, where there is one."""
+    tqdm.write(sentence, file=sys.stderr)
     sys.stderr.flush()

@@ -271,5 +271,5 @@ def _disk_trouble(entry: _Entry) -> Iterator[None]:
             raise
         raise StoreError(
             f"{entry.name} could not be written below {entry.home.parent}: {error.strerror}; "
-            "free some space, or pass --store=DIR on another disk"
+            "free some space, or pass --store=DIR on another disk; what was finished is kept"
         ) from error

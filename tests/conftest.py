@@ -11,7 +11,7 @@ import pytest
 
 from rfcn_lib.pictures.preprocess import prepare
 from rfcn_lib.pictures.voc import read_devkit
-from rfcn_lib.port import PUBLISHED, Port, read_port
+from rfcn_lib.port import PUBLISHED, Port, on_canvas, read_port
 
 SPECIMEN_DEVKIT = Path(__file__).parent.parent / "specimen" / "VOCdevkit"
 
@@ -27,14 +27,17 @@ class Graphs:
     twin: Path
 
 
-@pytest.fixture(scope="session", params=["on-trial", pytest.param("full-size", marks=pytest.mark.slow)])
+@pytest.fixture(scope="session")
 def graphs(request, store, aloud) -> Graphs:
-    """The port on trial; and a seeded ResNet-101 in the published shape, which weighs what the real one weighs."""
+    """The port on trial, on one of its canvases; and a seeded ResNet-101 in the published shape and weight.
+
+    Its parameters come from given.py: "on-trial" or, with --canvas=fitted, each of the canvases; and "full-size".
+    """
     wanted = request.getfixturevalue
-    if request.param == "on-trial":
-        return Graphs(
-            wanted("port"), wanted("weights"), wanted("onnx_path"), wanted("adapted_path"), wanted("twin_path")
-        )
+    if request.param != "full-size":
+        canvas = next(iter(wanted("canvases"))) if request.param == "on-trial" else request.param
+        files = (wanted(f"{name}_paths")[canvas] for name in ("onnx", "adapted", "twin"))
+        return Graphs(on_canvas(wanted("port"), canvas), wanted("weights"), *files)
     from rfcn_lib.graph.adapt import adapted_from_exported
     from rfcn_lib.graph.export import onnx_from_checkpoint
     from rfcn_lib.graph.operators import twin_from_vendor
@@ -51,7 +54,7 @@ def graphs(request, store, aloud) -> Graphs:
 
 @pytest.fixture(scope="session")
 def two_pictures():
-    """two_pictures(port): a landscape and a portrait, as that port shows pictures to its network."""
+    """two_pictures(port): a landscape and a portrait, as that port shows pictures to its network; cropped if need be."""
 
     def unlike(port):
         devkit = read_devkit(SPECIMEN_DEVKIT, read_port(PUBLISHED).classes)

@@ -102,5 +102,5 @@ def test_nothing_is_known_that_the_compiler_would_refuse(graphs, chip):
 
 
 @pytest.mark.npu
-def test_the_npu_compiler_takes_the_adapted_graph(om_path):
-    assert om_path.stat().st_size > 0
+def test_the_npu_compiler_takes_the_adapted_graph(om_paths):
+    assert all(om.stat().st_size > 0 for om in om_paths.values())

@@ -10,7 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from rfcn_lib.devices.om_batch import BINS, Batch, OmRunError, Outputs, Task, attempt, written
+from rfcn_lib.devices.om_batch import Batch, OmRunError, Outputs, Task, attempt, written
+from rfcn_lib.pictures.bins import BINS
 from rfcn_lib.score.perf_files import (
     PerfError,
     expect_pictures,

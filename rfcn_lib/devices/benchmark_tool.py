@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from rfcn_lib import spec
-from rfcn_lib.devices.om_batch import INFO, Batch, OmRunError, Outputs, Task, attempt, written
+from rfcn_lib.devices.om_batch import Batch, OmRunError, Outputs, Task, attempt, written
+from rfcn_lib.pictures.bins import INFO
 from rfcn_lib.score.perf_files import PerfError, expect_pictures, perf_from_benchmark, read_text
 
 NAME: Final = "benchmark"

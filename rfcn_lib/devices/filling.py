@@ -1,26 +1,40 @@
-"""One picture after another through a device into a folder of dumps; what is there already is not done again."""
+"""One picture after another through a device into a folder of dumps; what is there already is not done again.
+
+The next picture is decoded and resized while the device is at work on this one. Whatever ends a run (Ctrl-C, kill -9, a
+full disk, a power cut), a finished picture stays and the next run makes only the others: a dump counts as finished when
+its files have their sizes and the ledger beside the folder has its line, which is written last.
+"""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+import re
+import shutil
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Final
 
+from rfcn_lib.pictures.preprocess import PictureError  # and so the store counts preprocessing to the code of a dump
 from rfcn_lib.port import Port
-from rfcn_lib.progress import progress
+from rfcn_lib.progress import progress, say
 from rfcn_lib.records import Floats, Outputs, Picture
-from rfcn_lib.score.dumps import digest_of, file_names, shapes, write_dump
+from rfcn_lib.score.dumps import DumpError, digest_of, file_names, shapes, sweep, write_dump
 
 Prepare = Callable[[str], tuple[Floats, Picture]]  # id -> (1, 3, H, W) float32 and what was done to the picture
 Run = Callable[[Floats, Picture], Outputs]
+Jpegs = Callable[[Sequence[str]], Sequence[str]]  # ids -> sha256 (hex) of their JPEGs as they lie there now
 
-
-LEDGER = "made.txt"  # beside the folder of dumps: `id sha256`, a line as each dump is finished; a later line counts
+LEDGER: Final = "made.txt"  # beside the folder of dumps: `id sha256-of-dump sha256-of-jpeg`; an id's last line counts
+IN_MEMORY: Final = 2  # prepared pictures: the one that runs and the next; 21.7 MB each at the published canvas
+BLOCK_BYTES: Final = 4096  # files take whole blocks of the disk
+_SHA256: Final = "[0-9a-f]{64}"
+_LINE: Final = re.compile(rf"(\S+) ({_SHA256})(?: ({_SHA256}))?|(\S+) -")  # `id -`: its dump is being made again
 
 
 def made(folder: Path) -> Mapping[str, str]:
     """Id -> sha256 of the dump as the device made it; what lies there now can be held against it."""
-    path = folder.parent / LEDGER
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return {id: sha256 for id, _, sha256 in (line.partition(" ") for line in lines) if len(sha256) == 64}
+    return {id: dump for id, (dump, _) in _read_ledger(folder).items()}
 
 
 def missing(folder: Path, ids: Sequence[str], port: Port) -> tuple[str, ...]:
@@ -32,16 +46,143 @@ def missing(folder: Path, ids: Sequence[str], port: Port) -> tuple[str, ...]:
     )
 
 
-def fill(folder: Path, ids: Sequence[str], port: Port, prepare: Prepare, device: Callable[[], Run], what: str) -> int:
-    """Make the missing dumps of `ids`; returns how many that were. `device` is only started when one is missing."""
-    known = made(folder)
-    gone = set(missing(folder, ids, port))
-    wanted = tuple(id for id in ids if id in gone or id not in known)
-    if wanted:
-        run = device()
-        with (folder.parent / LEDGER).open("a", encoding="utf-8") as ledger:
-            for id in progress(wanted, len(wanted), what):
-                im_data, picture = prepare(id)
-                write_dump(folder, id, run(im_data, picture))
-                print(id, digest_of(folder, id), file=ledger, flush=True)
+def unfinished(folder: Path, ids: Sequence[str], port: Port, jpegs: Jpegs | None = None) -> tuple[str, ...]:
+    """The ids to be done: dump not complete, not in the ledger, or made of another JPEG than lies there now."""
+    gone, ledger = set(missing(folder, ids, port)), _read_ledger(folder)
+    now = dict(zip(ids, jpegs(ids), strict=True)) if jpegs else {}
+    return tuple(id for id in ids if id in gone or id not in ledger or (jpegs and ledger[id][1] != now[id]))
+
+
+def fill(
+    folder: Path,
+    ids: Sequence[str],
+    port: Port,
+    prepare: Prepare,
+    device: Callable[[], Run],
+    what: str,
+    *,
+    jpegs: Jpegs | None = None,
+) -> int:
+    """Make the missing dumps of `ids`, in that order; returns how many that were.
+
+    `device` is only started when one is missing. `prepare` runs in a thread, at most IN_MEMORY pictures at a time. With
+    `jpegs` a dump belongs to its JPEG: one that has changed is done again, the others are not. No two processes may
+    fill a folder at once; `Store.growing` sees to that.
+
+    Raises:
+        DumpError: the disk has no room for what is missing (before anything is done), or is full.
+        PictureError: a JPEG changed meanwhile. Its dump is not kept under the old one's name.
+        Whatever `prepare` raises, when the picture's turn comes, and `device`; what was finished before is kept.
+    """
+    sweep(folder)
+    wanted = unfinished(folder, ids, port, jpegs)
+    if not wanted:
+        return 0
+    known, before = made(folder), len(ids) - len(wanted)
+    room = _expect_room(folder, len(wanted), port, what)
+    run, done = device(), 0
+    try:
+        with _ledger(folder) as note, closing(_prepared(wanted, prepare, jpegs)) as pictures:
+            for id in progress(wanted, len(wanted), what, before=before):
+                jpeg_sha256, im_data, picture = next(pictures)
+                if not done:
+                    plan = f"{len(wanted):,} pictures to do, {before:,} already there"
+                    canvas = "canvas {} x {} px".format(*picture.canvas_wh)
+                    say(f"{what}: {plan}; {canvas}; {room}; stop when you like")
+                outputs = run(im_data, picture)
+                del im_data  # else three are in memory while the next one is awaited
+                if id in known:
+                    note(f"{id} -")  # a kill amid its three files must not leave them under the old line
+                write_dump(folder, id, outputs)
+                note(" ".join([id, digest_of(folder, id), *jpeg_sha256]))
+                done += 1
+    except BaseException:  # KeyboardInterrupt too
+        there = f"{before + done:,} of {len(ids):,} pictures finished; they are kept in {folder}"
+        say(f"{what}: stopped with {there}, and the same command goes on from there")
+        raise
+    changed = unfinished(folder, ids, port, jpegs)
+    if changed:
+        raise PictureError(
+            f"{len(changed)} of {len(ids)} pictures changed after they were shown to the network: {_some(changed)}; "
+            f"leave the JPEGs alone and run again: only these are done again"
+        )
     return len(wanted)
+
+
+def _prepared(
+    ids: Sequence[str], prepare: Prepare, jpegs: Jpegs | None
+) -> Generator[tuple[tuple[str, ...], Floats, Picture], None, None]:
+    """(JPEG's digest, if asked for; tensor; record) of each id, made in a thread while the caller is at work."""
+
+    def one(id: str) -> tuple[tuple[str, ...], Floats, Picture]:
+        before = tuple(jpegs([id])) if jpegs else ()
+        im_data, picture = prepare(id)
+        if jpegs and tuple(jpegs([id])) != before:
+            raise PictureError(f"the JPEG of {id} changed while it was read; leave it alone and run again")
+        return before, im_data, picture
+
+    thread = ThreadPoolExecutor(1, thread_name_prefix="prepare")
+    try:
+        waiting = deque(thread.submit(one, id) for id in ids[: IN_MEMORY - 1])
+        for id in ids[IN_MEMORY - 1 :]:
+            waiting.append(thread.submit(one, id))
+            yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        thread.shutdown(wait=False, cancel_futures=True)  # Ctrl-C does not wait for a picture nobody wants any more
+
+
+def _expect_room(folder: Path, count: int, port: Port, what: str) -> str:
+    """What the dumps of `count` pictures need and what there is, in words. Raises DumpError when that is too little."""
+    sizes = (4 * rows * columns for rows, columns in shapes(port))
+    need = count * sum(-(-size // BLOCK_BYTES) * BLOCK_BYTES for size in sizes)
+    free = shutil.disk_usage(folder).free
+    if need > free:
+        raise DumpError(
+            f"{what}: the dumps of {count:,} pictures need {_size(need)}, but the disk of {folder} has {_size(free)} left; "
+            "free some space, or pass --store=DIR on another disk; what is there is kept"
+        )
+    return f"{_size(need)} of dumps, {_size(free)} free"
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
+def _some(ids: Sequence[str]) -> str:
+    return " ".join(ids[:5]) + (" ..." if len(ids) > 5 else "")
+
+
+def _read_ledger(folder: Path) -> dict[str, tuple[str, str | None]]:
+    """Id -> (sha256 of its dump, of its JPEG if that was noted). A line that is torn counts as not written."""
+    path = folder.parent / LEDGER
+    text = path.read_text(encoding="ascii", errors="replace") if path.exists() else ""
+    found: dict[str, tuple[str, str | None]] = {}
+    for line in text.split("\n"):
+        match = _LINE.fullmatch(line)
+        if match and match[4]:
+            found.pop(match[4], None)
+        elif match:
+            found[match[1]] = (match[2], match[3])
+    return found
+
+
+@contextmanager
+def _ledger(folder: Path) -> Iterator[Callable[[str], None]]:
+    """note(line): append it, at once. A last line that a kill left without its end is ended first.
+
+    Not synced to the disk, as dumps are: a line lost in a power cut costs one picture made again, and a line that
+    arrived was written after its dump was safe.
+    """
+    with (folder.parent / LEDGER).open("a+b") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+
+        def note(line: str) -> None:
+            file.write(f"{line}\n".encode("ascii"))
+            file.flush()
+
+        yield note

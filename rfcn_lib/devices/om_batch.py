@@ -9,8 +9,6 @@ from typing import Final
 from rfcn_lib.command import CommandError, CommandTimeoutError, Done, explain, run
 from rfcn_lib.score.perf_files import Perf
 
-BINS: Final = "bin"
-INFO: Final = "demo.info"
 LOG: Final = "tool.log"
 HINTS: Final = {  # what a tool says -> what it means; the phrases are those of ais_bench's FAQ
     "acl open device": "the device is busy, lost or not there: see `npu-smi info`, choose others with --devices=",

@@ -3,10 +3,11 @@
     <folder>/dumps/<id>_<k>.bin      as `rfcn_lib.score.dumps` reads them
     <folder>/timings/*.json          what the tool said of its speed, one per batch; `rfcn_lib.score.throughput`
     <folder>/work/device<N>/         the batch under way, where the tool runs: bin/, demo.info, tool.log
+    <folder>/work/next-<id>/         the batch after it, laid out meanwhile
 
 A picture is done when its dump *and* a timing of it are there. A batch that fails leaves the dumps it finished; its
-pictures run again, on another device or in the next run, so that every picture judged is also timed. Only batches lie
-on the disk as bins: the whole set would be 107 GB.
+pictures run again, on another device or in the next run, so that every picture judged is also timed. At most two batches
+a device lie on the disk as bins: the whole set would be 107 GB.
 """
 
 import hashlib
@@ -20,9 +21,9 @@ from typing import Final, Literal
 from rfcn_lib import spec
 from rfcn_lib.devices import ais_bench, benchmark_tool
 from rfcn_lib.devices.filling import Prepare, missing
-from rfcn_lib.devices.om_batch import BINS, INFO, LOG, Batch, OmRunError, Outputs, Task
+from rfcn_lib.devices.om_batch import LOG, Batch, OmRunError, Outputs, Task
 from rfcn_lib.devices.sharing import Pile, finished
-from rfcn_lib.pictures.bins import BinError, write_bins
+from rfcn_lib.pictures.bins import BINS, BinError, lay_out
 from rfcn_lib.port import Port
 from rfcn_lib.progress import progress
 from rfcn_lib.score.dumps import FLOAT32, file_names, shapes
@@ -55,6 +56,21 @@ def run_batch(tool: Tool, task: Task) -> Batch:
     return run(tool.program, task)
 
 
+def work_folder(folder: Path, device: int) -> Path:
+    """Where a device's batch is laid out, and its tool is run."""
+    return folder / WORK / f"device{device}"
+
+
+def _next_folder(folder: Path, ids: Sequence[str]) -> Path:
+    return folder / WORK / f"next-{ids[0]}"
+
+
+def _forget_next(folder: Path) -> None:
+    """Remove what was laid out for nobody: a device was lost, or an earlier run."""
+    for place in (folder / WORK).glob("next-*"):
+        shutil.rmtree(place)
+
+
 class _NoRoomError(Exception):
     """The disk has no room for a batch."""
 
@@ -84,8 +100,9 @@ def fill_by_tool(
 
     A device whose batch fails gets no other one; its pictures go to the others, which is said on stderr and returned.
     Devices: ids as the tool counts them, one thread each. `batch`: pictures per run of the tool, 22 MB each on the disk
-    at the published canvas. `timeout_s`: of one run of the tool; default 300 s and 30 s per picture. Timings belong to
-    the content of `om`; those of another are left alone and not returned.
+    at the published canvas, and as much again for the batch that is laid out meanwhile. `timeout_s`: of one run of the
+    tool; default 300 s and 30 s per picture. Timings belong to the content of `om`; those of another are left alone and
+    not returned.
 
     Raises:
         OmRunError: no device is left, or the disk is full. What was finished stays, and the next call goes on.
@@ -99,11 +116,13 @@ def fill_by_tool(
     om_sha256 = _sha256_of(om)
     for name in (DUMPS, TIMINGS, WORK):
         (folder / name).mkdir(parents=True, exist_ok=True)
+    _forget_next(folder)
     wanted = _wanted(folder, ids, port, om_sha256)
     pile = Pile([wanted[at : at + batch] for at in range(0, len(wanted), batch)])
     job = _Job(folder, port, shown, tool, om.absolute(), om_sha256, timeout_s)
-    for _ in progress(finished(pile, devices, job.do), len(wanted), what):
+    for _ in progress(finished(pile, devices, job.lay, job.do), len(wanted), what):
         pass
+    _forget_next(folder)
     if pile.fatal and not isinstance(pile.fatal, BinError | OSError | _NoRoomError):
         raise pile.fatal  # no fault of a device or the disk: it stays the error it is
     if pile.fatal or pile.batches:
@@ -124,23 +143,30 @@ class _Job:
     om_sha256: str
     timeout_s: float | None
 
-    def do(self, ids: tuple[str, ...], device: int) -> None:
+    def lay(self, ids: tuple[str, ...]) -> float:
+        since = time.time()
         _expect_room(self, len(ids))
+        place = _next_folder(self.folder, ids)
+        if place.exists():
+            shutil.rmtree(place)
+        place.mkdir(parents=True)
+        lay_out(place, ids, self.shown)
+        return since
+
+    def do(self, ids: tuple[str, ...], device: int, since: float) -> None:
         try:
-            _one_batch(self, ids, device)
+            _one_batch(self, ids, device, since)
         except OmRunError:
             _expect_room(self, 0)  # a tool on a full disk fails in many ways, and no other device would fare better
             raise
 
 
-def _one_batch(job: _Job, ids: tuple[str, ...], device: int) -> None:
-    work = job.folder / WORK / f"device{device}"
+def _one_batch(job: _Job, ids: tuple[str, ...], device: int, since: float) -> None:
+    work = work_folder(job.folder, device)
     canvas_wh = job.port.pictures.canvas_wh_px
-    started = time.time()
     if work.exists():
         shutil.rmtree(work)
-    work.mkdir(parents=True)
-    write_bins(work / BINS, work / INFO, ((id, job.shown(id)[0]) for id in ids), listed_folder=f"./{BINS}")
+    _next_folder(job.folder, ids).rename(work)
     limit_s = job.timeout_s or START_S + PICTURE_S * len(ids)
     began = time.time()
     try:
@@ -160,7 +186,7 @@ def _one_batch(job: _Job, ids: tuple[str, ...], device: int) -> None:
             f"{left[0]}: {why}\n  log:     {work / LOG}\n  by hand: {made.done.typed}"
         )
     shutil.rmtree(work / BINS)
-    timing = Timing(ids, job.om_sha256, made.perf, made.done.typed, (began, ended), (started, time.time()))
+    timing = Timing(ids, job.om_sha256, made.perf, made.done.typed, (began, ended), (since, time.time()))
     write_timing(job.folder / TIMINGS, timing)
 
 

@@ -1,15 +1,20 @@
-"""Batches shared out over devices: whoever is free takes the next one, and what a lost device had goes to the others."""
+"""Batches shared out over devices: whoever is free takes the next one, and what a lost device had goes to the others.
+
+While a device is at work on a batch, the next one is laid out for it.
+"""
 
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from rfcn_lib.devices.om_batch import OmRunError
 from rfcn_lib.progress import say
 
 Ids = tuple[str, ...]
-Do = Callable[[Ids, int], None]  # one batch on one device; OmRunError: this device is lost
+Lay = Callable[[Ids], float]  # lay one batch out; returns when that began, seconds since the epoch
+Do = Callable[[Ids, int, float], None]  # one batch, laid out since then, on one device; OmRunError: this device is lost
 
 
 @dataclass(slots=True)
@@ -36,6 +41,14 @@ class Pile:
             self.under_way += 1
             return self.batches.pop(0)
 
+    def take_ahead(self, devices: int) -> Ids:
+        """A batch to be laid out meanwhile; none where fewer are left than `devices`, for then another may be free first."""
+        with self.changed:
+            if self.fatal or len(self.batches) < devices - len(self.lost):
+                return ()
+            self.under_way += 1
+            return self.batches.pop(0)
+
     def put_down(self, back: Ids = ()) -> None:
         """A batch taken is finished, or comes back."""
         with self.changed:
@@ -51,20 +64,20 @@ class Pile:
             self.changed.notify_all()
 
 
-def finished(pile: Pile, devices: Sequence[int], do: Do) -> Iterator[str]:
+def finished(pile: Pile, devices: Sequence[int], lay: Lay, do: Do) -> Iterator[str]:
     """Do the batches of the pile; yield ids as they are finished. What is left then is in `pile`.
 
     `do` raising OmRunError costs its device, any other Exception stops all devices. One device works in this thread, so
     that Ctrl-C reaches what it runs at once; several end the batches they have begun.
     """
     if len(devices) == 1:
-        yield from _work(pile, devices[0], do)
+        yield from _work(pile, devices[0], 1, lay, do)
         return
     line: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def report(device: int) -> None:
         try:
-            for id in _work(pile, device, do):
+            for id in _work(pile, device, len(devices), lay, do):
                 line.put(id)
             if device in pile.lost:
                 say(f"device {device} gets no more pictures, others take over: {pile.lost[device].splitlines()[0]}")
@@ -91,19 +104,35 @@ def finished(pile: Pile, devices: Sequence[int], do: Do) -> Iterator[str]:
             thread.join()
 
 
-def _work(pile: Pile, device: int, do: Do) -> Iterator[str]:
-    while (ids := pile.take()) is not None:
-        try:
-            do(ids, device)
-        except OmRunError as error:
-            pile.lost[device] = str(error)
-            pile.put_down(back=ids)
-            return
-        except BaseException as error:  # a disk or a picture: no other device would fare better
-            pile.stop(error)
-            pile.put_down(back=ids)
-            if not isinstance(error, Exception):
-                raise
-            return
-        pile.put_down()
-        yield from ids
+def _work(pile: Pile, device: int, devices: int, lay: Lay, do: Do) -> Iterator[str]:
+    with ThreadPoolExecutor(1, thread_name_prefix=f"next batch of device {device}") as ahead:
+        ids, laid = pile.take() or (), None
+        while ids:
+            then: Ids = ()
+            try:
+                # what could not be laid out ahead may find room now; a picture that is at fault says so again
+                since = lay(ids) if laid is None or laid.exception() else laid.result()
+                then = pile.take_ahead(devices)
+                laid = ahead.submit(lay, then) if then else None
+                do(ids, device, since)
+            except OmRunError as error:
+                pile.lost[device] = str(error)
+                _put_back(pile, ids, then)
+                return
+            except BaseException as error:  # a disk or a picture: no other device would fare better
+                pile.stop(error)
+                _put_back(pile, ids, then)
+                if not isinstance(error, Exception):
+                    raise
+                return
+            pile.put_down()
+            yield from ids
+            if then and pile.fatal:
+                _put_back(pile, then)
+                return
+            ids = then or pile.take() or ()
+
+
+def _put_back(pile: Pile, *batches: Ids) -> None:
+    for ids in filter(None, batches):
+        pile.put_down(back=ids)

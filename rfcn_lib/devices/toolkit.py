@@ -7,7 +7,6 @@ import hashlib
 import os
 import platform
 import re
-import shlex
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -137,12 +136,6 @@ def simulated_tools() -> tuple[Path, ...]:
     modules = [Path(place) / "ais_bench" for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
     found = [*map(Path, filter(None, map(shutil.which, names))), *(module for module in modules if module.is_dir())]
     return tuple(path for path in found if _is_marked(path))
-
-
-def environment() -> tuple[str, ...]:
-    """What a shell must export for the vendor's commands to run as they ran here, a line each."""
-    names = [*(name for name in os.environ if name.startswith("ASCEND_")), "LD_LIBRARY_PATH", "PYTHONPATH", "PATH"]
-    return tuple(f"export {name}={shlex.quote(os.environ[name])}" for name in names if name in os.environ)
 
 
 def checked_soc(soc: str, home: Path | None = None) -> str:

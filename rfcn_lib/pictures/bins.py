@@ -6,7 +6,7 @@ the published port; read by the vendor's inference tool).
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,8 +14,10 @@ from typing import Final
 import numpy as np
 
 from rfcn_lib.pictures.voc import SAFE_NAME
-from rfcn_lib.records import Floats
+from rfcn_lib.records import Floats, Picture
 
+BINS: Final = "bin"
+INFO: Final = "demo.info"  # as published
 LARGEST_INFO_BYTES: Final = 64_000_000
 LARGEST_SIDE_PX: Final = 8192  # as in a port's canvas_wh_px
 _LINE: Final = re.compile(r"(0|[1-9][0-9]{0,8}) (\S+) ([0-9]{1,5}) ([0-9]{1,5})")
@@ -72,6 +74,11 @@ def write_bins(
         raise BinError(
             f"cannot write {error.filename or folder}: {error.strerror or error}; make room or choose another folder"
         ) from error
+
+
+def lay_out(work: Path, ids: Iterable[str], shown: Callable[[str], tuple[Floats, Picture]]) -> None:
+    """Write `<work>/bin/<id>.bin`, and `<work>/demo.info` that names them as seen from `work`. Errors: BinError."""
+    write_bins(work / BINS, work / INFO, ((id, shown(id)[0]) for id in ids), listed_folder=f"./{BINS}")
 
 
 def _expect_tensor(id: str, tensor: Floats, shape: tuple[int, ...]) -> None:

@@ -5,11 +5,13 @@ no header, named as the published inference tool names them (spec.DUMP_FIRST_IND
 proposals, C its classes and background.
 """
 
+import errno
 import hashlib
 import math
 import os
 import re
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +29,8 @@ SUM_TOLERANCE: Final = (
 LARGEST_PROBABILITY: Final = 1 + 2**-10  # the next fp16 number above 1
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")  # one path component, never hidden, never `..`
 _SHOWN: Final = 3
+ASIDE: Final = ".partial"
+FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class DumpError(ValueError):
@@ -55,23 +59,44 @@ def shapes(port: Port) -> tuple[tuple[int, int], ...]:
 def write_dump(folder: Path, id: str, outputs: Outputs) -> None:
     """Write one picture's three files, each aside and renamed, so a file is whole or absent.
 
+    Each is on the disk before it gets its name: a kill alone would lose nothing that was written, but after a power cut
+    a file could have its name and size and no content. That costs milliseconds where a picture costs seconds.
+
     Raises:
         DumpError: the id is no file name, the folder cannot be written, or an array would lose digits as float32.
     """
-    for name, output in zip(file_names(id), spec.OUTPUTS, strict=True):
-        array = getattr(outputs, output)
-        if not np.can_cast(array.dtype, np.float32, "safe"):
-            raise DumpError(
-                f"{name}: {output} is {array.dtype}, but a dump is float32; convert on purpose before writing"
-            )
-        aside = folder / f".{name}.partial"
-        try:
-            aside.write_bytes(np.ascontiguousarray(array, FLOAT32).tobytes())
+    names = file_names(id)
+    asides = [folder / f".{name}{ASIDE}" for name in names]
+    try:
+        for name, aside, output in zip(names, asides, spec.OUTPUTS, strict=True):
+            array = getattr(outputs, output)
+            if not np.can_cast(array.dtype, np.float32, "safe"):
+                raise DumpError(
+                    f"{name}: {output} is {array.dtype}, but a dump is float32; convert on purpose before writing"
+                )
+            with aside.open("wb") as file:
+                file.write(np.ascontiguousarray(array, FLOAT32).tobytes())
+                file.flush()
+                os.fsync(file.fileno())
+        for name, aside in zip(names, asides, strict=True):
             aside.replace(folder / name)
-        except OSError as error:
-            raise DumpError(
-                f"cannot write {folder / name}: {error.strerror}; the folder should exist and have room"
-            ) from error
+    except OSError as error:
+        remedy = "the folder should exist and be writable"
+        if error.errno in FULL:
+            remedy = "free some space, or choose another disk (--store=DIR); what was finished before is kept"
+        raise DumpError(f"cannot write {folder / name}: {error.strerror}; {remedy}") from error
+    finally:
+        for aside in asides:
+            with suppress(OSError):
+                aside.unlink()
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed `write_dump` left half written; nobody else may be writing there."""
+    with os.scandir(folder) as entries:
+        left = [Path(entry) for entry in entries if entry.name.startswith(".") and entry.name.endswith(f".bin{ASIDE}")]
+    for path in left:
+        path.unlink()
 
 
 def digest_of(folder: Path, id: str) -> str:

@@ -5,7 +5,7 @@ a whole GPU script. It may do so, by agreement; it may not do so unnoticed.
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -115,17 +115,20 @@ def chosen(timings: Iterable[Timing], ids: Collection[str]) -> tuple[Timing, ...
     return tuple(kept)
 
 
-def expect_timed(timings: Sequence[Timing], ids: Sequence[str], om_sha256: str) -> None:
-    """Raise PerfError unless exactly `ids` were timed, each once, and on the very om that is judged.
+def expect_timed(timings: Sequence[Timing], om_sha256: Mapping[str, str]) -> None:
+    """Raise PerfError unless exactly the ids of `om_sha256` were timed, each once, and each on the very om that is judged.
 
-    How many pictures ran is what the tools' own numbers say; which ones, what the tools were given.
+    `om_sha256`: id -> digest of the compiled model of its canvas. How many pictures ran is what the tools' own numbers
+    say; which ones, what the tools were given.
     """
+    ids = list(om_sha256)
     for timing in timings:
-        if timing.om_sha256 != om_sha256:
-            raise PerfError(
-                f"the om timed on device {timing.perf.device_id} is {timing.om_sha256[:12]}, but the om judged is "
-                f"{om_sha256[:12]}; time the one that is judged"
-            )
+        for id in timing.ids:
+            if timing.om_sha256 != om_sha256.get(id, timing.om_sha256):
+                raise PerfError(
+                    f"the om timed on device {timing.perf.device_id} is {timing.om_sha256[:12]}, but the om judged is "
+                    f"{om_sha256[id][:12]} for picture {id}; time the one that is judged"
+                )
     timed = [id for timing in timings for id in timing.ids]
     ran = sum(timing.perf.pictures or 0 for timing in timings)
     if sorted(timed) != sorted(ids) or ran != len(ids):

@@ -61,6 +61,9 @@ class Trial:
     exhibits      name -> {"path", "sha256", "bytes"} of every file that took part
     commands      external commands, ready to paste
     loosened      limits of the port that ask for less than the published ones
+    canvas        which canvases: the published port's own, or some that fit the pictures
+    canvases      `<width>x<height>` -> pictures shown on it
+    canvas_area   area of all pictures' canvases over that of as many published ones
     """
 
     port: str
@@ -83,6 +86,9 @@ class Trial:
     voc2007_test: bool
     published_applies: bool
     throughput_applies: bool
+    canvas: Literal["published", "fitted"]
+    canvases: Mapping[str, int]
+    canvas_area: float
 
     @property
     def partial(self) -> bool:
@@ -142,6 +148,7 @@ def _words(
         return "NOT JUDGED", f"not asked in this run: {'; '.join(left_out)}"
     held = f"{len(passed)} criteria hold over {len(trial.ids)} pictures"
     held += f", under LOOSENED limits ({'; '.join(trial.loosened)})" if trial.loosened else ""
+    held += f", on {len(trial.canvases)} FITTED canvases" if trial.canvas == "fitted" else ""
     if trial.candidate_on == SIMULATED:
         return "SIMULATED", f"{held}, but no device was judged ({trial.candidate_device})"
     if trial.partial:
@@ -152,7 +159,8 @@ def _words(
     if trial.candidate_on == HOST:
         return "PASSED", f"{held} on the host stand-in ({trial.candidate_device}); no NPU was judged"
     everything = {*ACCURACY, PUBLISHED, THROUGHPUT} <= passed and "skipped" not in tests.values()
-    if accept and everything and trial.published_port and trial.voc2007_test and trial.candidate_on == NPU:
+    as_published = trial.published_port and trial.voc2007_test and trial.canvas == "published"
+    if accept and everything and as_published and trial.candidate_on == NPU:
         return "ACCEPTED", f"{held}, {trial.candidate_on}, nothing skipped"
     full = "a full acceptance is `pytest -m npu --accept` over VOC2007 test, with mean AP and throughput"
     return "PASSED", f"{held}, {trial.candidate_on}; {full}"

@@ -223,6 +223,55 @@ def test_a_limited_run_says_so_and_accepts_nothing(accuracy, tmp_path):
     assert "PASSED:" not in words
 
 
+@pytest.mark.slow
+def test_fitted_canvases_hold_the_same_criteria_and_crop_nothing(accuracy, store, torch_dumps, tmp_path):
+    code, words = accuracy("--canvas=fitted", f"--verdict={tmp_path / 'v.json'}")
+    trial = json.loads((tmp_path / "v.json").read_text())["on_trial"]
+
+    assert code == 0, words
+    assert "canvases: fitted: 192x272 (34 pictures), " in words
+    assert re.search(r"PASSED: 4 criteria hold over 140 pictures, on 6 FITTED canvases on the host stand-in", words)
+    assert sum(trial["canvases"].values()) == 140
+    assert trial["canvas_area"] < 0.25
+    assert trial["cropped"] == {}
+    assert trial["exhibits"]["reference dumps"]["path"] == str(torch_dumps)  # the source model on the port's own canvas
+    assert {f"twin {canvas}" for canvas in trial["canvases"]} <= set(trial["exhibits"])
+
+    code, words = accuracy(f"--dumps={store.root / 'fitted' / 'dumps' / 'onnxruntime'}")
+    assert code == 1
+    assert "would be judged as made on 512x512" in words
+    assert "NOT JUDGED" in words
+
+
+def test_dumps_of_one_canvas_are_not_judged_as_of_others(accuracy, onnxruntime_dumps):
+    code, words = accuracy(f"--dumps={onnxruntime_dumps}", "--canvas=fitted")
+
+    assert code == 1
+    assert "were made on the canvases 512x512, but would be judged as made on" in words
+    assert "NOT JUDGED" in words
+
+
+def test_dumps_made_elsewhere_may_come_from_fitted_canvases(accuracy, copy):
+    code, words = accuracy(f"--dumps={copy}", "--canvas=fitted")
+
+    assert code == 0, words
+    assert "PASSED: 4 criteria hold over 140 pictures, on 6 FITTED canvases, dumps made elsewhere" in words
+
+
+def test_fitted_canvases_are_never_accepted(tmp_path):
+    code, words = run_pytest("-m", "accuracy", "tests/test_accuracy.py", "--canvas=fitted", "--accept")
+
+    assert code == 4
+    assert "--accept judges the published criteria, which are of the published canvas" in words
+
+
+def test_published_figures_are_not_held_against_fitted_canvases(accuracy):
+    _, words = accuracy("--canvas=fitted", "--reference=published")
+
+    assert "published figures are of the published canvas; judge them without --canvas=fitted" in words
+    assert "NOT JUDGED" in words
+
+
 def test_under_accept_a_skip_is_an_error(accuracy):
     code, words = accuracy("--accept")
 
@@ -276,6 +325,7 @@ def test_python_without_asserts_is_refused():
         ("--limit=many", "--limit=many should be a whole number"),
         ("--reference=gpu", "--reference=gpu should be torch or published"),
         ("--overflow=warn", "--overflow=warn should be crop or error"),
+        ("--canvas=square", "--canvas=square should be published or fitted"),
         ("--verdict=/nowhere/v.json", "there is no folder /nowhere"),
         ("--dumps=", "--dumps= is empty, but should name a path"),
         ("--store=", "--store= is empty"),
@@ -295,12 +345,13 @@ def test_a_wrong_option_is_answered_in_a_sentence(option, answer):
     ("options", "answer"),
     [
         (("--limit=141",), "use 1 to 140"),
+        (("--limit=141", "--canvas=fitted"), "use 1 to 140"),
         (("--weights=Makefile", "--port=specimen/port.toml"), "Makefile is not a checkpoint"),
         (("--port=pyproject.toml",), "is a complete example"),
         (("--devkit=specimen/VOCdevkit/VOC2007",), "pass --devkit="),
         (("--weights=specimen/rfcn_specimen.pth", "--port=specimen/port.toml", "--devkit=tests"), "--devkit=PATH"),
     ],
-    ids=["limit", "weights", "port", "devkit too deep", "devkit elsewhere"],
+    ids=["limit", "limit, before anything is collected", "weights", "port", "devkit too deep", "devkit elsewhere"],
 )
 def test_a_wrong_file_is_an_error_that_names_it(options, answer, tmp_path):
     code, words = run_pytest("-m", "accuracy", "tests/test_accuracy.py", f"--store={tmp_path}", *options)

@@ -243,3 +243,16 @@ def test_a_change_in_any_module_within_reach_counts_and_no_other(tmp_path: Path)
     changed = code(str(package / "far.py"))
     assert changed.returncode != 0
     assert "far.py was changed while this process runs" in changed.stderr
+
+
+def test_the_files_of_a_list_are_told_in_its_order(tmp_path):
+    paths = [tmp_path / name for name in ("b", "a", "c")]
+    for path in paths:
+        path.write_text(path.name)
+        os.utime(path, ns=(0, 0))
+    digests = Digests(tmp_path / "memo.sqlite")
+    assert digests.of_each(paths) == [digests.of(path) for path in paths]
+    assert len(set(digests.of_each(iter(paths)))) == 3
+    paths[1].unlink()
+    with pytest.raises(StoreError, match=r"cannot read .*/a: No such file"):
+        digests.of_each(paths)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+import ascend
+
 ROOT = Path(__file__).parent.parent.parent
 STANDIN = ROOT / "tests" / "standin"
 FEW = "--limit=6"
@@ -44,11 +46,11 @@ def run_npu(*options, fault="", chips="310", timeout=400):
 
 
 @pytest.fixture
-def fresh(onnx_path, adapted_path, torch_dumps, store, tmp_path):
+def fresh(onnx_paths, adapted_paths, torch_dumps, store, tmp_path):
     """A store that has this host's graphs and the reference's dumps, and nothing of any device."""
     kept = tmp_path / "store" / "kept"
     kept.mkdir(parents=True)
-    for artifact in (onnx_path, adapted_path, torch_dumps):
+    for artifact in (*onnx_paths.values(), *adapted_paths.values(), torch_dumps):
         home = store.root / "kept" / artifact.relative_to(store.root / "kept").parts[0]
         shutil.copytree(home, kept / home.name, copy_function=os.link)
     return tmp_path / "store"
@@ -80,13 +82,61 @@ def test_the_whole_chain_passes_and_accepts_nothing(fresh, published_rate, tmp_p
     assert {row["name"] for row in found["criteria"]} >= {"mean AP drop, relative", "throughput, interface x chips"}
     for scope in ("interface, one chip", "interface x chips (extrapolated)", "end to end"):
         assert any(f"fps, {scope} (" in rate and rate.startswith("SIMULATED") for rate in found["rates"])
-    assert any("atc --framework=5" in command for command in found["on_trial"]["commands"])
-    assert any("-om_path=" in command for command in found["on_trial"]["commands"])
     assert (fresh / "dumps" / "npu" / "000001_1.bin").is_file()
+    commands = found["on_trial"]["commands"]
+    assert any("npu-smi info" in command for command in commands)
+    assert any("atc --framework=5" in command for command in commands)
+    assert sum("-om_path=" in command for command in commands) == 5  # 140 pictures, 32 at a time
+    expect_the_same_by_hand(commands, fresh / "dumps" / "npu")
 
     code, words = run_pytest_on(fresh / "dumps" / "npu", fresh, published_rate)
     assert code == 0, words
     assert "no device was judged (SIMULATED: the dumps in" in words
+
+
+def expect_the_same_by_hand(commands, dumps):
+    """In a shell that knows nothing: environment, probes and compiler as they stand, then the last batch."""
+    exports = [command for command in commands if command.startswith("export ")]
+    (compiled,) = (command for command in commands if "atc --framework=5" in command)
+    probes = [command for command in commands if command.endswith("npu-smi info")]
+    batch = next(command for command in reversed(commands) if "-om_path=" in command)
+    script = "\n".join([*exports, *probes, compiled, batch])
+    done = subprocess.run(["/bin/sh", "-ec", script], capture_output=True, text=True, env={}, cwd="/", timeout=300)
+
+    assert done.returncode == 0, done.stderr
+    assert "ATC run success" in done.stdout
+    (result,) = (dumps.resolve().parent / "work").glob("device*/result/dumpOutput_device*")
+    made = sorted(result.glob("*.bin"))
+    assert len(made) in (3 * 32, 3 * 12)
+    for file in made:
+        assert file.read_bytes() == (dumps / file.name).read_bytes()
+
+
+def test_fitted_canvases_have_an_om_each_and_each_picture_its_own(fresh, published_rate, tmp_path):
+    verdict = tmp_path / "verdict.json"
+    options = (f"--store={fresh}", f"--port={published_rate}", "--limit=12", "--canvas=fitted", f"--verdict={verdict}")
+    code, words = run_npu(*options)
+    found = json.loads(verdict.read_text())
+    trial, canvases = found["on_trial"], found["on_trial"]["canvases"]
+
+    assert code == 0, words
+    assert f"SIMULATED: 4 criteria hold over 12 pictures, on {len(canvases)} FITTED canvases" in words.replace("-", "")
+    assert "published figures are of the published canvas; judge them without --canvas=fitted" in words
+    assert "throughput, interface x chips" not in {row["name"] for row in found["criteria"]}
+    assert trial["canvas"] == "fitted"
+    assert sum(canvases.values()) == 12
+    assert 1 < len(canvases) <= 6
+    for canvas in canvases:
+        width, height = canvas.split("x")
+        assert {f"{kind} {canvas}" for kind in ("onnx", "adapted", "om")} <= set(trial["exhibits"])
+        assert any(f"im_data:1,3,{height},{width}" in command for command in trial["commands"])
+        assert any(f"/fitted+{canvas}+rfcn_om-" in command for command in trial["commands"] if "-om_path=" in command)
+    assert len({trial["exhibits"][f"om {canvas}"]["sha256"] for canvas in canvases}) == len(canvases)
+    assert (fresh / "fitted" / "dumps" / "npu" / "000001_1.bin").is_file()
+    assert not (fresh / "dumps" / "npu").exists()
+
+    _, words = run_npu(*options, fault="benchmark:half_way")  # all is there: no device is asked again
+    assert "SIMULATED: 4 criteria hold over 12 pictures" in words
 
 
 def run_pytest_on(dumps, store, port):
@@ -95,6 +145,15 @@ def run_pytest_on(dumps, store, port):
         [*words, f"--store={store}", f"--port={port}"], cwd=ROOT, capture_output=True, text=True, timeout=200
     )
     return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
+
+
+@pytest.mark.parametrize("devices", [1, 2, 4, 8, 64])
+@pytest.mark.parametrize("canvas_wh", [(1344, 1344), (688, 512), (512, 512)], ids=str)
+def test_the_bins_of_a_run_and_the_next_stay_under_a_gigabyte(canvas_wh, devices):
+    pictures = ascend.pictures_per_run(canvas_wh, devices)
+
+    assert 1 <= pictures <= 32
+    assert pictures == 1 or devices * 2 * pictures * 3 * 4 * canvas_wh[0] * canvas_wh[1] < 1e9
 
 
 def test_a_throughput_that_is_not_reached_fails(fresh, published_rate, tmp_path):
@@ -147,6 +206,24 @@ def test_a_planted_failure_is_reported_by_its_cause(fresh, fault, cause):
     assert cause in words
     assert "NOT JUDGED" in words
     assert "Traceback (most recent call last)" not in words.split("said:")[0]
+
+
+def test_a_failure_gives_the_line_and_its_environment(fresh):
+    _, words = run_npu(f"--store={fresh}", FEW, fault="E19010")
+    line, environment = words.split("by hand: ")[1].split("environment of the line by hand")
+
+    assert "atc --framework=5" in line
+    assert (
+        f"export ASCEND_TOOLKIT_HOME={STANDIN / 'toolkit'} export PYTHONPATH={STANDIN} export PATH={STANDIN}"
+        in re.sub("export (LD_LIBRARY_PATH|ASCEND_(?!TOOLKIT_HOME))[^ ]* ", "", environment)
+    )
+
+
+def test_a_model_for_another_chip_is_refused_before_it_is_compiled(fresh):
+    code, words = run_npu(f"--store={fresh}", FEW, "--soc=Ascend310P3", chips="310")
+
+    assert code == 1
+    assert "--soc=Ascend310P3, but device 0 is an Ascend310" in words
 
 
 def test_a_hang_is_ended_and_what_was_finished_is_kept(fresh):

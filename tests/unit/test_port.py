@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from rfcn_lib import spec
-from rfcn_lib.port import LARGEST_FILE_BYTES, PUBLISHED, Pictures, PortError, read_port
+from rfcn_lib.port import LARGEST_FILE_BYTES, PUBLISHED, Pictures, PortError, on_canvas, read_port
 
 GOOD = PUBLISHED.read_text()
 
@@ -39,6 +39,23 @@ def test_a_port_is_frozen_hashable_comparable_and_travels_to_other_processes() -
     for table, key in ((port, "name"), (port.pictures, "short_side_px"), (port.criteria["mean_ap"], "limit")):
         with pytest.raises(ValidationError, match="frozen"):
             setattr(table, key, getattr(table, key))
+
+
+def test_a_port_on_another_canvas_differs_in_that_alone() -> None:
+    port = read_port(PUBLISHED)
+    other = on_canvas(port, (688, 512))
+
+    assert other.pictures.canvas_wh_px == (688, 512)
+    assert on_canvas(other, (1344, 1344)) == port
+    assert on_canvas(port, port.pictures.canvas_wh_px) == port
+
+
+@pytest.mark.parametrize(
+    ("canvas_wh", "said"), [((8208, 512), "canvas_wh_px.0 is 8208"), ((688, 496), "at least short_side_px = 512")]
+)
+def test_a_canvas_no_port_may_have_is_refused(canvas_wh: tuple[int, int], said: str) -> None:
+    with pytest.raises(PortError, match=f"{said}.*use --canvas=published"):
+        on_canvas(read_port(PUBLISHED), canvas_wh)
 
 
 def test_figures_of_a_published_run_may_be_absent(tmp_path: Path) -> None:

@@ -69,3 +69,11 @@ def test_a_terminal_gets_a_bar_with_rate_and_time_left() -> None:
         os.close(inside)
         os.close(outside)
     assert re.search(r"torch dumps:\s+\d+%.*\| [1-7]/8 \[00:0\d<00:0\d, .* pictures/s\]", text), text
+
+
+def test_what_was_there_before_counts_as_done_and_not_for_the_rate(capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in progress(range(1000), 1000, "dumps", first_s=0.1, every_s=1e9, before=3000):
+        time.sleep(0.06)
+        if err := capsys.readouterr().err:
+            break
+    assert re.fullmatch(r"dumps: 300[23]/4000 pictures \(3000 were there\), 1[0-9]/s, [567]\d s left\n", err)

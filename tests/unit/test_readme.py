@@ -66,9 +66,9 @@ def test_the_setup_plan_shows_the_build_graph():
 
     chain = [
         "weights",
-        "onnx_path",
-        "adapted_path",
-        "twin_path",
+        "onnx_paths",
+        "adapted_paths",
+        "twin_paths",
         "onnxruntime_dumps",
         "torch_dumps",
         "candidate",

@@ -196,7 +196,7 @@ def test_end_to_end_of_nothing_or_of_no_time():
 
 
 def test_exactly_the_pictures_judged_were_timed():
-    expect_timed([timing("abc"), timing("de", 1)], ["e", "a", "b", "c", "d"], OM)
+    expect_timed([timing("abc"), timing("de", 1)], dict.fromkeys("eabcd", OM))
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,17 @@ def test_exactly_the_pictures_judged_were_timed():
 )
 def test_other_pictures_or_another_om(timings, said):
     with pytest.raises(PerfError, match=said):
-        expect_timed(timings, list("abcd"), OM)
+        expect_timed(timings, dict.fromkeys("abcd", OM))
+
+
+def test_each_picture_is_timed_on_the_om_of_its_own_canvas():
+    """Two canvases, two oms: exchanged, every count is right and only the digests tell."""
+    oms = {"a": OM, "b": OM, "c": "7" * 64}
+    expect_timed([timing("ab"), timing("c", om="7" * 64)], oms)
+    with pytest.raises(PerfError, match=r"is 777777777777, but the om judged is 555555555555 for picture a"):
+        expect_timed([timing("ab", om="7" * 64), timing("c")], oms)
+    with pytest.raises(PerfError, match=r"the om judged is 777777777777 for picture c"):
+        expect_timed([timing("abc")], oms)
 
 
 # -- kept timings ------------------------------------------------------------------------------------------------------

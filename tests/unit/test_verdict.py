@@ -40,6 +40,9 @@ TRIAL = Trial(
     voc2007_test=True,
     published_applies=False,
     throughput_applies=False,
+    canvas="published",
+    canvases={"1344x1344": 2},
+    canvas_area=1.0,
 )
 WHOLE = dataclasses.replace(TRIAL, candidate_on=ELSEWHERE, published_applies=True)
 
@@ -154,6 +157,7 @@ def test_a_full_acceptance_needs_everything_at_once():
     for change in (
         {"voc2007_test": False},
         {"published_port": False},
+        {"canvas": "fitted"},
         {"candidate_on": HOST},
         {"candidate_on": ELSEWHERE},
         {"candidate_on": SIMULATED},
@@ -165,6 +169,16 @@ def test_a_full_acceptance_needs_everything_at_once():
     assert status(mean_only, [name for name in EVERYTHING if name != "no class lost"], accept=True) == "PASSED"
     criteria, tests = judged(EVERYTHING)
     assert verdict(ON_NPU, criteria, {**tests, "t::other": "skipped"}, accept=True).status == "PASSED"
+
+
+def test_fitted_canvases_are_said_and_never_accepted():
+    fitted = dataclasses.replace(ON_NPU, canvas="fitted", canvases={"688x512": 1, "512x688": 1}, canvas_area=0.2)
+    found = verdict(fitted, *judged(EVERYTHING), accept=True)
+
+    assert found.status == "PASSED"
+    assert "on 2 FITTED canvases" in found.words
+    assert found.trial["canvases"] == {"688x512": 1, "512x688": 1}
+    assert "FITTED" not in verdict(ON_NPU, *judged(EVERYTHING), accept=True).words
 
 
 @pytest.mark.parametrize("accept", [False, True])

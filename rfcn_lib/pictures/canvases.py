@@ -1,0 +1,149 @@
+"""Which canvases hold a set of pictures with the least padding, and which picture goes on which.
+
+After the protocol's resize the shorter side is the same for all pictures, so a canvas of that shorter side serves one
+orientation, and how good a choice is depends on the longer sides alone: the best one is found exactly.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Final
+
+Wh = tuple[int, int]
+Canvases = Mapping[Wh, tuple[str, ...]]  # width and height in px -> ids of the pictures shown on it
+
+MOST: Final = 6  # each canvas costs a graph and a compilation; on VOC2007 test a seventh would save 0.3 % of the square
+MULTIPLE_PX: Final = 16  # the network's stride, spec.FEATURE_STRIDE: a larger canvas has cells of padding only
+NOTE: Final = "canvases.txt"  # beside a folder of dumps: on which canvases they were made, one a line
+
+
+class CanvasError(ValueError):
+    """No canvases can be chosen, or none holds a picture: got, should be, what to do."""
+
+
+def fitted_canvases(
+    scaled_sizes_wh: Collection[Wh], most: int = MOST, multiple_px: int = MULTIPLE_PX
+) -> tuple[Wh, ...]:
+    """The canvases, (width, height) px, at most `most`, smallest first, that together cost the least area.
+
+    scaled_sizes_wh  (width, height) px of every picture after the resize, repeated as often as it comes
+    multiple_px      both sides of a canvas are multiples of this
+
+    Area is summed over the pictures, each on the smallest canvas that holds it. Exact among canvases whose one side is
+    the shorter side of all pictures, rounded up: dynamic programming over the longer sides of each orientation, for
+    every way to share `most` out between the two. Pictures that such a canvas holds either way go where they are cheaper.
+
+    Raises:
+        CanvasError: no picture, a size below 1 px, or both orientations and `most` is 1.
+    """
+    if not scaled_sizes_wh or most < 1 or multiple_px < 1 or any(min(size) < 1 for size in scaled_sizes_wh):
+        raise CanvasError(
+            f"{len(scaled_sizes_wh)} pictures, at most {most} canvases and multiples of {multiple_px} px were given, but "
+            "each should be 1 or more, as should every side of a picture"
+        )
+    short = max(_up(min(size), multiple_px) for size in scaled_sizes_wh)
+    longs = Counter((width > height, _up(max(width, height), multiple_px)) for width, height in scaled_sizes_wh)
+    either = sum(count for (_, side), count in longs.items() if side <= short)
+    wide, tall = (
+        {side: n for (is_wide, side), n in longs.items() if is_wide is way and side > short} for way in (True, False)
+    )
+    square = {short: either} if either else {}
+    choices = [
+        (of_wide[0] + of_tall[0], of_wide[1], of_tall[1])
+        for with_wide, with_tall in (({**wide, **square}, tall), (wide, {**tall, **square}))
+        for of_wide, of_tall in zip(_best(with_wide, most), reversed(_best(with_tall, most)), strict=True)
+    ]
+    cost, wide_sides, tall_sides = min(choices)
+    if cost == _NEVER:
+        raise CanvasError(
+            "there are pictures of both orientations, so at least 2 canvases are needed, but 1 was asked for"
+        )
+    chosen = {(side, short) for side in wide_sides} | {(short, side) for side in tall_sides}
+    return tuple(sorted(chosen, key=_by_area))
+
+
+_NEVER: Final = float("inf")
+
+
+def _up(side: int, multiple: int) -> int:
+    return -(-side // multiple) * multiple
+
+
+def _by_area(canvas_wh: Wh) -> tuple[int, Wh]:
+    return canvas_wh[0] * canvas_wh[1], canvas_wh
+
+
+def _best(counts: Mapping[int, int], most: int) -> list[tuple[float, tuple[int, ...]]]:
+    """For 0, 1, ... `most` canvases: (least sum over the pictures of their canvas's longer side, those sides).
+
+    `counts`: rounded longer side -> pictures. The largest side is always taken; each one taken serves the pictures
+    down to the next smaller one taken.
+    """
+    if not counts:
+        return [(0, ())] * (most + 1)
+    sides = sorted(counts)
+    upto = [0]
+    for side in sides:
+        upto.append(upto[-1] + counts[side])
+    row: list[tuple[float, tuple[int, ...]]] = [(0, ()), *[(_NEVER, ())] * len(sides)]  # by number of sides served
+    found = [row[-1]]
+    for _ in range(most):
+        row = [
+            min(
+                [
+                    row[end],
+                    *(
+                        (cost + sides[end - 1] * (upto[end] - upto[start]), (*taken, sides[end - 1]))
+                        for start, (cost, taken) in enumerate(row[:end])
+                    ),
+                ]
+            )
+            for end in range(len(row))
+        ]
+        found.append(row[-1])
+    return found
+
+
+def canvas_of(scaled_wh: Wh, canvases: Collection[Wh]) -> Wh:
+    """The canvas of least area that holds a picture of `scaled_wh` px; of two alike, the narrower one.
+
+    Raises:
+        CanvasError: none holds it.
+    """
+    holding = [canvas for canvas in canvases if scaled_wh[0] <= canvas[0] and scaled_wh[1] <= canvas[1]]
+    if not holding:
+        raise CanvasError(
+            f"a picture of {scaled_wh[0]} x {scaled_wh[1]} px after the resize fits none of the canvases "
+            f"{', '.join(map(name_of, canvases))}; choose them from all the pictures"
+        )
+    return min(holding, key=_by_area)
+
+
+def shared_out(scaled_sizes_wh: Mapping[str, Wh], canvases: Collection[Wh]) -> Canvases:
+    """Canvas -> ids of its pictures, in their order; a canvas without any is left out. Errors: as `canvas_of`."""
+    found: dict[Wh, list[str]] = {canvas: [] for canvas in sorted(canvases, key=_by_area)}
+    for id, scaled_wh in scaled_sizes_wh.items():
+        found[canvas_of(scaled_wh, canvases)].append(id)
+    return {canvas: tuple(ids) for canvas, ids in found.items() if ids}
+
+
+def share_of(canvases: Canvases, published_wh: Wh) -> float:
+    """Area of all the pictures' canvases over that of as many published ones: what the convolutions' work comes down to."""
+    area = sum(width * height * len(ids) for (width, height), ids in canvases.items())
+    return area / (published_wh[0] * published_wh[1] * sum(map(len, canvases.values())))
+
+
+def name_of(canvas_wh: Wh) -> str:
+    """`688x512`: width x height, as files, tests and verdicts name a canvas."""
+    return f"{canvas_wh[0]}x{canvas_wh[1]}"
+
+
+def note_canvases(dumps: Path, canvases: Collection[Wh]) -> None:
+    """Keep beside a folder of dumps on which canvases its outputs are made."""
+    (dumps.parent / NOTE).write_text("".join(f"{name_of(canvas)}\n" for canvas in canvases), encoding="utf-8")
+
+
+def noted_canvases(dumps: Path) -> frozenset[str]:
+    """Names of the canvases that `note_canvases` kept beside a folder of dumps; empty where nothing is known."""
+    note = dumps.resolve().parent / NOTE
+    return frozenset(note.read_text(encoding="utf-8").split()) if note.is_file() else frozenset()
