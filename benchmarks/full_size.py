@@ -1,108 +1,161 @@
-"""The full-size graph beside its source model, turn by turn in one process: `python -m benchmarks.full_size`.
+"""The full-size graph: source model, the twin at the published canvas, the twin at fitted canvases; turn by turn.
 
-A seeded ResNet-101 in the published shape. Times belong to the machine; read the ratios.
+A seeded ResNet-101 in the published shape, which weighs what the real one weighs. One process, one session per canvas.
 """
 
 import json
 import statistics
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
+from onnx import TensorProto, helper
 from rich.console import Console
-from rich.table import Table
 
+from benchmarks.common import Row, seconds, turn_by_turn
+from benchmarks.flops import flops_of
 from rfcn_lib import spec
 from rfcn_lib.devices import onnx_runtime, pytorch
 from rfcn_lib.graph.adapt import adapted_from_exported
 from rfcn_lib.graph.export import onnx_from_network
 from rfcn_lib.graph.operators import twin_from_vendor
+from rfcn_lib.pictures.canvases import canvas_of, fitted_canvases, name_of
 from rfcn_lib.pictures.preprocess import prepare
 from rfcn_lib.pictures.voc import read_devkit
-from rfcn_lib.port import PUBLISHED, read_port
+from rfcn_lib.port import PUBLISHED, Port, read_port
+from rfcn_lib.records import Floats, Picture
 from rfcn_lib.source.seeding import published_architecture, seeded_network
 
 ROUNDS = 3
 SGEMM_SIDE = 4096
 DEVKIT = Path("specimen/VOCdevkit")
+Wh = tuple[int, int]
+
+# Sizes of VOC2007 test, resized to short side 512 and rounded up to 16 px: longer side -> pictures, 4,952 in all.
+WIDE: Final = {
+    512: 24, 528: 11, 544: 7, 560: 14, 576: 8, 592: 17, 608: 16, 624: 20, 640: 55, 656: 28, 672: 22, 688: 2250, 704: 43,
+    720: 60, 736: 36, 752: 42, 768: 220, 784: 971, 800: 44, 816: 20, 832: 21, 848: 10, 864: 13, 880: 8, 896: 7, 912: 23,
+    928: 9, 944: 8, 960: 3, 976: 2, 992: 1, 1008: 4, 1024: 2, 1056: 4, 1072: 3, 1088: 3, 1104: 1, 1120: 4, 1152: 4,
+    1168: 2, 1184: 1, 1200: 3, 1216: 2, 1232: 1, 1248: 2, 1264: 1, 1280: 2, 1296: 1, 1312: 1, 1328: 2, 1376: 1, 1392: 1,
+    1424: 2, 1456: 1, 1504: 1, 1632: 1, 1648: 1, 1696: 1,
+}  # fmt: skip
+TALL: Final = {
+    528: 10, 544: 11, 560: 4, 576: 7, 592: 5, 608: 5, 624: 11, 640: 13, 656: 8, 672: 12, 688: 412, 704: 17, 720: 9,
+    736: 13, 752: 15, 768: 56, 784: 238, 800: 6, 816: 3, 832: 5, 848: 3, 864: 2, 880: 1, 896: 1, 912: 6, 928: 2, 976: 3,
+    992: 1, 1072: 1, 1088: 1, 1104: 1, 1152: 1, 1168: 2, 1184: 1, 1520: 1,
+}  # fmt: skip
+SIZES_WH: Final = {**{(side, 512): n for side, n in WIDE.items()}, **{(512, side): n for side, n in TALL.items()}}
 
 
-def main() -> None:
-    """Print the table."""
+def measure(console: Console) -> list[Row]:
+    """Every way once per turn, and the machine's matrix product among them."""
     port = read_port(PUBLISHED)
     network = seeded_network(published_architecture(101, port), port, seed=2007)
-    devkit = read_devkit(DEVKIT, port.classes)
-    id = devkit.ids[0]
-    im_data, picture = prepare(devkit.picture_path(id), id, devkit.sizes_wh[id], port.pictures)
+    published_wh = port.pictures.canvas_wh_px
+    shares = shares_of(fitted_canvases([size for size, n in SIZES_WH.items() for _ in range(n)]))
     with tempfile.TemporaryDirectory() as scratch:
-        vendor, adapted, twin = (Path(scratch) / name for name in ("rfcn.onnx", "adapted.onnx", "twin.onnx"))
-        export_s = seconds(lambda: onnx_from_network(vendor, network, port.pictures.canvas_wh_px))
-        adapt_s = seconds(lambda: adapted_from_exported(adapted, vendor))
-        twin_s = seconds(lambda: twin_from_vendor(twin, adapted))
-        session = onnx_runtime.session(twin)
-        share = operators_share(twin, im_data)
-    runs: dict[str, Callable[[], object]] = {
-        "PyTorch source model": lambda: pytorch.run(network, im_data, picture.canvas_wh, picture),
-        "ONNX Runtime, twin of the adapted graph": lambda: onnx_runtime.run(session, im_data, picture),
-        "preprocess, decode to tensor": lambda: prepare(devkit.picture_path(id), id, picture.size_wh, port.pictures),
-    }
-    times = turn_by_turn(runs)
-    source = statistics.median(times["PyTorch source model"])
-    table = Table("full size, 1344 x 1344, ResNet-101, float32", title_justify="left")
-    for heading in ("s per picture", "against PyTorch"):
-        table.add_column(heading, justify="right")
-    for name, taken in times.items():
-        table.add_row(name, f"{statistics.median(taken):.3f}", f"{source / statistics.median(taken):.2f}x")
-    console = Console()
-    console.print(table)
-    console.print(f"export {export_s:.1f} s, adapt {adapt_s:.1f} s, twin {twin_s:.1f} s")
-    console.print(f"the two vendor operators take {share:.1%} of the twin's run time (wanted: under 15 %)")
-    console.print(f"sgemm {SGEMM_SIDE} cubed: {sgemm_gflops():.0f} GFLOP/s on {torch.get_num_threads()} threads")
+        twins = {canvas: twin_at(Path(scratch), network, canvas, console) for canvas in (published_wh, *shares)}
+        flops = {canvas: flops_of(twin) for canvas, twin in twins.items()}
+        sessions = {canvas: onnx_runtime.session(twin) for canvas, twin in twins.items()}
+        inside = operators_share(twins[published_wh], shown(port, published_wh)[0])
+    im_data, picture = shown(port, published_wh)
+    products = matrix_products()
+    times = turn_by_turn(
+        {
+            "source": lambda: pytorch.run(network, im_data, published_wh, picture),
+            **{name_of(at): partial(onnx_runtime.run, sessions[at], *shown(port, at)) for at in twins},
+            **products,
+        },
+        ROUNDS,
+    )
+    sgemm = max(2 * SGEMM_SIDE**3 / min(times[name]) / 1e9 for name in products)
+    source, published = times["source"], times[name_of(published_wh)]
+    mixed = [sum(share * times[name_of(canvas)][turn] for canvas, share in shares.items()) for turn in range(ROUNDS)]
+    work = [
+        ("PyTorch", flops[published_wh], source),
+        ("published canvas", flops[published_wh], published),
+        ("fitted canvases, mean", sum(share * flops[canvas] for canvas, share in shares.items()), mixed),
+    ]
+    rates = [(name, gflop / 1e9, gflop / statistics.median(turns) / 1e9) for name, gflop, turns in work]
+    said = ", ".join(
+        f"{name} {gflop:.0f} GFLOP at {rate:.0f} GFLOP/s ({rate / sgemm:.0%})" for name, gflop, rate in rates
+    )
+    chosen = ", ".join(f"{name_of(canvas)} {share:.1%}" for canvas, share in shares.items())
+    return [
+        Row("ONNX Runtime, published canvas, against PyTorch on it", "s", published, source),
+        Row("ONNX Runtime, fitted canvases, against the published one", "s", mixed, published, note=chosen),
+        Row("ONNX Runtime, fitted canvases, against PyTorch as published", "s", mixed, source, note=said),
+        *(Row(f"ONNX Runtime, canvas {name_of(canvas)}", "s", times[name_of(canvas)]) for canvas in shares),
+        Row(f"best matrix product, {SGEMM_SIDE} cubed, float32", "GFLOP/s", [sgemm]),
+        Row("share of the two vendor operators in the twin's time", "%", [100 * inside], at_most=15),
+    ]
 
 
-def turn_by_turn(runs: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
-    """Seconds of each run, interleaved, after one round that does not count."""
-    for run in runs.values():
-        run()
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(ROUNDS):
-        for name, run in runs.items():
-            times[name].append(seconds(run))
-    return times
+def shares_of(canvases: Sequence[Wh]) -> dict[Wh, float]:
+    """Canvas -> share of VOC2007 test that is shown on it; each picture goes on the smallest that holds it."""
+    shares: dict[Wh, float] = dict.fromkeys(canvases, 0.0)
+    for size, count in SIZES_WH.items():
+        shares[canvas_of(size, canvases)] += count / spec.VOC_TEST_COUNT
+    return shares
 
 
-def operators_share(twin: Path, im_data: np.ndarray) -> float:
+def twin_at(folder: Path, network: Any, canvas_wh: Wh, console: Console) -> Path:
+    """Export, adapt, twin, at one canvas."""
+    name = name_of(canvas_wh)
+    vendor, adapted, twin = (folder / f"{name}_{stage}.onnx" for stage in ("rfcn", "adapted", "twin"))
+    taken = (
+        seconds(lambda: onnx_from_network(vendor, network, canvas_wh)),
+        seconds(lambda: adapted_from_exported(adapted, vendor)),
+        seconds(lambda: twin_from_vendor(twin, adapted)),
+    )
+    vendor.unlink()
+    adapted.unlink()
+    console.print("{}: export {:.1f} s, adapt {:.1f} s, twin {:.1f} s".format(name, *taken), highlight=False)
+    return twin
+
+
+def shown(port: Port, canvas_wh: Wh) -> tuple[Floats, Picture]:
+    """A drawn picture of the canvas's orientation, as the port shows it, on that canvas."""
+    pictures = port.pictures.model_copy(update={"canvas_wh_px": canvas_wh})
+    devkit = read_devkit(DEVKIT, port.classes)
+    upright = canvas_wh[0] < canvas_wh[1]
+    id = next(id for id in devkit.ids if (devkit.sizes_wh[id][0] < devkit.sizes_wh[id][1]) == upright)
+    return prepare(devkit.picture_path(id), id, devkit.sizes_wh[id], pictures)
+
+
+def operators_share(twin: Path, im_data: Floats) -> float:
     """Share of run time inside the two host definitions: their nodes are inlined without the exporter's names."""
     options = onnxruntime.SessionOptions()
     options.enable_mem_pattern = False
     options.enable_profiling = True
     options.profile_file_prefix = str(twin.with_suffix(""))
     session = onnxruntime.InferenceSession(str(twin), options, providers=["CPUExecutionProvider"])
-    for _ in range(ROUNDS):
+    for _ in range(2):
         session.run(list(spec.OUTPUTS), {spec.INPUT: im_data})
-    events = json.loads(Path(session.end_profiling()).read_text())
+    events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
     nodes = [(event["name"], event["dur"]) for event in events if event.get("cat") == "Node"]
     inside = sum(taken for name, taken in nodes if not name.startswith("/"))
     return float(inside / sum(taken for _, taken in nodes))
 
 
-def sgemm_gflops() -> float:
-    """What the machine's matrix product does, in the same process."""
-    left, right = torch.randn(SGEMM_SIDE, SGEMM_SIDE), torch.randn(SGEMM_SIDE, SGEMM_SIDE)
-    best = min(seconds(lambda: left @ right) for _ in range(ROUNDS + 1))
-    return 2 * SGEMM_SIDE**3 / best / 1e9
-
-
-def seconds(run: Callable[[], object]) -> float:
-    """Wall time of one call."""
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
-
-
-if __name__ == "__main__":
-    main()
+def matrix_products() -> Mapping[str, Callable[[], object]]:
+    """The same float32 product in each library; the best of them is what the machine can do."""
+    random = np.random.default_rng(0)
+    left, right = (random.standard_normal((SGEMM_SIDE, SGEMM_SIDE), np.float32) for _ in range(2))
+    of_torch = torch.from_numpy(left), torch.from_numpy(right)
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, left.shape) for name in "abc"]
+    graph = helper.make_graph([helper.make_node("MatMul", ["a", "b"], ["c"])], "product", value[:2], value[2:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", spec.OPSET)], ir_version=8)
+    onnx.checker.check_model(model)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return {
+        "numpy": lambda: left @ right,
+        "torch": lambda: of_torch[0] @ of_torch[1],
+        "onnxruntime": lambda: session.run(None, {"a": left, "b": right}),
+    }

@@ -1,81 +1,114 @@
-"""The score room against the way it is usually written: `python -m benchmarks.score`.
+"""Outputs to detections, and detections to average precision, against the published way and the two COCO tools.
 
-The other side is the published evaluator's own shape, written plainly here: a Python loop over detections for AP, and
-NMS class by class, box by box, for outputs -> detections. Both sides must give the same numbers before a time counts.
+Both sides must give the same numbers before a time counts. COCO tools compute another AP: here at the one IoU of 0.5, so
+that their work is comparable, with 101 recall marks and COCO's own matching; their numbers are not held against ours.
 """
 
+import contextlib
+import io
 import statistics
-import time
-from collections.abc import Callable
+import tempfile
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import faster_coco_eval
 import numpy as np
+import pycocotools.coco
+import pycocotools.cocoeval
 from rich.console import Console
-from rich.table import Table
 
-from rfcn_lib import boxes, spec
+from benchmarks import published
+from benchmarks.common import BenchError, Row, in_unit, turn_by_turn
+from benchmarks.preprocess import SIZE_WH, common_size
+from rfcn_lib import spec
+from rfcn_lib.pictures.preprocess import picture_record
 from rfcn_lib.port import PUBLISHED, Port, read_port
-from rfcn_lib.records import Detections, Floats, Outputs, Picture
+from rfcn_lib.records import Detections, Outputs, Truth
 from rfcn_lib.score.arrays import Found, Objects
-from rfcn_lib.score.average_precision import evaluate_arrays
+from rfcn_lib.score.average_precision import evaluate, evaluate_arrays
+from rfcn_lib.score.coco import ALL_SIZES, datasets
+from rfcn_lib.score.dumps import read_dump, write_dump
 from rfcn_lib.score.postprocess import detections_from_outputs
 
 PER_PICTURE = 100
-PICTURE = Picture("000001", (500, 375), (683, 512), (1344, 1344), 512 / 375)
+WANTED = 20.0
+CASES = {"spread out": (60.0, 2.0), "crowded": (3.0, 2.0), "scores alike": (60.0, 0.05), "sure of it": (20.0, 8.0)}
+OUTPUTS_PER_CASE = 10
+AP_ROUNDS = 3
+TEXT_PX = 1e-3  # torch and numpy round exp() differently in the last digit; the published text files keep 0.1 px
 
 
-def synthetic_set(random: np.random.Generator) -> tuple[Found, Objects]:
-    """A full-size set: three objects a picture (one in ten difficult), 100 detections, half of them near an object."""
-    count, classes = spec.VOC_TEST_COUNT, len(spec.VOC_CLASSES)
-    owners = np.repeat(np.arange(count), 3)
-    corner, size = random.integers(0, 250, (len(owners), 2)), random.integers(30, 240, (len(owners), 2))
-    truth = np.concatenate([corner, corner + size], axis=1).astype(np.float64)
-    labels = random.integers(0, classes, len(owners))
-    objects = Objects(owners, truth, labels, random.random(len(owners)) < 0.1)
-    pictures = np.repeat(np.arange(count), PER_PICTURE)
-    near = pictures * 3 + random.integers(0, 3, len(pictures))
-    found_xyxy = truth[near] + random.normal(0, 12, (len(near), 4))
-    found_labels = np.where(random.random(len(near)) < 0.5, labels[near], random.integers(0, classes, len(near)))
-    return Found(pictures, found_xyxy, random.random(len(near)).astype(np.float32), found_labels), objects
+def measure(console: Console) -> list[Row]:
+    """Post-processing first, then AP."""
+    del console
+    return [*postprocess_rows(read_port(PUBLISHED)), *ap_rows(spec.VOC_TEST_COUNT, spec.VOC_CLASSES)]
 
 
-def loops_mean_ap(found: Found, objects: Objects) -> float:
-    """VOC07 mean AP with one Python step per detection."""
-    values = []
-    for label in range(len(spec.VOC_CLASSES)):
-        truth: dict[int, Any] = {}
-        mine = objects.labels == label
-        for picture in range(spec.VOC_TEST_COUNT):
-            truth[picture] = ([], [], [])
-        for picture, box, difficult in zip(
-            objects.pictures[mine], objects.boxes_xyxy[mine], objects.difficult[mine], strict=True
-        ):
-            for column, value in zip(truth[picture], (box, difficult, False), strict=True):
-                column.append(value)
-        chosen = np.flatnonzero(found.labels == label)
-        chosen = chosen[np.argsort(-found.scores[chosen], kind="stable")]
-        right, wrong = np.zeros(len(chosen)), np.zeros(len(chosen))
-        for rank, row in enumerate(chosen):
-            theirs, difficult, taken = truth[found.pictures[row]]
-            if theirs:
-                overlaps = boxes.iou(found.boxes_xyxy[row], np.array(theirs))
-                best = int(np.argmax(overlaps))
-                if overlaps[best] > spec.MATCH_IOU:
-                    if difficult[best]:
-                        continue
-                    if not taken[best]:
-                        taken[best], right[rank] = True, 1
-                        continue
-            wrong[rank] = 1
-        rights, wrongs = np.cumsum(right), np.cumsum(wrong)
-        recall = rights / np.sum(~objects.difficult[mine])
-        precision = rights / np.maximum(rights + wrongs, np.finfo(np.float64).eps)
-        ap = 0.0
-        for mark in np.arange(0.0, 1.1, 0.1):
-            ap += (np.max(precision[recall >= mark]) if np.any(recall >= mark) else 0.0) / 11
-        values.append(ap)
-    return float(np.mean(values))
+# -- outputs to detections ---------------------------------------------------------------------------------------------
+
+
+def postprocess_rows(port: Port, count: int = OUTPUTS_PER_CASE) -> list[Row]:
+    """From dump to detections, per picture; the published way opens the JPEG once more."""
+    random = np.random.default_rng(20070714)
+    compiled: dict[str, list[float]] = {"here": [], "there": []}
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        jpegs, dumps = common_size(Path(scratch), count), Path(scratch)
+        for name, (spread_px, peak) in CASES.items():
+            for jpeg in jpegs:
+                write_dump(dumps, jpeg.stem, synthetic_outputs(random, port, spread_px, peak))
+                for nms in (published.nms_loop, published.nms_compiled):
+                    expect_same(jpeg, dumps, port, nms)
+            runs = {
+                "here": partial(_ours, jpegs, dumps, port),
+                "loop": partial(_theirs, jpegs, dumps, port, published.nms_loop),
+                "compiled": partial(_theirs, jpegs, dumps, port, published.nms_compiled),
+            }
+            times = turn_by_turn(runs)
+            ms = {way: in_unit(turns, 1e3 / count) for way, turns in times.items()}
+            rows.append(Row(f"outputs -> detections, {name}", "ms", ms["here"], ms["loop"], WANTED))
+            compiled["here"] += ms["here"]
+            compiled["there"] += ms["compiled"]
+    mean = {side: statistics.mean(turns) for side, turns in compiled.items()}
+    note = "the published way with NMS compiled: what is left is mostly the JPEG, decoded and resized again"
+    return [
+        *rows,
+        Row(
+            "outputs -> detections, mean of the four, compiled NMS there",
+            "ms",
+            [mean["here"]],
+            [mean["there"]],
+            note=note,
+        ),
+    ]
+
+
+def _ours(jpegs: Sequence[Path], dumps: Path, port: Port) -> None:
+    for jpeg in jpegs:
+        detections_from_outputs(
+            read_dump(dumps, jpeg.stem, port), picture_record(jpeg.stem, SIZE_WH, port.pictures), port
+        )
+
+
+def _theirs(jpegs: Sequence[Path], dumps: Path, port: Port, nms: published.Nms) -> None:
+    for jpeg in jpegs:
+        published.detections(jpeg, dumps, jpeg.stem, port, nms)
+
+
+def expect_same(jpeg: Path, dumps: Path, port: Port, nms: published.Nms) -> None:
+    """Raise BenchError unless both ways find the same: classes and scores exactly, boxes within what text rounds away."""
+    picture = published.record(jpeg, jpeg.stem, port)
+    got = detections_from_outputs(read_dump(dumps, jpeg.stem, port), picture, port)
+    for label, want in enumerate(published.detections(jpeg, dumps, jpeg.stem, port, nms)):
+        mine = got.labels == label
+        same = np.array_equal(got.scores[mine], want[:, 4])
+        if not same or np.abs(got.boxes_xyxy[mine] - want[:, :4]).max(initial=0) > TEXT_PX:
+            raise BenchError(
+                f"detections of class {port.classes[label]} differ from the published way's ({nms.__name__}, "
+                f"{jpeg.stem}): times mean nothing"
+            )
 
 
 def synthetic_outputs(random: np.random.Generator, port: Port, spread_px: float, peak: float) -> Outputs:
@@ -91,79 +124,128 @@ def synthetic_outputs(random: np.random.Generator, port: Port, spread_px: float,
     return Outputs(*(array.astype(np.float32) for array in (rois, prob, deltas)))
 
 
-def loops_detections(outputs: Outputs, picture: Picture, port: Port) -> Detections:
-    """Outputs -> detections class by class, NMS box by box, then the best of all."""
-    rules = port.detections
-    stds = np.tile(np.asarray(rules.delta_stds, np.float32), outputs.cls_prob.shape[1])
-    decoded = boxes.clip(boxes.decode(outputs.rois[:, 1:], outputs.bbox_pred * stds), picture.scaled_wh)
-    decoded = decoded / np.float32(picture.scale)
-    parts: list[tuple[Floats, Floats, Any]] = []
-    for column in range(1, outputs.cls_prob.shape[1]):
-        rows = np.flatnonzero(outputs.cls_prob[:, column] > rules.score_above)
-        rows = rows[np.argsort(-outputs.cls_prob[rows, column], kind="stable")]
-        mine = decoded[:, 4 * column : 4 * column + 4]
-        kept = []
-        while len(rows):
-            kept.append(rows[0])
-            rows = rows[1:][boxes.iou(mine[rows[0]], mine[rows[1:]]) <= rules.nms_iou]
-        parts.append((mine[kept], outputs.cls_prob[kept, column], np.full(len(kept), column - 1)))
-    found_xyxy, scores, labels = (np.concatenate(one) for one in zip(*parts, strict=True))
-    if len(scores) > rules.per_picture:
-        enough = scores >= np.sort(scores)[-rules.per_picture]
-        found_xyxy, scores, labels = found_xyxy[enough], scores[enough], labels[enough]
-    order = np.argsort(-scores, kind="stable")
-    return Detections(found_xyxy[order], scores[order], labels[order])
+# -- detections to average precision -----------------------------------------------------------------------------------
 
 
-def median_s(call: Callable[[], object], repeats: int) -> float:
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+class Case(NamedTuple):
+    """One set in every form that a side reads: flat arrays and by id; the evaluator's own words are made of them."""
+
+    ids: tuple[str, ...]
+    found: Found
+    objects: Objects
+    detections: Mapping[str, Detections]
+    truth: Mapping[str, Truth]
 
 
-def main() -> None:
-    random = np.random.default_rng(20070714)
-    port = read_port(PUBLISHED)
-    table = Table("what", "here", "plain loops", "ratio", "goal", title="score, one core")
-    found, objects = synthetic_set(random)
-    ids = [str(number) for number in range(spec.VOC_TEST_COUNT)]
-    here, there = evaluate_arrays(found, objects, ids, spec.VOC_CLASSES).mean_ap, loops_mean_ap(found, objects)
-    if here != there:
-        raise SystemExit(
-            f"mean AP is {here!r}, but should be {there!r}, as the plain loops have it: times mean nothing"
-        )
-    ours = median_s(lambda: evaluate_arrays(found, objects, ids, spec.VOC_CLASSES), 5)
-    theirs = median_s(lambda: loops_mean_ap(found, objects), 1)
-    table.add_row(
-        f"AP, {len(ids):,} pictures x {PER_PICTURE}",
-        f"{ours:.3f} s",
-        f"{theirs:.1f} s",
-        f"{theirs / ours:.0f} x",
-        "1 s",
-    )
-    cases = {"spread out": (60.0, 2.0), "crowded": (3.0, 2.0), "scores alike": (60.0, 0.05), "sure of it": (20.0, 8.0)}
-    for name, (spread_px, peak) in cases.items():
-        every = [synthetic_outputs(random, port, spread_px, peak) for _ in range(20)]
-        for outputs in every:
-            got, want = detections_from_outputs(outputs, PICTURE, port), loops_detections(outputs, PICTURE, port)
-            if not all(np.array_equal(getattr(got, f), getattr(want, f)) for f in ("boxes_xyxy", "scores", "labels")):
-                raise SystemExit(f"detections differ from the plain loops' ({name}): times mean nothing")
-        ours, theirs = (
-            statistics.median(median_s(partial(way, outputs, PICTURE, port), 3) for outputs in every)
-            for way in (detections_from_outputs, loops_detections)
-        )
-        table.add_row(
-            f"outputs -> detections, {name}",
-            f"{ours * 1e3:.2f} ms",
-            f"{theirs * 1e3:.1f} ms",
-            f"{theirs / ours:.1f} x",
-            "5 ms",
-        )
-    Console(width=110).print(table)
+def synthetic_set(random: np.random.Generator, count: int, classes: int) -> Case:
+    """Three objects a picture (one in ten difficult), 100 detections, half of them near an object.
+
+    Numbers are those a result file can hold (3 decimals of score, 1 of a one-based corner), so both sides read the same.
+    """
+    owners = np.repeat(np.arange(count), 3)
+    corner, size = random.integers(0, 250, (len(owners), 2)), random.integers(30, 240, (len(owners), 2))
+    truth = np.concatenate([corner, corner + size], axis=1).astype(np.float64)
+    labels = random.integers(0, classes, len(owners))
+    objects = Objects(owners, truth, labels, random.random(len(owners)) < 0.1)
+    pictures = np.repeat(np.arange(count), PER_PICTURE)
+    near = pictures * 3 + random.integers(0, 3, len(pictures))
+    one_based = np.maximum(np.round(truth[near] + random.normal(0, 12, (len(near), 4)) + 1, 1), 0.5)
+    found_labels = np.where(random.random(len(near)) < 0.5, labels[near], random.integers(0, classes, len(near)))
+    scores = np.round(random.random(len(near)), 3)
+    found = Found(pictures, one_based - 1, scores, found_labels)
+    ids = tuple(f"{number:06d}" for number in range(1, count + 1))
+    by_id = {}
+    for number, id in enumerate(ids):
+        rows = slice(number * PER_PICTURE, (number + 1) * PER_PICTURE)
+        by_id[id] = Detections(found.boxes_xyxy[rows], scores[rows], found_labels[rows])
+    of = {
+        id: Truth(truth[3 * n : 3 * n + 3], labels[3 * n : 3 * n + 3], objects.difficult[3 * n : 3 * n + 3])
+        for n, id in enumerate(ids)
+    }
+    return Case(ids, found, objects, by_id, of)
 
 
-if __name__ == "__main__":
-    main()
+def ap_rows(count: int, classes: Sequence[str]) -> list[Row]:
+    """All sides on the same detections."""
+    case = synthetic_set(np.random.default_rng(20070714), count, len(classes))
+    evaluate_it = partial(evaluate_arrays, case.found, case.objects, case.ids, classes)
+    recs, lines = recs_and_lines(case, classes)
+    numbers = numbers_of(lines)
+    ours = evaluate_it()
+    theirs = {name: published.loop(*numbers[name], recs, name) for name in classes}
+    from_text = {name: published.voc_eval(recs, lines[name], name) for name in classes}
+    if dict(ours.ap) != theirs or theirs != from_text or evaluate(case.detections, case.truth, classes) != ours:
+        raise BenchError("the APs differ from the published loops': times mean nothing")
+    runs: dict[str, Any] = {
+        "arrays": evaluate_it,
+        "by id": partial(evaluate, case.detections, case.truth, classes),
+        "loops": lambda: [published.loop(*numbers[name], recs, name) for name in classes],
+        "text": lambda: [published.voc_eval(recs, lines[name], name) for name in classes],
+        **coco_runs(case, len(classes)),
+    }
+    times = turn_by_turn(runs, AP_ROUNDS, warm=False)  # they have all run once already
+    said = f"{count:,} pictures x {PER_PICTURE}"
+    other = "another AP: IoU 0.5, 101 recall marks; its own reading of the detections is not counted"
+    return [
+        Row(f"AP, {said}: arrays, against the published loops alone", "s", times["arrays"], times["loops"], WANTED),
+        Row(f"AP, {said}: detections by id, against voc_eval on its lines", "s", times["by id"], times["text"], WANTED),
+        Row(f"AP, {said}: arrays, against pycocotools", "s", times["arrays"], times["pycocotools"], note=other),
+        Row(
+            f"AP, {said}: arrays, against faster-coco-eval", "s", times["arrays"], times["faster-coco-eval"], note=other
+        ),
+    ]
+
+
+def recs_and_lines(case: Case, classes: Sequence[str]) -> tuple[dict[str, list[dict[str, Any]]], dict[str, list[str]]]:
+    """The set in the published evaluator's words: objects by id, and the lines of each class's result file."""
+    recs: dict[str, list[dict[str, Any]]] = {id: [] for id in case.ids}
+    objects = case.objects
+    for owner, box, label, hard in zip(
+        objects.pictures, (objects.boxes_xyxy + 1).astype(int).tolist(), objects.labels, objects.difficult, strict=True
+    ):
+        recs[case.ids[owner]].append({"name": classes[label], "difficult": int(hard), "bbox": box})
+    lines: dict[str, list[str]] = {name: [] for name in classes}
+    found = case.found
+    for owner, box, score, label in zip(
+        found.pictures, (found.boxes_xyxy + 1).tolist(), found.scores.tolist(), found.labels, strict=True
+    ):
+        lines[classes[label]].append("{} {:.3f} {:.1f} {:.1f} {:.1f} {:.1f}\n".format(case.ids[owner], score, *box))
+    return recs, lines
+
+
+def numbers_of(lines: Mapping[str, Sequence[str]]) -> dict[str, tuple[list[str], Any, Any]]:
+    """The lines read already: ids, scores, one-based corners of each class."""
+    words = {name: [line.split() for line in of_class] for name, of_class in lines.items()}
+    return {
+        name: ([w[0] for w in rows], np.array([float(w[1]) for w in rows]), np.array([w[2:] for w in rows], float))
+        for name, rows in words.items()
+    }
+
+
+def coco_runs(case: Case, classes: int) -> dict[str, Any]:
+    """Each COCO tool's evaluate and accumulate, its two sides read and indexed beforehand."""
+    right, given = datasets(case.found, case.objects, len(case.ids), classes)
+    runs = {}
+    for name, coco, evaluator in (
+        ("pycocotools", pycocotools.coco.COCO, pycocotools.cocoeval.COCOeval),
+        ("faster-coco-eval", faster_coco_eval.COCO, faster_coco_eval.COCOeval_faster),
+    ):
+        with contextlib.redirect_stdout(io.StringIO()):
+            sides = [coco(), coco()]
+            for side, dataset in zip(sides, (right, given), strict=True):
+                side.dataset = dataset
+                side.createIndex()
+        runs[name] = partial(_coco_run, evaluator, sides, name)
+    return runs
+
+
+def _coco_run(evaluator: Any, sides: list[Any], name: str) -> None:
+    with contextlib.redirect_stdout(io.StringIO()):
+        run = evaluator(*sides, iouType="bbox")
+        run.params.iouThrs = np.array([spec.MATCH_IOU])
+        run.params.maxDets = [PER_PICTURE]
+        run.params.areaRng, run.params.areaRngLbl = [ALL_SIZES], ["all"]
+        run.evaluate()
+        run.accumulate()
+    if not 0 < float(np.mean(run.eval["precision"])) < 1:
+        raise BenchError(f"{name} gives no AP on these detections; times mean nothing")

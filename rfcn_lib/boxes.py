@@ -1,11 +1,11 @@
 """Geometry on (N, 4) arrays of x1 y1 x2 y2, corners inclusive: a box covers x2 - x1 + 1 columns (the "+1" of VOC).
 
-Source of the rules: bbox_transform.py and nms of RebornL/RFCN-pytorch.1.0 (from py-faster-rcnn).
+Source of the rules: bbox_transform.py of RebornL/RFCN-pytorch.1.0 (from py-faster-rcnn).
 """
 
 import numpy as np
 
-from rfcn_lib.records import Floats, Ints
+from rfcn_lib.records import Floats
 
 
 def area(boxes_xyxy: Floats) -> Floats:
@@ -55,18 +55,3 @@ def clip(boxes_xyxy: Floats, size_wh: tuple[int, int]) -> Floats:
     limit = np.tile(np.asarray(size_wh, boxes_xyxy.dtype) - 1, boxes_xyxy.shape[1] // 2)
     result: Floats = np.clip(boxes_xyxy, 0, limit)
     return result
-
-
-def nms(boxes_xyxy: Floats, groups: Ints, iou_above: float) -> Ints:
-    """Greedy suppression within each group; boxes (N, 4) come best first. Returns the kept rows, ascending.
-
-    A box is dropped when its IoU with a kept, better box of its own group exceeds `iou_above` (strictly: the CUDA
-    kernel behind the published GPU number; upstream's CPU kernel drops at equality too).
-    """
-    covers = iou(boxes_xyxy[:, None], boxes_xyxy[None]) > iou_above
-    covers &= groups[:, None] == groups[None]
-    dropped = np.zeros(len(boxes_xyxy), bool)
-    for row in range(len(boxes_xyxy)):
-        if not dropped[row]:
-            dropped[row + 1 :] |= covers[row, row + 1 :]
-    return np.flatnonzero(~dropped)

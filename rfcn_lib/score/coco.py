@@ -22,10 +22,10 @@ from pycocotools.cocoeval import COCOeval
 
 from rfcn_lib import boxes
 from rfcn_lib.records import Detections, Floats, Truth
-from rfcn_lib.score.arrays import check, flatten
+from rfcn_lib.score.arrays import Found, Objects, check, flatten
 
 COCO_AP: Final = "COCO AP of boxes (pycocotools, 101 recall marks, 100 per class and picture, difficult ignored)"
-_RANGE: Final = [0.0, 1e10]  # COCO's "all" sizes, px
+ALL_SIZES: Final = [0.0, 1e10]  # COCO's "all" sizes, px
 _OUTSIDE: Final = 1e11  # an area no range holds: how pycocotools is told to ignore
 
 
@@ -57,16 +57,10 @@ def evaluate_coco(
     found, objects = flatten(detections, truth)
     ids = tuple(truth)
     check(found, objects, ids, classes, classes)
-    right = _annotations(objects.pictures, objects.boxes_xyxy, objects.labels)
-    for annotation, difficult in zip(right, objects.difficult.tolist(), strict=True):
-        if difficult:
-            annotation["area"] = _OUTSIDE
-    given = _annotations(found.pictures, found.boxes_xyxy, found.labels)
-    for annotation, score in zip(given, found.scores.tolist(), strict=True):
-        annotation["score"] = score
     with contextlib.redirect_stdout(io.StringIO()):
-        run = COCOeval(_coco(right, len(ids), len(classes)), _coco(given, len(ids), len(classes)), "bbox")
-        run.params.areaRng, run.params.areaRngLbl = [_RANGE], ["all"]
+        right, given = (_coco(dataset) for dataset in datasets(found, objects, len(ids), len(classes)))
+        run = COCOeval(right, given, "bbox")
+        run.params.areaRng, run.params.areaRngLbl = [ALL_SIZES], ["all"]
         run.evaluate()
         run.accumulate()
     precision: Floats = run.eval["precision"][:, :, :, 0, -1]  # IoU .5 to .95, recall marks, classes
@@ -81,6 +75,22 @@ def evaluate_coco(
     )
 
 
+def datasets(found: Found, objects: Objects, pictures: int, classes: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Truth and detections in COCO's own form, as every COCO tool reads it; use it with the one area range ALL_SIZES."""
+    right = _annotations(objects.pictures, objects.boxes_xyxy, objects.labels)
+    for annotation, difficult in zip(right, objects.difficult.tolist(), strict=True):
+        if difficult:
+            annotation["area"] = _OUTSIDE
+    given = _annotations(found.pictures, found.boxes_xyxy, found.labels)
+    for annotation, score in zip(given, found.scores.tolist(), strict=True):
+        annotation["score"] = score
+    around = {
+        "images": [{"id": number} for number in range(pictures)],
+        "categories": [{"id": number} for number in range(classes)],
+    }
+    return {**around, "annotations": right}, {**around, "annotations": given}
+
+
 def _annotations(pictures: Any, boxes_xyxy: Floats, labels: Any) -> list[dict[str, Any]]:
     """Numbered from 1: pycocotools takes number 0 for `not matched`."""
     corners = boxes_xyxy.astype(np.float64)
@@ -93,12 +103,8 @@ def _annotations(pictures: Any, boxes_xyxy: Floats, labels: Any) -> list[dict[st
     ]
 
 
-def _coco(annotations: list[dict[str, Any]], pictures: int, classes: int) -> COCO:
+def _coco(dataset: dict[str, Any]) -> COCO:
     coco = COCO()
-    coco.dataset = {
-        "images": [{"id": number} for number in range(pictures)],
-        "categories": [{"id": number} for number in range(classes)],
-        "annotations": annotations,
-    }
+    coco.dataset = dataset
     coco.createIndex()
     return coco
