@@ -1,5 +1,7 @@
 """Today's inference tool, `python3 -m ais_bench`: outputs counted from 0, and found by the map in its own summary.
 
+As .npy, because those say their type and shape; the published command leaves the format at .bin, which says neither.
+
 Source: Ascend/tools ais-bench_workload/tool/ais_bench, `__main__.py` and `summary.py`; the port's README for 310P.
 """
 
@@ -32,12 +34,12 @@ HINTS: Final = MappingProxyType(
         "No module named": "install ais_bench and aclruntime for the python3 on PATH, and source the toolkit's set_env.sh",
     }
 )
-_INDEXED: Final = re.compile(r"(.+)_(\d{1,3})\.bin")
+_INDEXED: Final = re.compile(r"(.+)_(\d{1,3})\.npy")
 
 
 def words(python: str | Path, task: Task) -> tuple[str, ...]:
-    """The command of one batch, run in the task's folder: the published flags, and which device."""
-    where = ("--input", f"./{BINS}", "--output", "./", "--output_dirname", RESULT, "--outfmt", "BIN")
+    """The command of one batch, run in the task's folder: the published flags, the format, and which device."""
+    where = ("--input", f"./{BINS}", "--output", "./", "--output_dirname", RESULT, "--outfmt", "NPY")
     return (str(python), "-m", "ais_bench", "--model", str(task.om), *where, "--device", str(task.device_id))
 
 
@@ -54,7 +56,7 @@ def run_batch(python: str | Path, task: Task) -> Batch:
         (task.work / name).unlink(missing_ok=True)
 
     def finished() -> Outputs:
-        return written(result, task.ids, FIRST_INDEX)
+        return written(result, task.ids, FIRST_INDEX, ".npy")
 
     done = attempt(words(python, task), task, finished, HINTS)
     path = next((task.work / name for name in SUMMARIES if (task.work / name).exists()), task.work / SUMMARIES[0])
@@ -101,7 +103,7 @@ def outputs_from_summary(summary: Mapping[str, Any], task: Task, where: str) -> 
             if not match or int(match[2]) != index or path.parent != home or (whose in task.ids and whose != id):
                 raise PerfError(
                     f"{where}: output {index} of {id} is {str(path)[-120:]!r}, but should be a file "
-                    f"<name>_{index}.bin of that picture in {home}; run again"
+                    f"<name>_{index}.npy of that picture in {home}; run again"
                 )
         found[id] = paths
     owners = [path for paths in found.values() for path in paths]

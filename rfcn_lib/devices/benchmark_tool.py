@@ -44,7 +44,7 @@ def run_batch(tool: str | Path, task: Task) -> Batch:
         shutil.rmtree(result)
 
     def finished() -> Outputs:
-        return written(result / f"dumpOutput_device{task.device_id}", task.ids, spec.DUMP_FIRST_INDEX)
+        return written(result / f"dumpOutput_device{task.device_id}", task.ids, spec.DUMP_FIRST_INDEX, ".bin")
 
     done = attempt(words(Path(tool).absolute(), task), task, finished)
     path = result / f"perf_vision_batchsize_1_device_{task.device_id}.txt"

@@ -80,14 +80,14 @@ def _hint(done: Done, hints: Mapping[str, str]) -> str:
     return "".join(f"\n  try:     {hint}" for words, hint in {**HINTS, **hints}.items() if words in said)
 
 
-def written(folder: Path, ids: Sequence[str], first: int) -> Outputs:
-    """Files `<id>_<k>.bin` in `folder`, k = first, first + 1, ... as far as there is no gap; ids without any are left out."""
-    found = {id: _in_order(folder, id, first) for id in ids}
+def written(folder: Path, ids: Sequence[str], first: int, suffix: str) -> Outputs:
+    """Files `<id>_<k><suffix>` in `folder`, k = first, first + 1, ... as far as there is no gap; ids without any are left out."""
+    found = {id: _in_order(folder, id, first, suffix) for id in ids}
     return {id: files for id, files in found.items() if files}
 
 
-def _in_order(folder: Path, id: str, first: int) -> tuple[Path, ...]:
+def _in_order(folder: Path, id: str, first: int, suffix: str) -> tuple[Path, ...]:
     files: list[Path] = []
-    while len(files) < LARGEST_COUNT and (file := folder / f"{id}_{first + len(files)}.bin").is_file():
+    while len(files) < LARGEST_COUNT and (file := folder / f"{id}_{first + len(files)}{suffix}").is_file():
         files.append(file)
     return tuple(files)

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from rfcn_lib import spec
 from rfcn_lib.devices import ais_bench, benchmark_tool
 from rfcn_lib.devices.filling import Prepare, ledger, unfinished
 from rfcn_lib.devices.om_batch import LOG, Batch, OmRunError, Outputs, Task
+from rfcn_lib.devices.om_outputs import bring, fault
 from rfcn_lib.devices.sharing import Pile, finished
 from rfcn_lib.pictures.bins import BINS, BinError, lay_out
 from rfcn_lib.port import Port
@@ -177,11 +177,11 @@ def _one_batch(job: _Job, ids: tuple[str, ...], device: int, since: float) -> No
         said = f"{error}\n  its bins are kept in {work / BINS} for the line above, until the next run"
         raise OmRunError(f"{len(ids) - len(kept)} of {len(ids)} pictures are left: {said}") from error
     ended = time.time()
-    faults = {id: fault for id, files in made.outputs.items() if (fault := _fault(files, job.port))}
+    faults = {id: fault(files, job.port) for id, files in made.outputs.items()}
     kept = _keep(job, ids, made.outputs)
     left = [id for id in ids if id not in kept]
     if left:
-        why = faults.get(left[0], "the tool wrote nothing for it")
+        why = faults.get(left[0]) or "the tool wrote nothing for it"
         raise OmRunError(
             f"{len(left)} of {len(ids)} pictures have no whole outputs, though {made.perf.tool} ended well; "
             f"{left[0]}: {why}\n  log:     {work / LOG}\n  by hand: {made.done.typed}"
@@ -193,32 +193,15 @@ def _one_batch(job: _Job, ids: tuple[str, ...], device: int, since: float) -> No
 
 def _keep(job: _Job, ids: Sequence[str], outputs: Outputs) -> set[str]:
     """Move whole outputs into the dumps, and note the digest of each; returns whose."""
-    whole = {id: files for id, files in outputs.items() if id in ids and not _fault(files, job.port)}
+    whole = {id: files for id, files in outputs.items() if id in ids and not fault(files, job.port)}
     dumps = job.folder / DUMPS
     with ledger(dumps) as note:
         for id, files in whole.items():
             note(f"{id} -")  # a kill amid its three files must not leave them under an older line
             for file, name in zip(files, file_names(id), strict=True):
-                file.replace(dumps / name)  # `work` is on the same disk
+                bring(file, dumps / name)
             note(f"{id} {digest_of(dumps, id)}")
     return set(whole)
-
-
-def _fault(files: Sequence[Path], port: Port) -> str | None:
-    """What is wrong with one picture's files, by their sizes; a tool's bin says nothing else of what it holds."""
-    if len(files) != len(spec.OUTPUTS):
-        return f"it has {len(files)} outputs, but the port has {len(spec.OUTPUTS)}: {', '.join(spec.OUTPUTS)}"
-    got = [file.stat().st_size if file.is_file() and not file.is_symlink() else 0 for file in files]
-    want = [FLOAT32.itemsize * rows * columns for rows, columns in shapes(port)]
-    odd = next((k for k in range(len(want)) if got[k] != want[k]), None)
-    if odd is None:
-        return None
-    hint = ""
-    for factor, types in ((0.5, "float16"), (2, "float64 or int64")):
-        if got == [factor * size for size in want]:
-            hint = f"; all outputs are {factor:g} times their size: does the model give {types}? compile it for float32"
-    said = f"{files[odd].name} ({spec.OUTPUTS[odd]}) has {got[odd]:,} bytes"
-    return f"{said}, but {shapes(port)[odd]} float32 are {want[odd]:,}{hint}"
 
 
 def _wanted(folder: Path, ids: Sequence[str], port: Port, om_sha256: str) -> tuple[str, ...]:

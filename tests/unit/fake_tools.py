@@ -75,8 +75,8 @@ for index, path in enumerate(paths):
     stem = "input%d_output" % index if fault("old_names") else path.name.split(".")[0]
     out = []
     for k, array in enumerate(picture(index, path, len(paths))):
-        out.append("%s/%s_%d.bin" % (folder, stem, k))
-        array.tofile(out[-1])
+        out.append("%s/%s_%d.npy" % (folder, stem, k))
+        np.save(out[-1], array[None])
     files[str(index)] = {{"infiles": [str(path)] * 3, "outfiles": out[::-1] if fault("reversed") else out}}
 if fault("stranger"):
     files["0"]["infiles"] = ["./bin/999999.bin"]
@@ -85,10 +85,10 @@ if fault("twice"):
 if fault("crossed"):
     files["0"]["outfiles"], files["1"]["outfiles"] = files["1"]["outfiles"], files["0"]["outfiles"]
 if fault("outside"):
-    files["0"]["outfiles"][0] = "../../../%s_0.bin" % paths[0].stem
+    files["0"]["outfiles"][0] = "../../../%s_0.npy" % paths[0].stem
 if fault("shared"):
     for sample in ("0", "1"):
-        files[sample]["outfiles"] = ["%s/x_%d.bin" % (folder, k) for k in range(3)]
+        files[sample]["outfiles"] = ["%s/x_%d.npy" % (folder, k) for k in range(3)]
 if fault("formless"):
     files["0"] = ["what"]
 count = len(paths) - fault("count")

@@ -26,7 +26,7 @@ def python(tmp_path):
 
 
 def test_the_flags_are_the_published_ones_and_the_device(task):
-    want = f"python3 -m ais_bench --model {task.om} --input ./bin --output ./ --output_dirname result --outfmt BIN --device 1"
+    want = f"python3 -m ais_bench --model {task.om} --input ./bin --output ./ --output_dirname result --outfmt NPY --device 1"
     assert " ".join(words("python3", task)) == want
 
 
@@ -37,8 +37,8 @@ def test_outputs_are_those_the_summary_names(task, python, monkeypatch, fault):
     batch = run_batch(python, task)
     assert set(batch.outputs) == set(IDS)
     for id, files in batch.outputs.items():
-        assert [file.name[-6:] for file in files] == ["_0.bin", "_1.bin", "_2.bin"]
-        firsts = [np.fromfile(file, "<f4", 1)[0] for file in files]
+        assert [file.name[-6:] for file in files] == ["_0.npy", "_1.npy", "_2.npy"]
+        firsts = [np.load(file).flat[0] for file in files]
         assert firsts == pytest.approx([first_number(id) + k for k in range(3)])
     assert (batch.perf.device_id, batch.perf.pictures, batch.perf.interface_fps) == (1, 7, 6.25)
 
@@ -58,8 +58,8 @@ def test_what_an_earlier_run_left_is_not_taken_for_this_one_s(task, python, monk
         ("no_perf", r"no perf file at .*result_summary\.json", 7),
         ("count", r"'filesinfo' lists 7 pictures, but 6 calls", 7),
         ("log_differs", r"says 6.25 fps, but ais_bench printed 9.5", 7),
-        ("reversed", r"output 0 of 000001 is '.*000001_2.bin', but should be a file <name>_0.bin of that picture", 7),
-        ("crossed", r"output 0 of 000001 is '.*000002_0.bin', but should be", 7),
+        ("reversed", r"output 0 of 000001 is '.*000001_2.npy', but should be a file <name>_0.npy of that picture", 7),
+        ("crossed", r"output 0 of 000001 is '.*000002_0.npy', but should be", 7),
         ("outside", r"output 0 of 000001 is '.*', but should be a file", 7),
         ("stranger", r"is picture '999999', which is none of this batch", 7),
         ("twice", r"sample '1' is picture '000001', which is twice", 7),

@@ -1,0 +1,61 @@
+"""What a tool wrote is a dump only where type and shape, or without them the size, are the port's."""
+
+import numpy as np
+import pytest
+from tiny import PORT
+
+from rfcn_lib.devices.om_outputs import bring, fault
+from rfcn_lib.score.dumps import shapes
+
+
+@pytest.fixture
+def written(tmp_path):
+    """written(change): the three arrays as .npy, the last one changed."""
+
+    def put(change=lambda array: array):
+        arrays = [np.arange(rows * columns, dtype="<f4").reshape(1, rows, columns) for rows, columns in shapes(PORT)]
+        files = [tmp_path / f"000001_{k}.npy" for k in range(3)]
+        for file, array in zip(files, [*arrays[:2], change(arrays[2])], strict=True):
+            np.save(file, array)
+        return files
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda array: array.astype("<f2"), "bbox_pred) is float16"),
+        (lambda array: array.astype("<i4"), "bbox_pred) is int32"),
+        (lambda array: array.transpose(0, 2, 1), "but should be float32"),
+        (lambda array: array.reshape(-1), "but should be float32"),
+    ],
+    ids=["float16", "int32", "transposed", "flat"],
+)
+def test_another_type_or_layout_is_no_dump(written, change, said):
+    """In a .bin all of these but the first have the right size."""
+    assert fault(written(), PORT) is None
+    assert said in fault(written(change), PORT)
+
+
+def test_a_cut_file_is_no_dump(written):
+    files = written()
+    files[1].write_bytes(files[1].read_bytes()[:-4])
+
+    assert "000001_1.npy (cls_prob) is no whole .npy" in fault(files, PORT)
+
+
+def test_objects_are_not_unpickled(written):
+    files = written()
+    np.save(files[0], np.array([{}], dtype=object), allow_pickle=True)
+
+    assert "no whole .npy" in fault(files, PORT)
+
+
+def test_an_array_becomes_its_plain_floats(written, tmp_path):
+    for number, file in enumerate(written()):
+        want = np.load(file)
+        bring(file, tmp_path / f"{number}.bin")
+
+        assert (tmp_path / f"{number}.bin").read_bytes() == want.tobytes()
+        assert not file.exists()
