@@ -159,7 +159,7 @@ def test_killed_at_any_moment_a_run_ends_as_an_undisturbed_one(filler, tmp_path,
                     (folder / name).unlink(missing_ok=True)
         finished = [id for id in ids if id not in unfinished(folder, ids, port)] if folder.is_dir() else []
         before = stamps(folder, finished)
-        size, phase = size_of(ledger), draws.choices(["any time", "writing a dump", "writing the ledger"], [2, 1, 1])[0]
+        size, phase = size_of(ledger), draws.choices(["any time", "writing a dump", "writing the ledger"], [3, 1, 1])[0]
         phase = "cold start" if kills["cold start"] < 6 and draws.random() < 0.2 else phase
         later_s = draws.uniform(0, 0.8 if phase == "any time" else 0.004)
 
