@@ -103,8 +103,11 @@ def _finished(client: Any, job: Job, sources: Source, ids: Sequence[str], keep: 
             id, jpeg_sha256 = under_way.pop(future)
             try:
                 keep(id, future.result(timeout=LOOK_S), jpeg_sha256)
-            except distributed.TimeoutError:  # a worker that answers no more; Dask gives it up after a while
-                under_way[future] = id, jpeg_sha256
+            except distributed.TimeoutError as error:
+                if future.status == "error":
+                    failed[id] = error
+                else:  # a worker that answers no more; Dask gives it up after a while
+                    under_way[future] = id, jpeg_sha256
             except AbsentError as error:
                 absent[id] = absent.get(id, 0) + 1
                 if absent[id] >= TRIES:
