@@ -77,6 +77,8 @@ def fill_on_cluster(
 
 def _finished(client: Any, job: Job, sources: Source, ids: Sequence[str], keep: Callable[..., None]) -> Iterator[str]:
     """Yield the ids as they are kept."""
+    import distributed
+
     waiting, under_way, failed = list(reversed(ids)), dict[Any, tuple[str, str]](), dict[str, Exception]()
     absent: dict[str, int] = {}
     alone_since = time.monotonic()
@@ -89,9 +91,8 @@ def _finished(client: Any, job: Job, sources: Source, ids: Sequence[str], keep: 
                 f"{len(waiting) + len(under_way)} of {len(ids)} pictures are left, the others are kept; see the workers' "
                 "logs, start them again and run the same command"
             )
-        while (
-            waiting and not failed and len(under_way) < threads
-        ):  # one each: what waits on a dying worker is suspected too
+        # one picture each: what waits on a worker that dies is suspected too
+        while waiting and not failed and len(under_way) < threads:
             id = waiting.pop()
             try:
                 future, jpeg_sha256 = _submitted(client, job, id, *sources(id))
@@ -101,7 +102,12 @@ def _finished(client: Any, job: Job, sources: Source, ids: Sequence[str], keep: 
         for future in _done(client, list(under_way), len(ids)):
             id, jpeg_sha256 = under_way.pop(future)
             try:
-                keep(id, future.result(), jpeg_sha256)
+                keep(id, future.result(timeout=LOOK_S), jpeg_sha256)
+            except distributed.TimeoutError as error:
+                if future.status == "error":
+                    failed[id] = error
+                else:  # a worker that answers no more; Dask gives it up after a while
+                    under_way[future] = id, jpeg_sha256
             except AbsentError as error:
                 absent[id] = absent.get(id, 0) + 1
                 if absent[id] >= TRIES:

@@ -259,8 +259,9 @@ def test_the_verdict_is_the_local_one(store, twin_paths, pytestconfig, tmp_path)
 
 
 @pytest.mark.slow
-def test_a_worker_killed_half_way_costs_nothing(program, devkit, source, folder, local, tmp_path):
-    """The worker is first stopped, so that it certainly holds a picture when it is killed."""
+def test_a_worker_killed_half_way_costs_nothing(program, devkit, source, folder, local, tmp_path, monkeypatch):
+    """The worker is first stopped, so that it certainly holds a picture, or one's outputs, when it is killed."""
+    monkeypatch.setattr(cluster, "LOOK_S", 1.0)
     with scheduler(tmp_path) as made:
         lost = made.start()
         made.start()
