@@ -54,6 +54,13 @@ def test_the_published_postprocessing_finds_what_ours_finds(case, nms, tmp_path)
     score.expect_same(jpeg, tmp_path, PORT, nms)
 
 
+def test_the_postprocessing_bench_runs_and_sums_up_its_cases():
+    rows = score.postprocess_rows(PORT, 1)
+    assert len(rows) == len(score.CASES) + 2
+    assert rows[-2].here[0] == pytest.approx(np.mean([np.median(row.here) for row in rows[:-2]]))
+    assert all(row.ratio > 0 for row in rows)
+
+
 def test_postprocessing_that_differs_is_noticed_before_a_time_is_taken(tmp_path):
     jpeg = preprocess.common_size(tmp_path, 1)[0]
     write_dump(tmp_path, jpeg.stem, score.synthetic_outputs(np.random.default_rng(5), PORT, 60.0, 2.0))
