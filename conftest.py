@@ -29,6 +29,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 pytest_plugins = ("reporting", "given", "trial", "ascend_host", "ascend", "gpu")
 
+UNIT = Path(__file__).parent / "tests" / "unit"
+CONTRACT = ("export", "adapt", "accuracy", "performance", "npu", "gpu")  # marks that no test below tests/unit bears
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("acceptance", "what is on trial (write --option=value, with '=')")
@@ -66,6 +69,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="write the verdict as JSON: what was on trial, every criterion, its number, its outcome",
     )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Where only the contract runs, hypothesis is not imported for its line in the summary: that would take a second."""
+    plugin = config.pluginmanager.get_plugin("hypothesispytest")
+    if plugin and config.getoption("markexpr") in CONTRACT:
+        config.pluginmanager.unregister(plugin)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Importing every unit test, to deselect them all, takes longer than judging a finished run again."""
+    return True if collection_path == UNIT and config.getoption("markexpr") in CONTRACT else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -22,14 +22,14 @@ from rich.console import Console
 from benchmarks.common import FOLDER, BenchError, Row
 from rfcn_lib import spec
 from rfcn_lib.devices import onnx_runtime
-from rfcn_lib.devices.filling import LEDGER, fill
+from rfcn_lib.devices.filling import Run, fill, made
 from rfcn_lib.graph.adapt import adapted_from_exported
 from rfcn_lib.graph.export import onnx_from_checkpoint
 from rfcn_lib.graph.operators import twin_from_vendor
 from rfcn_lib.pictures.preprocess import prepare
 from rfcn_lib.pictures.voc import read_devkit
 from rfcn_lib.port import PUBLISHED, read_port
-from rfcn_lib.records import Floats, Picture
+from rfcn_lib.records import Floats, Outputs, Picture
 from rfcn_lib.store import Store
 
 SPECIMEN: Final = Path("specimen")
@@ -78,9 +78,9 @@ def measure(console: Console, count: int = spec.VOC_TEST_COUNT, folder: Path = F
             raise BenchError(f"the run's process {process} ended with {child.returncode}: {said[-500:]}")
     ids = started.read_text(encoding="ascii").split()
     twice = len(ids) - len(set(ids))
-    if not killed or len(set(ids)) != count or len(_ledger(store)) != count:
+    if not killed or len(set(ids)) != count or _finished(store) != count:
         raise BenchError(
-            f"{len(set(ids))} pictures started, {len(_ledger(store))} finished, but should be {count} of each"
+            f"{len(set(ids))} pictures started, {_finished(store)} finished, but should be {count} of each"
         )
     write_csv(folder / "whole_set.csv", samples)
     plot(folder / "whole_set.png", samples)
@@ -125,7 +125,7 @@ def drawn_devkit(folder: Path, count: int, console: Console) -> Path:
 def watched(child: "subprocess.Popen[str]", process: int, store: Path, before: int, start: float) -> Iterator[Sample]:
     """A sample every two seconds, until the process ends."""
     while child.poll() is None:
-        done = len(_ledger(store))
+        done = _finished(store)
         yield Sample(time.monotonic() - start, process, done, rss_bytes(child.pid), disk_bytes(store) - before)
         time.sleep(EVERY_S)
 
@@ -183,28 +183,35 @@ def _twin(store: Store) -> Path:
     return store.build("rfcn_twin.onnx", twin_from_vendor, vendor=adapted)
 
 
-def _ledger(store: Path) -> list[str]:
-    """Ids of the dumps that are finished, as often as they were."""
-    try:
-        lines = (store / DUMPS).resolve().with_name(LEDGER).read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
-    return [line.partition(" ")[0] for line in lines]
+def _finished(store: Path) -> int:
+    """How many dumps the ledger says are finished; 0 before the folder is there."""
+    return len(made((store / DUMPS).resolve()))
 
 
-def _run(store: Path, devkit_folder: Path, twin: Path, started: Path) -> None:
-    """What is killed and taken up again: conftest.py's onnxruntime_dumps, and a note of every picture that is begun."""
-    port = read_port(SPECIMEN / "port.toml")
+def _run(root: Path, devkit_folder: Path, twin: Path, started: Path) -> None:
+    """What is killed and taken up again: conftest.py's onnxruntime_dumps, and a note of every picture that is run."""
+    port, store = read_port(SPECIMEN / "port.toml"), Store(root)
     devkit = read_devkit(devkit_folder, port.classes)
 
+    def noting() -> Run:
+        run = onnx_runtime.device(twin)
+
+        def noted(im_data: Floats, picture: Picture) -> Outputs:
+            with started.open("a", encoding="ascii") as file:
+                print(picture.id, file=file)
+            return run(im_data, picture)
+
+        return noted
+
     def shown(id: str) -> tuple[Floats, Picture]:
-        with started.open("a", encoding="ascii") as file:
-            print(id, file=file)
         return prepare(devkit.picture_path(id), id, devkit.sizes_wh[id], port.pictures)
 
-    made_of = {"twin": twin, "pictures": port.pictures, "jpegs": devkit.jpegs_folder}
-    with Store(store).growing(DUMPS, onnx_runtime, **made_of) as folder:
-        fill(folder, devkit.ids, port, shown, lambda: onnx_runtime.device(twin), DUMPS)
+    def jpegs(ids: Sequence[str]) -> Sequence[str]:
+        return store.digests.of_each([devkit.picture_path(id) for id in ids])
+
+    made_of = {"twins": [twin], "pictures": port.pictures, "set": devkit.all_ids}
+    with store.growing(DUMPS, onnx_runtime, **made_of) as folder:
+        fill(folder, devkit.ids, port, shown, noting, DUMPS, jpegs=jpegs)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from rich.console import Console
 
 from benchmarks import __main__ as bench
-from benchmarks import preprocess, published, score, warm, whole_set
+from benchmarks import full_size, preprocess, published, score, warm, whole_set
 from benchmarks.common import BenchError, Row, describe_machine, turn_by_turn, write_json
 from benchmarks.flops import flops_of
 from rfcn_lib.pictures.preprocess import prepare
@@ -24,12 +24,13 @@ from rfcn_lib.score.average_precision import evaluate, evaluate_arrays
 from rfcn_lib.score.dumps import read_dump, write_dump
 
 PORT = read_port(PUBLISHED)
-SPECIMEN = Path(__file__).parents[2] / "specimen" / "VOCdevkit"
+ROOT = Path(__file__).parents[2]
+SPECIMEN = ROOT / "specimen" / "VOCdevkit"
 
 
 @pytest.fixture(autouse=True)
 def at_the_root(monkeypatch):
-    monkeypatch.chdir(Path(__file__).parents[2])
+    monkeypatch.chdir(ROOT)
 
 
 # -- the two sides do the same -----------------------------------------------------------------------------------------
@@ -51,6 +52,13 @@ def test_the_published_postprocessing_finds_what_ours_finds(case, nms, tmp_path)
     jpeg = preprocess.common_size(tmp_path, 1)[0]
     write_dump(tmp_path, jpeg.stem, score.synthetic_outputs(np.random.default_rng(5), PORT, *score.CASES[case]))
     score.expect_same(jpeg, tmp_path, PORT, nms)
+
+
+def test_the_postprocessing_bench_runs_and_sums_up_its_cases():
+    rows = score.postprocess_rows(PORT, 1)
+    assert len(rows) == len(score.CASES) + 2
+    assert rows[-2].here[0] == pytest.approx(np.mean([np.median(row.here) for row in rows[:-2]]))
+    assert all(row.ratio > 0 for row in rows)
 
 
 def test_postprocessing_that_differs_is_noticed_before_a_time_is_taken(tmp_path):
@@ -138,7 +146,9 @@ def test_disk_is_what_the_files_below_take_and_memory_is_the_process_own(tmp_pat
     (tmp_path / "below" / "file").write_bytes(bytes(100_000))
     (tmp_path / "link").symlink_to(tmp_path / "below" / "file")
     assert 100_000 <= whole_set.disk_bytes(tmp_path) <= 110_000
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+    command = [sys.executable, "-c", "print('up', flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout.readline() == b"up\n"
         assert 1_000_000 < whole_set.rss_bytes(child.pid) < 1_000_000_000
         child.communicate(b"\n")
     assert whole_set.rss_bytes(child.pid) == 0
@@ -166,6 +176,20 @@ def test_a_run_killed_half_way_is_finished_by_the_next(tmp_path, monkeypatch):
 def test_slow_imports_are_named_with_all_they_bring_in():
     text = "import time:   10 |     20 |   below\nimport time: 1000 | 300000 | torch\nimport time: 5 | 9 | re\nother\n"
     assert warm.slowest_imports(text) == [(300.0, "torch"), (0.009, "re")]
+
+
+def test_no_unit_test_bears_a_mark_of_the_contract_whose_runs_do_not_collect_them(pytestconfig):
+    root = pytestconfig.pluginmanager.get_plugin(str(ROOT / "conftest.py"))
+    marks = re.compile(rf"mark\.({'|'.join(root.CONTRACT)})\b")
+    assert Path(__file__).parent == root.UNIT
+    assert [path.name for path in root.UNIT.glob("*.py") if marks.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_a_run_of_the_contract_collects_it_and_no_unit_test():
+    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-m"]
+    done = subprocess.run([*command, "accuracy"], capture_output=True, text=True, check=True)
+    assert "tests/test_accuracy.py::" in done.stdout
+    assert "tests/unit" not in done.stdout
 
 
 # -- rows and words ----------------------------------------------------------------------------------------------------
@@ -204,8 +228,7 @@ def test_the_dump_a_bench_writes_is_one_the_suite_reads(tmp_path):
 
 
 def test_the_sizes_of_the_mix_are_the_whole_of_voc2007_test():
-    full_size = pytest.importorskip("benchmarks.full_size")
     assert sum(full_size.SIZES_WH.values()) == 4952
     shares = full_size.shares_of([(1696, 512), (512, 1520)])
     assert sum(shares.values()) == pytest.approx(1)
-    assert shares[512, 1520] == pytest.approx(sum(full_size.TALL.values()) / 4952)
+    assert shares[512, 1520] == pytest.approx((sum(full_size.TALL.values()) + full_size.WIDE[512]) / 4952)
