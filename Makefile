@@ -1,6 +1,6 @@
 # make signoff   judge the specimen's port on this host
 # make test      lint, types, every test
-# make bench     side-by-side timings
+# make bench     side-by-side timings; ARGS="score warm" for some of them, --json=FILE for another place of the numbers
 # make specimen  redraw and retrain the specimen from nothing
 PYTHON ?= python3
 VENV := .venv
