@@ -3,13 +3,14 @@
 Heavy stages are imported where they are used, so that judging dumps needs no deep-learning framework.
 """
 
+import importlib
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -30,7 +31,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 pytest_plugins = ("reporting", "given", "trial", "ascend_host", "ascend", "gpu")
 
 UNIT = Path(__file__).parent / "tests" / "unit"
-CONTRACT = ("export", "adapt", "accuracy", "performance", "npu", "gpu")  # marks that no test below tests/unit bears
+CONTRACT = (
+    "export",
+    "adapt",
+    "accuracy",
+    "performance",
+    "npu",
+    "gpu",
+)  # marks of no test below tests/unit; four of one file
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -80,8 +88,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Importing every unit test, to deselect them all, takes longer than judging a finished run again."""
-    return True if collection_path == UNIT and config.getoption("markexpr") in CONTRACT else None
+    """Importing every test, to deselect all but one file's, takes longer than judging a finished run again."""
+    asked = config.getoption("markexpr")
+    others = [f"test_{mark}.py" for mark in CONTRACT[:4] if mark != asked and asked in CONTRACT[:4]]
+    beside = collection_path.parent == UNIT.parent and collection_path.name in others
+    return True if asked in CONTRACT and (collection_path == UNIT or beside) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -111,11 +122,12 @@ def aloud(pytestconfig: pytest.Config) -> Callable[[], AbstractContextManager[ob
 @pytest.fixture(scope="session")
 def onnx_paths(store: Store, weights: Path, port: Port, canvases: Canvases, kept_as: Any) -> Mapping[Wh, Path]:
     """One graph per canvas; the published port has one of each."""
-    from rfcn_lib.graph.export import onnx_from_checkpoint
-
     return {
         canvas: store.build(
-            kept_as("rfcn.onnx", canvas), onnx_from_checkpoint, weights=weights, port=on_canvas(port, canvas)
+            kept_as("rfcn.onnx", canvas),
+            "rfcn_lib.graph.export:onnx_from_checkpoint",
+            weights=weights,
+            port=on_canvas(port, canvas),
         )
         for canvas in canvases
     }
@@ -123,20 +135,20 @@ def onnx_paths(store: Store, weights: Path, port: Port, canvases: Canvases, kept
 
 @pytest.fixture(scope="session")
 def adapted_paths(store: Store, onnx_paths: Mapping[Wh, Path], kept_as: Any) -> Mapping[Wh, Path]:
-    from rfcn_lib.graph.adapt import adapted_from_exported
-
     return {
-        canvas: store.build(kept_as("rfcn_adapted.onnx", canvas), adapted_from_exported, exported=exported)
+        canvas: store.build(
+            kept_as("rfcn_adapted.onnx", canvas), "rfcn_lib.graph.adapt:adapted_from_exported", exported=exported
+        )
         for canvas, exported in onnx_paths.items()
     }
 
 
 @pytest.fixture(scope="session")
 def twin_paths(store: Store, adapted_paths: Mapping[Wh, Path], kept_as: Any) -> Mapping[Wh, Path]:
-    from rfcn_lib.graph.operators import twin_from_vendor
-
     return {
-        canvas: store.build(kept_as("rfcn_twin.onnx", canvas), twin_from_vendor, vendor=adapted)
+        canvas: store.build(
+            kept_as("rfcn_twin.onnx", canvas), "rfcn_lib.graph.operators:twin_from_vendor", vendor=adapted
+        )
         for canvas, adapted in adapted_paths.items()
     }
 
@@ -146,12 +158,9 @@ def torch_dumps(
     weights: Path, port: Port, devkit: Devkit, pictures: object, shown_as_published: Any, filled: Callable[..., Path]
 ) -> Path:
     """The source model's outputs, float32 on the host's CPU; on the published canvas whatever the candidate's."""
-    from rfcn_lib.devices import pytorch
-
     canvases = {port.pictures.canvas_wh_px: devkit.ids}
     made_of = {"weights": weights, "proposals": port.proposals}
-    device, loaded = lambda _: pytorch.device(weights, port), lambda _: weights
-    return filled("dumps/torch", pytorch, made_of, canvases, shown_as_published, device, loaded)
+    return filled("dumps/torch", "pytorch", made_of, canvases, shown_as_published, lambda _: (weights, port))
 
 
 @pytest.fixture(scope="session")
@@ -159,11 +168,9 @@ def onnxruntime_dumps(
     twin_paths: Mapping[Wh, Path], canvases: Canvases, pictures: object, shown: Any, kept_as: Any, filled: Any
 ) -> Path:
     """The adapted graph's outputs: its executable twin in ONNX Runtime, standing in for the NPU."""
-    from rfcn_lib.devices import onnx_runtime
-
     made_of = {"twins": {name_of(canvas): twin for canvas, twin in twin_paths.items()}}
-    name, device = kept_as("dumps/onnxruntime"), lambda canvas: onnx_runtime.device(twin_paths[canvas])
-    return filled(name, onnx_runtime, made_of, canvases, shown, device, twin_paths.__getitem__)  # type: ignore[no-any-return]
+    loaded = lambda canvas: (twin_paths[canvas],)  # noqa: E731
+    return filled(kept_as("dumps/onnxruntime"), "onnx_runtime", made_of, canvases, shown, loaded)  # type: ignore[no-any-return]
 
 
 @pytest.fixture(scope="session")
@@ -175,38 +182,43 @@ def filled(
     jpegs: Any,
     aloud: Callable[[], AbstractContextManager[object]],
 ) -> Callable[..., Path]:
-    """filled(name, code, made_of, canvases, shown, device, loaded): a folder of dumps, canvas by canvas.
+    """filled(name, kind, made_of, canvases, shown, loaded): a folder of dumps, canvas by canvas.
 
-    `device(canvas)` is started for one canvas at a time, and only where a picture's dump is missing; with --dask the
-    workers start it, from the file `loaded(canvas)`.
+    `kind` is the module of rfcn_lib.devices that makes them. Its `device(*loaded(canvas))` is started for one canvas at a
+    time, and only where a picture's dump is missing; with --dask the workers start it, from the file loaded(canvas)[0].
     """
     dask = pytestconfig.getoption("--dask")
 
     def grown(
         name: str,
-        code: Any,
+        kind: Literal["pytorch", "onnx_runtime"],
         made_of: Mapping[str, Any],
         canvases: Canvases,
         shown: Any,
-        device: Callable[[Wh], Any],
-        loaded: Callable[[Wh], Path],
+        loaded: Callable[[Wh], Any],
     ) -> Path:
         from rfcn_lib.devices.cluster import Program, fill_on_cluster
         from rfcn_lib.devices.filling import fill
 
+        code = f"rfcn_lib.devices.{kind}"
         with aloud(), store.growing(name, code, **made_of, pictures=port.pictures, set=devkit.all_ids) as folder:
             note_canvases(folder, canvases)
             for canvas, ids in canvases.items():
+                given, on = loaded(canvas), on_canvas(port, canvas)
                 if dask:
-                    kind, file = code.__name__.rpartition(".")[2], loaded(canvas)
-                    program = Program(kind, file, store.digests.of(file))
+                    program = Program(kind, given[0], store.digests.of(given[0]))
                     sources = lambda id: (devkit.picture_path(id), devkit.sizes_wh[id])  # noqa: E731
-                    fill_on_cluster(folder, ids, on_canvas(port, canvas), sources, program, dask, name, jpegs=jpegs)
+                    fill_on_cluster(folder, ids, on, sources, program, dask, name, jpegs=jpegs)
                 else:
-                    fill(folder, ids, on_canvas(port, canvas), shown, partial(device, canvas), name, jpegs=jpegs)
+                    device = partial(_device, code, given)
+                    fill(folder, ids, on, shown, device, name, jpegs=jpegs)
         return folder
 
     return grown
+
+
+def _device(code: str, loaded: tuple[Any, ...]) -> Any:
+    return importlib.import_module(code).device(*loaded)
 
 
 @pytest.fixture(scope="session")

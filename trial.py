@@ -5,6 +5,7 @@ The build graph of conftest.py ends in dumps; here they become evaluations, and 
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -99,11 +100,11 @@ def reference(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Re
         if isinstance(figure, str):
             raise UnfairError(f"--reference=published: {figure}, or use --reference=torch")
         return Reference(f"published figure ({figure.source})", figure.limit, {})
-    from rfcn_lib.devices import pytorch
-
     judged: Judged = wanted("source_model")
     on = f", on {_published_canvas(wanted('devkit'), wanted('port'))}" if is_fitted(pytestconfig) else ""
-    return Reference(pytorch.describe() + on, judged.evaluation.mean_ap, judged.evaluation.ap)
+    return Reference(
+        f"PyTorch {version('torch')}, float32 on the host CPU{on}", judged.evaluation.mean_ap, judged.evaluation.ap
+    )
 
 
 @pytest.fixture(scope="session")

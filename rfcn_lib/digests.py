@@ -179,7 +179,10 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def code_behind(part: Callable[..., object] | ModuleType) -> tuple[dict[str, str], dict[str, str]]:
+Part = Callable[..., object] | ModuleType | str  # a str: "rfcn_lib.room.module", or "rfcn_lib.room.module:function"
+
+
+def code_behind(part: Part) -> tuple[dict[str, str], dict[str, str]]:
     """The code that `part` runs: digest per file of ours within reach of its imports, version per library they import.
 
     Found by reading, not by running: the module `part` lives in and, step by step, every `rfcn_lib` module that is
@@ -189,18 +192,9 @@ def code_behind(part: Callable[..., object] | ModuleType) -> tuple[dict[str, str
         TypeError: `part` is neither a module nor a plain function, or carries values that no key would show.
         StoreError: a file of rfcn_lib was changed while this process runs, so what runs is not what the file says.
     """
-    target = part if isinstance(part, ModuleType) else inspect.unwrap(part)
-    if not isinstance(target, ModuleType | FunctionType) or (isinstance(target, FunctionType) and target.__closure__):
-        raise TypeError(
-            f"{part!r} should be a module or a function defined at module level: the values that a closure, a partial "
-            "or a method carries would not be part of the artifact's key; pass them as ingredients"
-        )
-    source = inspect.getsourcefile(target)
-    if source is None or not Path(source).is_file():
-        raise TypeError(f"{part!r} should live in a file, so that its text can be part of the artifact's key")
+    waiting = [_file_of(part).resolve()]
     files: dict[str, str] = {}
     libraries: dict[str, str] = {}
-    waiting = [Path(source).resolve()]
     while waiting:
         file = waiting.pop()
         name = file.relative_to(PACKAGE.parent).as_posix() if file.is_relative_to(PACKAGE) else file.name
@@ -211,6 +205,24 @@ def code_behind(part: Callable[..., object] | ModuleType) -> tuple[dict[str, str
         for library in {module.partition(".")[0] for module in imported} & LIBRARIES.keys():
             libraries[library] = _version(library)
     return dict(sorted(files.items())), dict(sorted(libraries.items()))
+
+
+def _file_of(part: Part) -> Path:
+    if isinstance(part, str):
+        file = PACKAGE.parent.joinpath(*part.partition(":")[0].split(".")).with_suffix(".py")
+        if not file.is_relative_to(PACKAGE) or not file.is_file():
+            raise TypeError(f"{part!r} should name a module of {PACKAGE.name}, but there is no {file}")
+        return file
+    target = part if isinstance(part, ModuleType) else inspect.unwrap(part)
+    if not isinstance(target, ModuleType | FunctionType) or (isinstance(target, FunctionType) and target.__closure__):
+        raise TypeError(
+            f"{part!r} should be a module or a function defined at module level: the values that a closure, a partial "
+            "or a method carries would not be part of the artifact's key; pass them as ingredients"
+        )
+    source = inspect.getsourcefile(target)
+    if source is None or not Path(source).is_file():
+        raise TypeError(f"{part!r} should live in a file, so that its text can be part of the artifact's key")
+    return Path(source)
 
 
 @functools.cache

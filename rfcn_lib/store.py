@@ -11,6 +11,7 @@ processes that share a store build each artifact once.
 """
 
 import errno
+import importlib
 import json
 import os
 import re
@@ -21,12 +22,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from rfcn_lib.digests import Digests, StoreError, code_behind, files_below, sha256_of, sources_at_start
+from rfcn_lib.digests import Digests, Part, StoreError, code_behind, files_below, sha256_of, sources_at_start
 from rfcn_lib.progress import say
 
 __all__ = ["Store", "StoreError"]
@@ -81,11 +82,18 @@ class Store:
         sources_at_start()
 
     def build(
-        self, name: str, make: Callable[..., object], /, *, aside: Mapping[str, object] = NOTHING, **ingredients: object
+        self,
+        name: str,
+        make: Callable[..., object] | str,
+        /,
+        *,
+        aside: Mapping[str, object] = NOTHING,
+        **ingredients: object,
     ) -> Path:
         """Return the file or folder `name`, calling `make(target, **ingredients)` only if it is not kept already.
 
-        `make` writes a file or a folder at `target`. Ingredients are paths (their content counts, not their place),
+        `make` writes a file or a folder at `target`; given as "rfcn_lib.room.module:function", it is imported only when
+        something is made. Ingredients are paths (their content counts, not their place),
         plain values, lists, mappings, dataclasses and pydantic models of such. `aside`: further arguments of `make` that
         do not shape the artifact, such as a time limit, and are not part of its key. The path returned stays valid
         whatever other processes build; the link `<root>/<name>` shows what was used last.
@@ -104,13 +112,13 @@ class Store:
                     say(f"{entry.home} is damaged; {name} is made again")
                     entry.home.rename(entry.scratch)
                     _remove(entry.scratch)
-                self._make(entry, make, ingredients, aside)
+                self._make(entry, _function(make), ingredients, aside)
             self._show(entry)
         self._tidy(name)
         return entry.artifact
 
     @contextmanager
-    def growing(self, name: str, code: Callable[..., object] | ModuleType, /, **ingredients: object) -> Iterator[Path]:
+    def growing(self, name: str, code: Part, /, **ingredients: object) -> Iterator[Path]:
         """Hand out the folder `name`, to be filled piece by piece; what it holds already was made of the same things.
 
         `code` is the function or module that makes the pieces. A piece is finished when it has its final name: write it
@@ -134,7 +142,7 @@ class Store:
             self._unchanged(entry, ingredients)
         self._tidy(name)
 
-    def _entry(self, name: str, code: Callable[..., object] | ModuleType, ingredients: Mapping[str, object]) -> _Entry:
+    def _entry(self, name: str, code: Part, ingredients: Mapping[str, object]) -> _Entry:
         if not NAME.fullmatch(name) or len(name) > 100 or name.split("/")[0] == "kept":
             raise StoreError(
                 f"an artifact is named {name!r}, but should be a relative path inside the store, without '..'"
@@ -224,6 +232,14 @@ class Store:
             with suppress(Timeout, OSError), FileLock(self._locks / f"{folder.name}.lock", timeout=0):
                 # away from the place of finished builds first: a removal can be interrupted too
                 _remove(folder.rename(self._scratch / folder.name))
+
+
+def _function(make: Callable[..., object] | str) -> Callable[..., object]:
+    if callable(make):
+        return make
+    module, _, function = make.partition(":")
+    found: Callable[..., object] = getattr(importlib.import_module(module), function)
+    return found
 
 
 def _flat(name: str) -> str:

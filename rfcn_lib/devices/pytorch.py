@@ -52,8 +52,3 @@ def rates(run_one: Run, shown: Prepare, port: Port, ids: Sequence[str]) -> tuple
         detections_from_outputs(outputs, picture, port)
         script_s += time.perf_counter() - start
     return len(ids) / device_s, len(ids) / script_s
-
-
-def describe() -> str:
-    """What ran, for header and verdict."""
-    return f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads, host CPU"

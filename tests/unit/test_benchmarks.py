@@ -185,11 +185,20 @@ def test_no_unit_test_bears_a_mark_of_the_contract_whose_runs_do_not_collect_the
     assert [path.name for path in root.UNIT.glob("*.py") if marks.search(path.read_text(encoding="utf-8"))] == []
 
 
-def test_a_run_of_the_contract_collects_it_and_no_unit_test():
-    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-m"]
-    done = subprocess.run([*command, "accuracy"], capture_output=True, text=True, check=True)
-    assert "tests/test_accuracy.py::" in done.stdout
-    assert "tests/unit" not in done.stdout
+@pytest.mark.parametrize("mark", ["export", "adapt", "accuracy", "performance"])
+def test_a_run_of_the_contract_loses_none_of_its_tests(mark):
+    """`(mark)` asks for the same and takes no short way."""
+    asked = [collected(mark), collected(f"({mark})")]
+
+    assert asked[0] == asked[1]
+    assert all(test.startswith("tests/test_") for test in asked[0])
+    assert asked[0]
+
+
+def collected(marks):
+    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-m", marks]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return {line for line in done.stdout.splitlines() if "::" in line}
 
 
 # -- rows and words ----------------------------------------------------------------------------------------------------

@@ -78,7 +78,6 @@ def test_a_picture_of_another_shape_is_refused(weights, twin, shape):
 
 
 def test_what_ran_is_said_in_words():
-    assert pytorch.describe().startswith(f"PyTorch {torch.__version__}, ")
     assert "ONNX Runtime" in onnx_runtime.describe()
     assert "standing in for the NPU" in onnx_runtime.describe()
 

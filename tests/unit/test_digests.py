@@ -168,6 +168,7 @@ def test_code_is_followed_through_our_modules_and_out_to_the_libraries() -> None
     assert set(files) == {"rfcn_lib/__init__.py", "rfcn_lib/boxes.py", "rfcn_lib/records.py"}
     assert libraries == {"numpy": f"numpy {np.__version__}"}
     assert code_behind(boxes) == (files, libraries)
+    assert code_behind("rfcn_lib.boxes") == code_behind("rfcn_lib.boxes:iou") == (files, libraries)
 
 
 def test_what_only_keeps_and_reports_is_not_part_of_the_code() -> None:
@@ -194,6 +195,9 @@ def test_code_with_hidden_values_is_refused() -> None:
     for part in (closure, partial(print, 1), Run(1), Digests.of.__get__(hidden), len):
         with pytest.raises(TypeError, match="should be a module or a function defined at module level"):
             code_behind(part)  # type: ignore[arg-type]
+    for name in ("rfcn_lib.no_such_module", "json", ""):
+        with pytest.raises(TypeError, match="should name a module of rfcn_lib, but there is no"):
+            code_behind(name)
     with pytest.raises(TypeError, match="should live in a file"):
         code_behind(eval("lambda: 1"))
 

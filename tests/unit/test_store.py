@@ -529,3 +529,18 @@ def test_a_build_is_as_old_as_its_last_use(store: Store, source: Path, log: str)
     assert made(log) == BUILDS_KEPT
     build(100)
     assert [path.exists() for path in builds] == [True, False] + [True] * (BUILDS_KEPT - 2)
+
+
+def test_a_maker_given_by_name_is_imported_only_when_something_is_made(tmp_path):
+    """And keyed as the function itself is."""
+    code = (
+        "import sys; from pathlib import Path; from rfcn_lib.store import Store\n"
+        f"store = Store(Path({str(tmp_path)!r}))\n"
+        "made = lambda: store.build('x.pth', 'rfcn_lib.source.seeding:seeded_checkpoint', depth=50, port=None, seed=1)\n"
+    )
+    port = "from rfcn_lib.port import PUBLISHED, read_port; port = read_port(PUBLISHED)\n"
+    code = code.replace("port=None", "port=port")
+    first = "made(); from rfcn_lib.source.seeding import seeded_checkpoint as it\n"
+    first += "assert store.build('x.pth', it, depth=50, port=port, seed=1) == made(); assert 'torch' in sys.modules\n"
+    for then in (first, "made(); assert 'torch' not in sys.modules, 'it was there'\n"):
+        subprocess.run([sys.executable, "-c", port + code + then], check=True, cwd=Path(__file__).parents[2])
