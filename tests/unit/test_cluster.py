@@ -101,13 +101,13 @@ def scheduler(folder, **environment):
 
 
 @pytest.fixture(scope="module")
-def devkit():
+def few():
     return read_devkit(ROOT / "specimen" / "VOCdevkit", read_port(ROOT / "specimen" / "port.toml").classes, limit=COUNT)
 
 
 @pytest.fixture(scope="module")
-def source(devkit):
-    return lambda id: (devkit.picture_path(id), devkit.sizes_wh[id])
+def source(few):
+    return lambda id: (few.picture_path(id), few.sizes_wh[id])
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def program(files):
 
 
 @pytest.fixture(scope="module")
-def local(files, devkit, source, tmp_path_factory):
+def local(files, few, source, tmp_path_factory):
     """What `fill` makes of the pictures, by kind of program and by file name."""
     devices = {
         "pytorch": lambda: pytorch.device(files["pytorch"], tiny.PORT),
@@ -145,7 +145,7 @@ def local(files, devkit, source, tmp_path_factory):
     for kind, device in devices.items():
         folder = tmp_path_factory.mktemp(kind) / "dumps"
         folder.mkdir()
-        fill(folder, devkit.ids, tiny.PORT, shown, device, kind)
+        fill(folder, few.ids, tiny.PORT, shown, device, kind)
         made[kind] = content(folder)
     return made
 
@@ -191,29 +191,27 @@ def at(number, act, source, ids):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["onnx_runtime", "pytorch"])
-def test_the_dumps_are_a_local_run_s_byte_for_byte(kind, files, two, devkit, source, folder, local, monkeypatch, capfd):
-    made = fill_on_cluster(folder, devkit.ids, tiny.PORT, source, program_of(files[kind], kind), two.address, kind)
+def test_the_dumps_are_a_local_run_s_byte_for_byte(kind, files, two, few, source, folder, local, monkeypatch, capfd):
+    made = fill_on_cluster(folder, few.ids, tiny.PORT, source, program_of(files[kind], kind), two.address, kind)
 
     assert made == COUNT
     assert content(folder) == local[kind]
-    assert sorted(noted(folder)) == sorted(devkit.ids)
+    assert sorted(noted(folder)) == sorted(few.ids)
     jpegs = lambda ids: [sha256(source(id)[0].read_bytes()).hexdigest() for id in ids]  # noqa: E731
-    assert unfinished(folder, devkit.ids, tiny.PORT, jpegs) == (), "the ledger has the JPEGs' digests"
+    assert unfinished(folder, few.ids, tiny.PORT, jpegs) == (), "the ledger has the JPEGs' digests"
     assert "differ" not in capfd.readouterr().err
-    assert (
-        fill_on_cluster(folder, devkit.ids, tiny.PORT, source, program_of(files[kind], kind), "tcp://no:1", kind) == 0
-    )
+    assert fill_on_cluster(folder, few.ids, tiny.PORT, source, program_of(files[kind], kind), "tcp://no:1", kind) == 0
 
 
 @pytest.mark.slow
 def test_a_program_that_workers_cannot_see_is_sent_in_pieces(
-    files, two, devkit, source, folder, local, tmp_path, monkeypatch
+    files, two, few, source, folder, local, tmp_path, monkeypatch
 ):
     shutil.copy(files["onnx_runtime"], tmp_path / "elsewhere.onnx")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cluster_members, "PIECE_BYTES", 10_000)
     program = program_of(Path("/proc/self/cwd/elsewhere.onnx"))
-    fill_on_cluster(folder, devkit.ids, tiny.PORT, source, program, two.address, "sent")
+    fill_on_cluster(folder, few.ids, tiny.PORT, source, program, two.address, "sent")
 
     assert content(folder) == local["onnx_runtime"]
     received = list(two.log.parent.glob(f"worker*/**/{program.sha256}.program"))
@@ -222,8 +220,8 @@ def test_a_program_that_workers_cannot_see_is_sent_in_pieces(
 
 
 @pytest.mark.slow
-def test_processes_of_this_machine_go_the_same_way(program, devkit, source, folder, local):
-    assert fill_on_cluster(folder, devkit.ids, tiny.PORT, source, program, "local:2", "local") == COUNT
+def test_processes_of_this_machine_go_the_same_way(program, few, source, folder, local):
+    assert fill_on_cluster(folder, few.ids, tiny.PORT, source, program, "local:2", "local") == COUNT
     assert content(folder) == local["onnx_runtime"]
 
 
@@ -259,25 +257,25 @@ def test_the_verdict_is_the_local_one(store, twin_paths, pytestconfig, tmp_path)
 
 
 @pytest.mark.slow
-def test_a_worker_killed_half_way_costs_nothing(program, devkit, source, folder, local, tmp_path, monkeypatch):
+def test_a_worker_killed_half_way_costs_nothing(program, few, source, folder, local, tmp_path, monkeypatch):
     """The worker is first stopped, so that it certainly holds a picture, or one's outputs, when it is killed."""
     monkeypatch.setattr(cluster, "LOOK_S", 1.0)
     with scheduler(tmp_path) as made:
         lost = made.start()
         made.start()
         made.wait_for(2)
-        kill = at(12, lambda: lost.send_signal(signal.SIGKILL), source, devkit.ids)
-        asked = at(8, lambda: lost.send_signal(signal.SIGSTOP), kill, devkit.ids)
-        assert fill_on_cluster(folder, devkit.ids, tiny.PORT, asked, program, made.address, "killed") == COUNT
+        kill = at(12, lambda: lost.send_signal(signal.SIGKILL), source, few.ids)
+        asked = at(8, lambda: lost.send_signal(signal.SIGSTOP), kill, few.ids)
+        assert fill_on_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "killed") == COUNT
 
     assert content(folder) == local["onnx_runtime"]
-    assert sorted(noted(folder)) == sorted(devkit.ids), "each kept once"
-    assert noted(folder) != list(devkit.ids), "the lost worker's picture came later"
+    assert sorted(noted(folder)) == sorted(few.ids), "each kept once"
+    assert noted(folder) != list(few.ids), "the lost worker's picture came later"
 
 
 @pytest.mark.slow
 def test_a_worker_that_comes_late_gets_the_program_and_pictures(
-    files, devkit, source, folder, local, tmp_path, monkeypatch
+    files, few, source, folder, local, tmp_path, monkeypatch
 ):
     shutil.copy(files["onnx_runtime"], tmp_path / "elsewhere.onnx")
     monkeypatch.chdir(tmp_path)
@@ -289,76 +287,74 @@ def test_a_worker_that_comes_late_gets_the_program_and_pictures(
             made.start()
             made.wait_for(2)
 
-        asked = at(6, late, source, devkit.ids)
-        fill_on_cluster(folder, devkit.ids, tiny.PORT, asked, program, made.address, "late")
+        asked = at(6, late, source, few.ids)
+        fill_on_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "late")
 
     assert content(folder) == local["onnx_runtime"]
     assert list(tmp_path.glob("worker1/**/*.program"))
 
 
 @pytest.mark.slow
-def test_all_workers_lost_is_said_and_another_run_goes_on(
-    program, devkit, source, folder, local, tmp_path, monkeypatch
-):
+def test_all_workers_lost_is_said_and_another_run_goes_on(program, few, source, folder, local, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster_members, "WORKERS_WITHIN_S", 4)
     monkeypatch.setattr(cluster, "LOOK_S", 1.0)
     with scheduler(tmp_path) as made:
         lost = made.start()
         made.wait_for(1)
-        asked = at(10, lost.kill, source, devkit.ids)
+        asked = at(10, lost.kill, source, few.ids)
         with pytest.raises(
             ClusterError, match=r"all workers .* are lost.*14 of 24 pictures are left, the others are kept"
         ):
-            fill_on_cluster(folder, devkit.ids, tiny.PORT, asked, program, made.address, "lost")
+            fill_on_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "lost")
         assert len(noted(folder)) == 10
         made.start()
         made.wait_for(1)
-        assert fill_on_cluster(folder, devkit.ids, tiny.PORT, source, program, made.address, "again") == 14
+        assert fill_on_cluster(folder, few.ids, tiny.PORT, source, program, made.address, "again") == 14
     assert content(folder) == local["onnx_runtime"]
 
 
 @pytest.mark.slow
-def test_a_lost_scheduler_is_said(program, devkit, source, folder, tmp_path):
+def test_a_lost_scheduler_is_said(program, few, source, folder, tmp_path):
     with scheduler(tmp_path) as made:
         made.start()
         made.wait_for(1)
-        asked = at(10, made.scheduler.kill, source, devkit.ids)
+        asked = at(10, made.scheduler.kill, source, few.ids)
         with pytest.raises(ClusterError, match=r"the Dask scheduler at tcp://.* was lost.* finished ones are kept"):
-            fill_on_cluster(folder, devkit.ids, tiny.PORT, asked, program, made.address, "lost")
+            fill_on_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "lost")
     assert len(noted(folder)) == 10
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("signal_sent", [signal.SIGKILL, signal.SIGINT], ids=["kill", "Ctrl-C"])
-def test_a_client_that_ends_half_way_loses_nothing(signal_sent, program, two, devkit, source, folder, local, tmp_path):
+def test_a_client_that_ends_half_way_loses_nothing(signal_sent, program, two, few, source, folder, local, tmp_path):
     client = tmp_path / "client.py"
     client.write_text(f"""
 import os, sys
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests" / "unit")!r}]
 from pathlib import Path
 from test_cluster import at, fill_on_cluster, program_of, read_devkit, read_port, tiny
-devkit = read_devkit(Path("specimen/VOCdevkit"), read_port(Path("specimen/port.toml")).classes, limit={COUNT})
-source = lambda id: (devkit.picture_path(id), devkit.sizes_wh[id])
-end = at(12, lambda: os.kill(os.getpid(), {int(signal_sent)}), source, devkit.ids)
+few = read_devkit(Path("specimen/VOCdevkit"), read_port(Path("specimen/port.toml")).classes, limit={COUNT})
+source = lambda id: (few.picture_path(id), few.sizes_wh[id])
+end = at(12, lambda: os.kill(os.getpid(), {int(signal_sent)}), source, few.ids)
 program = program_of(Path({str(program.path)!r}))
-fill_on_cluster(Path({str(folder)!r}), devkit.ids, tiny.PORT, end, program, {two.address!r}, "ended")
+fill_on_cluster(Path({str(folder)!r}), few.ids, tiny.PORT, end, program, {two.address!r}, "ended")
 """)
     done = subprocess.run([sys.executable, client], cwd=ROOT, capture_output=True, text=True, timeout=300)
 
     assert done.returncode == -signal_sent, done.stderr
     kept = len(noted(folder))
     assert kept in (10, 11, 12)
-    assert fill_on_cluster(folder, devkit.ids, tiny.PORT, source, program, two.address, "on") == COUNT - kept
+    assert fill_on_cluster(folder, few.ids, tiny.PORT, source, program, two.address, "on") == COUNT - kept
     assert content(folder) == local["onnx_runtime"]
-    assert sorted(noted(folder)) == sorted(devkit.ids)
+    assert sorted(noted(folder)) == sorted(few.ids)
 
 
 # -- what cannot be done is said -------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
-def test_a_picture_that_kills_every_worker_is_named(program, devkit, source, folder, local, tmp_path):
-    id = devkit.ids[5]
+def test_a_picture_that_kills_every_worker_is_named(program, few, source, folder, local, tmp_path):
+    id = few.ids[5]
 
     def asked(one):
         path, size_wh = source(one)
@@ -369,18 +365,16 @@ def test_a_picture_that_kills_every_worker_is_named(program, devkit, source, fol
             made.start()
         made.wait_for(3)
         with pytest.raises(ClusterError, match=rf"picture {id} was under way on 2 workers when they died, .*tcp://"):
-            fill_on_cluster(folder, devkit.ids, tiny.PORT, asked, program, made.address, "fatal")
-    assert set(devkit.ids[:5]) <= set(noted(folder))
+            fill_on_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "fatal")
+    assert set(few.ids[:5]) <= set(noted(folder))
     assert id not in noted(folder)
     assert all(local["onnx_runtime"][name] == data for name, data in content(folder).items())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", ["truncated", "text", "gone", "another size"])
-def test_a_picture_that_cannot_be_shown_is_named_as_in_a_local_run(
-    damage, program, two, devkit, source, folder, tmp_path
-):
-    id, bad = devkit.ids[10], tmp_path / "bad.jpg"
+def test_a_picture_that_cannot_be_shown_is_named_as_in_a_local_run(damage, program, two, few, source, folder, tmp_path):
+    id, bad = few.ids[10], tmp_path / "bad.jpg"
     path, size_wh = source(id)
     if damage != "gone":
         bad.write_bytes({"truncated": path.read_bytes()[:2000], "text": b"text"}.get(damage, path.read_bytes()))
@@ -392,40 +386,40 @@ def test_a_picture_that_cannot_be_shown_is_named_as_in_a_local_run(
     with pytest.raises(PictureError) as at_home:
         prepare(bad, id, size_wh, tiny.PORT.pictures)
     with pytest.raises(PictureError, match=r"bad\.jpg") as abroad:
-        fill_on_cluster(folder, devkit.ids, tiny.PORT, asked, program, two.address, "bad")
+        fill_on_cluster(folder, few.ids, tiny.PORT, asked, program, two.address, "bad")
     assert str(abroad.value) == str(at_home.value)
-    assert set(devkit.ids[:10]) <= set(noted(folder))
-    assert id in missing(folder, devkit.ids, tiny.PORT)
+    assert set(few.ids[:10]) <= set(noted(folder))
+    assert id in missing(folder, few.ids, tiny.PORT)
 
 
 @pytest.mark.slow
-def test_a_file_that_is_no_graph_is_named(two, devkit, source, folder, tmp_path):
+def test_a_file_that_is_no_graph_is_named(two, few, source, folder, tmp_path):
     path = tmp_path / "twin.onnx"
     path.write_bytes(b"no graph")
     with pytest.raises(onnx_runtime.GraphError, match=r"cannot load .*twin\.onnx"):
-        fill_on_cluster(folder, devkit.ids, tiny.PORT, source, program_of(path), two.address, "bad")
+        fill_on_cluster(folder, few.ids, tiny.PORT, source, program_of(path), two.address, "bad")
     assert content(folder) == {}
 
 
 @pytest.mark.slow
-def test_a_program_that_changed_is_not_run(files, two, devkit, source, folder, tmp_path, monkeypatch):
+def test_a_program_that_changed_is_not_run(files, two, few, source, folder, tmp_path, monkeypatch):
     """What arrives is held against the digest; so is what lies at the same path."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "changed.onnx").write_bytes(files["onnx_runtime"].read_bytes() + b"\0")
     program = Program("onnx_runtime", Path("/proc/self/cwd/changed.onnx"), sha256(b"as it was").hexdigest())
     with pytest.raises(ClusterError, match=r"worker tcp://.* received .*changed\.onnx with sha256 .*, but should"):
-        fill_on_cluster(folder, devkit.ids, tiny.PORT, source, program, two.address, "changed")
+        fill_on_cluster(folder, few.ids, tiny.PORT, source, program, two.address, "changed")
     assert content(folder) == {}
 
 
 @pytest.mark.slow
-def test_a_worker_with_other_code_or_libraries_is_refused(program, devkit, source, folder, tmp_path):
+def test_a_worker_with_other_code_or_libraries_is_refused(program, few, source, folder, tmp_path):
     shutil.copytree(ROOT / "rfcn_lib", tmp_path / "checkout" / "rfcn_lib")
     with (tmp_path / "checkout" / "rfcn_lib" / "boxes.py").open("a") as file:
         file.write("\nTWO = 1 + 1\n")
     (tmp_path / "old" / "onnxruntime-1.0.0.dist-info").mkdir(parents=True)
     (tmp_path / "old" / "onnxruntime-1.0.0.dist-info" / "METADATA").write_text("Name: onnxruntime\nVersion: 1.0.0\n")
-    run = (folder, devkit.ids, tiny.PORT, source, program)
+    run = (folder, few.ids, tiny.PORT, source, program)
     with scheduler(tmp_path) as made:
         other = made.start(cwd=tmp_path / "checkout")
         made.wait_for(1)
@@ -453,7 +447,7 @@ def test_a_worker_with_other_code_or_libraries_is_refused(program, devkit, sourc
 
 
 @pytest.mark.slow
-def test_a_worker_that_comes_late_with_other_code_makes_no_dump(program, devkit, source, folder, local, tmp_path):
+def test_a_worker_that_comes_late_with_other_code_makes_no_dump(program, few, source, folder, local, tmp_path):
     shutil.copytree(ROOT / "rfcn_lib", tmp_path / "checkout" / "rfcn_lib")
     with (tmp_path / "checkout" / "rfcn_lib" / "boxes.py").open("a") as file:
         file.write("\nTWO = 1 + 1\n")
@@ -464,24 +458,24 @@ def test_a_worker_that_comes_late_with_other_code_makes_no_dump(program, devkit,
             made.start(cwd=tmp_path / "checkout")
             made.wait_for(2)
 
-        asked = at(6, late, source, devkit.ids)
+        asked = at(6, late, source, few.ids)
         with pytest.raises(ClusterError, match=r"worker tcp://\S+ .*has another text of rfcn_lib/boxes\.py"):
-            fill_on_cluster(folder, devkit.ids, tiny.PORT, asked, program, made.address, "late")
+            fill_on_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "late")
     assert all(local["onnx_runtime"][name] == data for name, data in content(folder).items())
-    assert set(devkit.ids[:6]) <= set(noted(folder))
+    assert set(few.ids[:6]) <= set(noted(folder))
 
 
 @pytest.mark.slow
-def test_a_scheduler_without_workers_is_said(program, devkit, source, folder, tmp_path, monkeypatch):
+def test_a_scheduler_without_workers_is_said(program, few, source, folder, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster_members, "WORKERS_WITHIN_S", 1)
     with scheduler(tmp_path) as made, pytest.raises(ClusterError, match=r"has no worker, waited 1 s; start some with"):
-        fill_on_cluster(folder, devkit.ids, tiny.PORT, source, program, made.address, "none")
+        fill_on_cluster(folder, few.ids, tiny.PORT, source, program, made.address, "none")
 
 
-def test_an_address_where_nobody_answers_is_said(program, devkit, source, folder, monkeypatch):
+def test_an_address_where_nobody_answers_is_said(program, few, source, folder, monkeypatch):
     monkeypatch.setattr(cluster_members, "CONNECT_S", 1)
     with pytest.raises(ClusterError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1 .*--dask=ADDRESS"):
-        fill_on_cluster(folder, devkit.ids, tiny.PORT, source, program, "tcp://127.0.0.1:1", "nobody")
+        fill_on_cluster(folder, few.ids, tiny.PORT, source, program, "tcp://127.0.0.1:1", "nobody")
 
 
 # -- addresses, threads, what must be alike --------------------------------------------------------------------------

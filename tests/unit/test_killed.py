@@ -105,12 +105,12 @@ class Filler:
 
 
 @pytest.fixture
-def filler(twin_path, tmp_path):
+def filler(twin_paths, tmp_path):
     started = []
     with (tmp_path / "said.txt").open("w") as said:
 
         def start(name):
-            started.append(Filler(tmp_path / name, twin_path, said))
+            started.append(Filler(tmp_path / name, next(iter(twin_paths.values())), said))
             return started[-1]
 
         yield start

@@ -51,11 +51,11 @@ def interrupt(when, with_signal, *options):
 
 
 @pytest.fixture
-def fresh(onnx_path, adapted_path, twin_path, store, tmp_path):
+def fresh(onnx_paths, adapted_paths, twin_paths, store, tmp_path):
     """A store that has the graphs, and no dumps."""
     kept = tmp_path / "store" / "kept"
     kept.mkdir(parents=True)
-    for artifact in (onnx_path, adapted_path, twin_path):
+    for artifact in (path for paths in (onnx_paths, adapted_paths, twin_paths) for path in paths.values()):
         home = store.root / "kept" / artifact.relative_to(store.root / "kept").parts[0]
         shutil.copytree(home, kept / home.name, copy_function=os.link)
     return tmp_path / "store"
