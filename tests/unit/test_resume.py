@@ -180,8 +180,9 @@ def judged(path):
     return {name: value for name, value in found.items() if name not in ("made", "command", "options")}
 
 
-def test_killed_and_stopped_a_run_ends_with_the_verdict_of_an_undisturbed_one(fresh, store, tmp_path):
+def test_killed_and_stopped_a_run_ends_with_the_verdict_of_an_undisturbed_one(fresh, tmp_path):
     limit = "--limit=8"
+    shutil.copytree(fresh, tmp_path / "undisturbed", copy_function=os.link)
     options = (f"--store={fresh}", limit, f"--verdict={tmp_path / 'disturbed.json'}")
 
     def there(name, count):
@@ -201,6 +202,6 @@ def test_killed_and_stopped_a_run_ends_with_the_verdict_of_an_undisturbed_one(fr
     _, words = run_pytest(*options)
     assert re.search(rf"dumps/torch: \d+ pictures to do, {stopped[1]} already there", words)
     assert "dumps/onnxruntime:" not in words, "nothing was missing there"
-    run_pytest(f"--store={store.root}", limit, f"--verdict={tmp_path / 'undisturbed.json'}")
+    run_pytest(f"--store={tmp_path / 'undisturbed'}", limit, f"--verdict={tmp_path / 'undisturbed.json'}")
 
     assert judged(tmp_path / "disturbed.json") == judged(tmp_path / "undisturbed.json")
