@@ -241,7 +241,7 @@ def test_the_verdict_is_the_local_one(store, twin_paths, pytestconfig, tmp_path)
             cwd=ROOT,
             capture_output=True,
             text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},  # with more, PyTorch's last digits are the process's own
+            env={**os.environ, "OMP_NUM_THREADS": "1"},  # with two they differ, cause unknown: README
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(name.read_text()), done.stdout
