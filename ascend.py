@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ascend_host import HostError
+from given import is_fitted
 from rfcn_lib.command import SAID, exports, run
 from rfcn_lib.devices import atc as compiler
 from rfcn_lib.devices import npu_smi, om_runner, toolkit
@@ -19,10 +20,21 @@ from rfcn_lib.devices.om_runner import Filled, Tool, fill_by_tool
 from rfcn_lib.pictures import by_hand
 from rfcn_lib.pictures.canvases import Canvases, Wh, name_of, note_canvases
 from rfcn_lib.pictures.voc import Devkit
-from rfcn_lib.port import Port, on_canvas
-from rfcn_lib.records import Floats, Picture
-from rfcn_lib.score.throughput import Rate, Scope, ScopeError, Timing, end_to_end, interface_rate, per_card, together
+from rfcn_lib.port import PUBLISHED, Port, on_canvas, read_port
+from rfcn_lib.records import Floats, Picture, Scope
+from rfcn_lib.score.baseline import Baseline
+from rfcn_lib.score.throughput import (
+    Rate,
+    ScopeError,
+    Timing,
+    by_agreement,
+    end_to_end,
+    interface_rate,
+    per_card,
+    together,
+)
 from rfcn_lib.store import Store
+from trial import ON_ITS_OWN_CANVAS
 
 BINS_BYTES = 900_000_000  # of bins on the disk at a time: a batch under way and the next one, on every device
 LARGEST_BATCH = 32  # a tool that dies costs a batch; a longer one would save little, the model is loaded once for each
@@ -207,6 +219,19 @@ def rates(npu_run: NpuRun) -> Mapping[Scope, Rate]:
         return {**found, measured.scope: measured}
     except ScopeError:
         return found
+
+
+@pytest.fixture(scope="session")
+def agreed_throughput(pytestconfig: pytest.Config, port: Port, baseline: Baseline | None, need: Any) -> Rate:
+    """The GPU's rate, and the scope of the NPU's rate that it was agreed for: the port's own word, or the published one."""
+    need(not is_fitted(pytestconfig), ON_ITS_OWN_CANVAS)
+    own = port.criteria.get("throughput_fps")
+    sentence = f"the port '{port.name}' names no published throughput ([criteria.throughput_fps])"
+    agreed = need(own or (baseline and read_port(PUBLISHED).criteria["throughput_fps"]), sentence)
+    if baseline:
+        measured = Rate(baseline.script_fps, "whole script", f"--baseline: {baseline.gpu}, {baseline.timed} pictures")
+        return by_agreement(measured, agreed.scope)
+    return Rate(agreed.limit, agreed.scope, agreed.source)
 
 
 def _link(link: Path, target: Path) -> None:

@@ -78,17 +78,6 @@ def published_mean_ap(
 
 
 @pytest.fixture(scope="session")
-def agreed_throughput(pytestconfig: pytest.Config, port: Port, baseline: Baseline | None, need: Any) -> PortCriterion:
-    """The GPU's rate, whole script; by agreement it is held against one chip's interface rate x the chips of a card."""
-    need(not is_fitted(pytestconfig), ON_ITS_OWN_CANVAS)
-    if baseline:
-        source = f"--baseline: whole script on {baseline.gpu}, {baseline.timed} pictures"
-        return PortCriterion(limit=baseline.script_fps, source=source)
-    sentence = f"the port '{port.name}' names no published throughput ([criteria.throughput_fps])"
-    return need(port.criteria.get("throughput_fps"), sentence)  # type: ignore[no-any-return]
-
-
-@pytest.fixture(scope="session")
 def reference(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Reference:
     """What the candidate is held against: the source model on the same pictures, or the published figure."""
     wanted = request.getfixturevalue

@@ -3,9 +3,11 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from rfcn_lib.records import Scope
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -38,6 +40,13 @@ def _agreed(criteria: Mapping[str, "Criterion"]) -> Mapping[str, "Criterion"]:
             raise ValueError("should hold a mean_ap.limit above 0, but it is 0: anything reaches that")
         if name != "throughput_fps" and criterion.limit > 1:
             raise ValueError(f"should hold shares from 0 to 1, but {name}.limit is {criterion.limit:g}")
+        if (name == "throughput_fps") != (criterion.scope is not None):
+            what = (
+                "a throughput_fps.scope: which rate was it agreed for"
+                if criterion.scope is None
+                else f"no {name}.scope"
+            )
+            raise ValueError(f"should hold {what}; throughput_fps alone has one, such as {get_args(Scope)[1]!r}")
     return criteria
 
 
@@ -94,10 +103,11 @@ class Detecting(_Table):
 
 
 class Criterion(_Table):
-    """One agreed limit and who agreed on it."""
+    """One agreed limit and who agreed on it; of a throughput also the scope of the rates it was agreed for."""
 
     limit: Annotated[float, Field(ge=0, le=1e6)]
     source: Text
+    scope: Scope | None = None
 
 
 CriterionName = Literal["mean_ap", "mean_ap_drop", "class_ap_kept", "throughput_fps"]

@@ -8,6 +8,7 @@ Corners are inclusive in both (VOC): a box covers x2 - x1 + 1 columns.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,14 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating]
 Ints = NDArray[np.integer]
 Bools = NDArray[np.bool_]
+
+Scope = Literal[  # what a rate in pictures per second is a rate of
+    "interface, one chip",
+    "interface x chips (extrapolated)",
+    "interface, chips running together",
+    "end to end",
+    "whole script",
+]
 
 
 def expect_shape(name: str, array: NDArray[np.generic], shape: tuple[int | None, ...]) -> None:

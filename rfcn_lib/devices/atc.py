@@ -19,6 +19,7 @@ SUCCESS = "ATC run success"
 NAME = "rfcn"  # as published: --output=rfcn
 TIMEOUT_S = 3600.0
 FIXED = ("framework", "model", "output", "input_format", "input_shape", "soc_version")  # what the suite rests on
+SHAPING = ("out_nodes", "output_type", "is_output_adjust_hw_layout")  # which outputs, of what type, how laid out
 PRECISION_MODES = (  # ATC user guide, --precision_mode
     "force_fp16", "force_fp32", "cube_fp16in_fp32out", "allow_fp32_to_fp16", "must_keep_origin_dtype",
     "allow_mix_precision", "allow_mix_precision_fp16", "allow_mix_precision_bf16", "allow_fp32_to_bf16",
@@ -173,7 +174,7 @@ def atc_arguments(given: Sequence[str], base: Path) -> tuple[tuple[str, ...], tu
     A value that is a file, seen from `base`, becomes an absolute path; its content belongs to what the om is made of.
 
     Raises:
-        AtcError: not `--name=value`, a flag that the suite itself sets, or one that is given twice.
+        AtcError: not `--name=value`, a flag that the suite itself sets, one that changes the outputs, or one given twice.
     """
     words: list[str] = []
     files: list[Path] = []
@@ -184,6 +185,11 @@ def atc_arguments(given: Sequence[str], base: Path) -> tuple[tuple[str, ...], tu
         if name in FIXED:
             raise AtcError(
                 f"--atc-arg={word}: the suite sets --{name} itself, as published; use --soc, --port, --weights"
+            )
+        if name in SHAPING:
+            raise AtcError(
+                f"--atc-arg={word}: --{name} changes the model's outputs, but dumps are read as the graph's own, float32, in "
+                "its order; leave it out"
             )
         if name in map(_flag, words):
             raise AtcError(f"--atc-arg={word}: --{name} is given twice")

@@ -7,7 +7,9 @@
     | 0       0                     | 0000:82:00.0    | 0            1074  / 21534                           |
 
 Two lines a chip. The second column of the second line is `Device` (310, 310P), `Phy-ID` (A3) or not there (910B).
-A second table, of newer versions, lists the processes on the chips. Widths differ from version to version.
+A second table, of newer versions, lists the processes on the chips, and names every NPU of the first. Widths differ from
+version to version; a border of `=` ends a card and each table, one of `-` stands between the chips of a card. So a text that
+was cut is noticed, unless it ends with a whole card and its version prints one table only.
 """
 
 import os
@@ -21,6 +23,7 @@ from filelock import FileLock
 
 from rfcn_lib.command import CommandError, explain, run
 
+BORDER = re.compile(r"\+[-=+]*\+")
 ID_COLUMNS = {("Chip", "Device"), ("Chip", "Phy-ID"), ("Chip",)}
 TIMEOUT_S = 60.0
 MOST_CHIPS = 1024
@@ -42,7 +45,7 @@ class NpuSmiError(RuntimeError):
 
 
 class NoAnswerError(NpuSmiError):
-    """`npu-smi info` ended with a failure of its own."""
+    """`npu-smi info` ended with a failure of its own, or its table has no row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def devices(tool: str | Path | None = None) -> tuple[Npu, ...]:
     """Ask `npu-smi info`; `tool` is another npu-smi than the one on PATH.
 
     Raises:
-        NoAnswerError: it ends with a failure.
+        NoAnswerError: it ends with a failure, or lists nothing.
         NpuSmiError: it is not there, hangs, or says what `parse` does not know.
     """
     # the vendor forbids running it twice at once; pytest may run in several processes
@@ -89,7 +92,7 @@ def devices(tool: str | Path | None = None) -> tuple[Npu, ...]:
     try:
         return parse(done.stdout)
     except NpuSmiError as error:
-        raise NpuSmiError(f"{error}\n  by hand: {done.typed}") from error
+        raise type(error)(f"{error}\n  by hand: {done.typed}") from error
 
 
 def parse(text: str) -> tuple[Npu, ...]:
@@ -101,26 +104,25 @@ def parse(text: str) -> tuple[Npu, ...]:
     # before the first row a driver may print warnings; from there on every line counts
     lines = [line.strip() for line in text.splitlines()]
     start = next((index for index, line in enumerate(lines) if line.startswith("|")), len(lines))
-    rows = [line for line in lines[start:] if line and not re.fullmatch(r"\+[-=+]*\+", line)]
+    rows = [line for line in lines[start:] if line and not BORDER.fullmatch(line)]
     if not rows:
         first = next((line for line in lines if line), "")
         raise NpuSmiError(f"npu-smi info should print a table, but its first line is {_quoted(first)}")
-    if rows[-1] == next(line for line in reversed(lines) if line):
-        raise _unknown(rows[-1], "followed by the lower border of the table; the text is cut")
+    last = next(line for line in reversed(lines) if line)
+    if not (BORDER.fullmatch(last) and "=" in last):
+        raise _unknown(last, "followed by the lower border of the table, +===+; the text is cut")
     heads = [index for index, row in enumerate(rows) if _cells(row)[0].split()[:1] == ["NPU"]]
     ends = [*heads[1:], len(rows)]
     if not heads:
         raise NpuSmiError(f"npu-smi info prints no table of NPUs; its first row is {_quoted(rows[0])}")
     chips = _chips(rows[heads[0] : ends[0]])
-    busy = _processes(rows[heads[1] : ends[1]]) if len(heads) > 1 else {}
     if len(heads) > 2:
         raise NpuSmiError(f"npu-smi info prints a third table, unknown here: {_quoted(rows[heads[2]])}")
-    known = {(chip.npu.npu_id, chip.npu.chip) for chip in chips}
-    for place, sentences in busy.items():
-        if place not in known:
-            raise NpuSmiError(f"npu-smi info lists {sentences[0]} on NPU {place[0]} chip {place[1]}, which it does not")
-    npus = [replace(c.npu, busy=c.npu.busy + busy.get((c.npu.npu_id, c.npu.chip), ())) for c in chips]
-    return tuple(npus)
+    if len(heads) == 1:
+        return tuple(chip.npu for chip in chips)
+    idle, busy = _processes(rows[heads[1] : ends[1]])
+    _expect_same_npus(chips, idle, busy, rows[-1])
+    return tuple(replace(c.npu, busy=c.npu.busy + busy.get((c.npu.npu_id, c.npu.chip), ())) for c in chips)
 
 
 def soc_of(npu: Npu) -> str:
@@ -213,6 +215,9 @@ def _chips(rows: Sequence[str]) -> list[_Chip]:
     if columns not in ID_COLUMNS or second[1:2] != ["Bus-Id"] or not "".join(second[2:3]).startswith("AICore(%)"):
         raise _unknown(rows[min(1, len(rows) - 1)], "the heading 'Chip [Device|Phy-ID] | Bus-Id | AICore(%) ...'")
     body = rows[2:]
+    if not body:
+        error = _unknown(rows[1], "followed by two lines for each chip; the table is cut, or no NPU is visible here")
+        raise NoAnswerError(str(error))
     if len(body) > 2 * MOST_CHIPS:
         raise NpuSmiError(f"npu-smi info lists {len(body) // 2} chips, but a host has {MOST_CHIPS} at most")
     if len(body) % 2:
@@ -248,15 +253,21 @@ def _chip(upper: str, lower: str, columns: tuple[str, ...], place: int) -> _Chip
     return _Chip(Npu(int(device or 0), int(npu_id), chip, name.strip(), health, busy), bus)
 
 
-def _processes(rows: Sequence[str]) -> dict[tuple[int, int], tuple[str, ...]]:
-    """Sentences by (NPU, chip). Columns: NPU Chip, Process id, Process name, Process memory(MB), perhaps more."""
+def _processes(rows: Sequence[str]) -> tuple[set[int], dict[tuple[int, int], tuple[str, ...]]]:
+    """NPUs said to be idle, and sentences by (NPU, chip).
+
+    Columns: NPU Chip, Process id, Process name, Process memory(MB), perhaps more.
+    """
     heading = [cell.split() for cell in _cells(rows[0])]
     if heading[:4] != [["NPU", "Chip"], ["Process", "id"], ["Process", "name"], ["Process", "memory(MB)"]]:
         raise _unknown(rows[0], "the heading 'NPU Chip | Process id | Process name | Process memory(MB)'")
+    idle: set[int] = set()
     found: dict[tuple[int, int], tuple[str, ...]] = {}
     for row in rows[1:]:
         cells = _cells(row)
-        if len(cells) == 1 and re.fullmatch(r"No running processes found in NPU [0-9]+", cells[0]):
+        none = re.fullmatch(r"No running processes found in NPU ([0-9]{1,6})", cells[0])
+        if none and len(cells) == 1:
+            idle.add(int(none[1]))
             continue
         place = [_number(word) for word in cells[0].split()]
         if len(cells) < 4 or len(place) != 2 or None in place or not re.fullmatch("[0-9]{1,10}", cells[1]):
@@ -264,7 +275,24 @@ def _processes(rows: Sequence[str]) -> dict[tuple[int, int], tuple[str, ...]]:
         named = _printable(cells[2:3]) or "of no name"
         key = int(place[0] or 0), int(place[1] or 0)
         found[key] = (*found.get(key, ()), f"process {cells[1]} ({named}), {_printable(cells[3:4])} MB")
-    return found
+    return idle, found
+
+
+def _expect_same_npus(
+    chips: Sequence[_Chip], idle: set[int], busy: dict[tuple[int, int], tuple[str, ...]], last: str
+) -> None:
+    """Both tables are of the same NPUs; otherwise one of them is cut."""
+    places = {(chip.npu.npu_id, chip.npu.chip) for chip in chips}
+    npus = {npu for npu, _ in places}
+    for place, sentences in busy.items():
+        if place not in places:
+            raise NpuSmiError(f"npu-smi info lists {sentences[0]} on NPU {place[0]} chip {place[1]}, which it does not")
+    strange = sorted(idle - npus)
+    if strange:
+        raise NpuSmiError(f"npu-smi info says that NPU {strange[0]} is idle, but its first table has no such NPU")
+    silent = sorted(npus - idle - {npu for npu, _ in busy})
+    if silent:
+        raise _unknown(last, f"followed by the processes of NPU {silent[0]}, or that it has none; the text is cut")
 
 
 def _printable(cells: Iterable[str]) -> str:

@@ -1,7 +1,9 @@
 """One picture's files as a tool wrote them: what is wrong with them, and how they become a dump.
 
-A `.npy` (ais_bench) says its type and shape itself. A `.bin` (benchmark) says nothing: there only the size can be held
-against the port's arrays.
+A `.npy` (ais_bench) says its type and shape itself. A `.bin` (benchmark) is the model's raw array: its type and shape are
+those the exported graph declares, float32, since no flag that changes the outputs is handed to the compiler (atc.SHAPING).
+Its size is held against them, and so is its content, of which integers, an array turned round, or the outputs in another
+order are no rois or no probabilities.
 """
 
 from collections.abc import Sequence
@@ -12,17 +14,20 @@ from numpy.typing import NDArray
 
 from rfcn_lib import spec
 from rfcn_lib.port import Port
-from rfcn_lib.score.dumps import FLOAT32, shapes
+from rfcn_lib.records import Outputs
+from rfcn_lib.score.dumps import FLOAT32, fault_of, shapes
 
 
 def fault(files: Sequence[Path], port: Port) -> str | None:
-    """The first thing wrong, in words; None where the files are the port's three arrays, float32."""
+    """The first thing wrong, in words; None where the files are the port's three arrays, float32, and can be judged."""
     if len(files) != len(spec.OUTPUTS):
         return f"it has {len(files)} outputs, but the port has {len(spec.OUTPUTS)}: {', '.join(spec.OUTPUTS)}"
     if all(file.suffix == ".npy" for file in files):
         said = (_array_fault(*one) for one in zip(files, spec.OUTPUTS, shapes(port), strict=True))
-        return next(filter(None, said), None)
-    return _size_fault(files, port)
+        wrong = next(filter(None, said), None)
+    else:
+        wrong = _size_fault(files, port)
+    return wrong or _content_fault(files, port)
 
 
 def bring(file: Path, target: Path) -> None:
@@ -59,3 +64,12 @@ def _size_fault(files: Sequence[Path], port: Port) -> str | None:
             hint = f"; all outputs are {factor:g} times their size: does the model give {types}? compile it for float32"
     said = f"{files[odd].name} ({spec.OUTPUTS[odd]}) has {got[odd]:,} bytes"
     return f"{said}, but {shapes(port)[odd]} float32 are {want[odd]:,}{hint}"
+
+
+def _content_fault(files: Sequence[Path], port: Port) -> str | None:
+    arrays = [
+        (np.load(file, allow_pickle=False) if file.suffix == ".npy" else np.fromfile(file, FLOAT32)).reshape(shape)
+        for file, shape in zip(files, shapes(port), strict=True)
+    ]
+    found = fault_of(Outputs(*arrays))
+    return found and f"{files[spec.OUTPUTS.index(found[0])].name}: {found[0]} {found[1]}"

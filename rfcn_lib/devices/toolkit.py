@@ -117,12 +117,11 @@ def npus() -> tuple[Npu, ...] | Missing:
             "driver (in a container: with /usr/local/bin/npu-smi, the driver's folder and /dev/davinci* mounted)"
         )
     try:
-        found = npu_smi.devices(Path(tool).absolute())
+        return npu_smi.devices(Path(tool).absolute())
     except npu_smi.NoAnswerError as error:
         if any(DEV.glob("davinci[0-9]*")):
             raise
         return Missing(f"this host has no NPU: there is no {DEV}/davinci0, and {error}")
-    return found or Missing(f"{tool} info lists no NPU; is a card seated, and may this user and container see it?")
 
 
 def simulated(paths: Iterable[Path]) -> bool:

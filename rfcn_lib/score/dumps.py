@@ -27,6 +27,7 @@ SUM_TOLERANCE: Final = (
     1e-2  # an fp16 softmax of 21 moves its sum by some 1e-3 (2**-11 a number, fast exp); ten times that
 )
 LARGEST_PROBABILITY: Final = 1 + 2**-10  # the next fp16 number above 1
+SMALLEST_NORMAL: Final = float(np.finfo(np.float32).smallest_normal)
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")  # one path component, never hidden, never `..`
 _SHOWN: Final = 3
 ASIDE: Final = ".partial"
@@ -217,24 +218,33 @@ def _read(folder: Path, id: str, port: Port) -> tuple[Outputs, str]:
         digest.update(data)
         arrays.append(np.frombuffer(data, FLOAT32).reshape(shape).astype(np.float32, copy=False))
     rois, cls_prob, bbox_pred = arrays
-    fault = _fault(rois, cls_prob, bbox_pred)
+    outputs = Outputs(rois, cls_prob, bbox_pred)
+    fault = fault_of(outputs)
     if fault:
         output, said = fault
         raise DumpError(
             f"{folder / file_names(id)[spec.OUTPUTS.index(output)]}: {output} {said}; make the dump of {id} again: remove "
             f"{id}_*.bin there, and run once more"
         )
-    return Outputs(rois, cls_prob, bbox_pred), digest.hexdigest()
+    return outputs, digest.hexdigest()
 
 
-def _fault(rois: Floats, cls_prob: Floats, bbox_pred: Floats) -> tuple[str, str] | None:
-    """The first thing wrong, as (output, words). A cls_prob of equal rows is legal: fp16 can saturate to background."""
+def fault_of(outputs: Outputs) -> tuple[str, str] | None:
+    """The first thing wrong with three arrays of the port's shapes, as (output, words); None when they can be judged.
+
+    A cls_prob of equal rows is legal: fp16 can saturate to background. Integers of 32 bits, read as floats, are numbers
+    below `SMALLEST_NORMAL`, or none at all.
+    """
+    rois, cls_prob, bbox_pred = outputs.rois, outputs.cls_prob, outputs.bbox_pred
     for output, array in zip(spec.OUTPUTS, (rois, cls_prob, bbox_pred), strict=True):
         finite = np.isfinite(array)
         if not finite.all():
             row, column = np.argwhere(~finite)[0]
             bad = array.size - int(finite.sum())
             return output, f"has {bad:,} of {array.size:,} numbers NaN or infinite, first at row {row} column {column}"
+        largest = float(np.abs(array).max())
+        if 0 < largest < SMALLEST_NORMAL:
+            return output, f"has no number above {largest:.3g}, as integers have that are read as float32"
         moving = array[:, 1:] if output == "rois" else array
         if (
             moving[-1, -1] == moving[0, 0] and (moving == moving[0, 0]).all()

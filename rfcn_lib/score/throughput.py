@@ -8,16 +8,11 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final, get_args
 
+from rfcn_lib.records import Scope
 from rfcn_lib.score.perf_files import Perf, PerfError, perf_from_benchmark, perf_from_summary, read_text
 
-Scope = Literal[
-    "interface, one chip",
-    "interface x chips (extrapolated)",
-    "interface, chips running together",
-    "end to end",
-]
 Span = tuple[float, float]  # from, to: seconds since the epoch, this host's clock
 
 LEAST_SHARED: Final = 0.5  # of a run's time, during which all other chips ran as well, for "running together"
@@ -216,6 +211,13 @@ def end_to_end(timings: Sequence[Timing]) -> Rate:
         raise PerfError(f"{pictures} pictures took {seconds:g} s by this host's clock; was it set back? run again")
     source = f"{timings[0].perf.tool}, {pictures} pictures in {seconds:.1f} s, preparation to dump"
     return Rate(pictures / seconds, "end to end", source)
+
+
+def by_agreement(rate: Rate, scope: Scope) -> Rate:
+    """`rate` as a limit for rates of another scope: not a measurement of that scope, and its source says so."""
+    if rate.scope == scope:
+        return rate
+    return Rate(rate.fps, scope, f"{rate.source}; {rate.scope}, by agreement held against {scope}")
 
 
 def ratio(rate: Rate, other: Rate) -> float:

@@ -1,8 +1,9 @@
-"""Inference tools of thirty lines, written where a test wants them: they speak as the real ones do, and compute nothing.
+"""Inference tools of thirty lines, written where a test wants them: they speak as the real ones do, but run no model.
 
 A picture's outputs are made of its bin's first number, so that a dump under another id would show.
 """
 
+import inspect
 import sys
 
 import numpy as np
@@ -15,12 +16,21 @@ from rfcn_lib.score.perf_files import ToolName
 IDS = tuple(f"{number:06}" for number in range(1, 8))
 MODEL = b"a compiled model"
 
-PRELUDE = """\
+
+def outputs_of(first, shapes):
+    """Three arrays that pass for a picture's, and no other number gives the same."""
+    rois, cls_prob, bbox_pred = (first + np.arange(r * c, dtype="<f4").reshape(r, c) / 1000 for r, c in shapes)
+    rois[:, 0] = 0
+    cls_prob = (cls_prob * 1000 % 7) ** 2
+    return [rois, cls_prob / cls_prob.sum(1, keepdims=True), bbox_pred]
+
+
+PRELUDE = f"""\
 import json, os, pathlib, re, sys, time
 import numpy as np
+{inspect.getsource(outputs_of)}
 def outputs(path):
-    first = float(np.fromfile(path, "<f4", 1)[0])
-    return [np.full(shape, first + k, "<f4") for k, shape in enumerate({shapes})]
+    return outputs_of(float(np.fromfile(path, "<f4", 1)[0]), {{shapes}})
 def fault(name):
     return name in os.environ.get("FAKE", "").split(",")
 def picture(index, path, count):
@@ -37,6 +47,12 @@ def picture(index, path, count):
         made.pop()
     if fault("four_outputs"):
         made.append(made[0])
+    if fault("integers"):
+        made = [(1000 * array).astype("<i4") for array in made]
+    if fault("turned"):
+        made[0] = np.ascontiguousarray(made[0].T)
+    if fault("shuffled"):
+        made = [made[2], made[1], made[0]]
     if fault("short") and index == count - 1:
         made[1] = made[1][:-1]
     return made

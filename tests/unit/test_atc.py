@@ -116,9 +116,9 @@ def test_two_precision_modes_exclude_each_other(word):
 
 def test_arguments_are_kept_in_order_and_files_found(tmp_path):
     (tmp_path / "keep.txt").touch()
-    words, files = atc_arguments(["--log=error", "--keep_dtype=keep.txt", "--out_nodes=a:0;b:0"], tmp_path)
+    words, files = atc_arguments(["--log=error", "--keep_dtype=keep.txt", "--optypelist_for_implmode=a;b"], tmp_path)
 
-    assert words == ("--log=error", f"--keep_dtype={tmp_path}/keep.txt", "--out_nodes=a:0;b:0")
+    assert words == ("--log=error", f"--keep_dtype={tmp_path}/keep.txt", "--optypelist_for_implmode=a;b")
     assert files == (tmp_path / "keep.txt",)
     assert atc_arguments([], tmp_path) == ((), ())
 
@@ -132,6 +132,8 @@ def test_arguments_are_kept_in_order_and_files_found(tmp_path):
         (["-log=error"], "should be a flag of atc with its value"),
         (["--soc_version=Ascend910A"], "the suite sets --soc_version itself, as published"),
         (["--model=/x.onnx"], "the suite sets --model itself"),
+        (["--output_type=FP16"], "--output_type changes the model's outputs, but dumps are read as the graph's own"),
+        (["--out_nodes=a:0;b:0"], "--out_nodes changes the model's outputs"),
         (["--log=error", "--log=debug"], "--atc-arg=--log=debug: --log is given twice"),
     ],
 )

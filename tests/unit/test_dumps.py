@@ -169,6 +169,8 @@ NAN, INF = float("nan"), float("inf")
         ("cls_prob", ..., 1 / 3, "000002_2.bin: cls_prob is constant (0.333333 everywhere)"),
         ("bbox_pred", ..., 0, "000002_3.bin: bbox_pred is constant (0 everywhere)"),
         ("bbox_pred", ..., range(12), "000002_3.bin: bbox_pred has 4 equal rows"),
+        ("rois", ..., 1e-40, "000002_1.bin: rois has no number above 1e-40, as integers have that are read as float32"),
+        ("bbox_pred", ..., -1e-39, "bbox_pred has no number above 1e-39, as integers"),
         ("rois", (2, 0), 1, "000002_1.bin: rois has batch index 1 in row 2, but should be rows of 0 x1 y1 x2 y2"),
         ("cls_prob", 1, (1.2, -0.1, -0.1), "000002_2.bin: cls_prob is 1.2 at row 1 column 0, but should lie in [0, 1]"),
         ("cls_prob", 2, (1, -1e-6, 0), "cls_prob is -1e-06 at row 2 column 1"),

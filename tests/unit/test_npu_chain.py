@@ -62,7 +62,10 @@ def published_rate(tmp_path_factory):
     """The specimen's port with a throughput to reach, which any host's stand-in does."""
     path = tmp_path_factory.mktemp("port") / "port.toml"
     text = (ROOT / "specimen" / "port.toml").read_text(encoding="utf-8")
-    path.write_text(text + '\n[criteria.throughput_fps]\nlimit = 0.01\nsource = "this test"\n', encoding="utf-8")
+    scope = 'scope = "interface x chips (extrapolated)"'
+    path.write_text(
+        f'{text}\n[criteria.throughput_fps]\nlimit = 0.01\n{scope}\nsource = "this test"\n', encoding="utf-8"
+    )
     return path
 
 
@@ -165,13 +168,23 @@ def test_the_bins_of_a_run_and_the_next_stay_under_a_gigabyte(canvas_wh, devices
 
 def test_a_throughput_that_is_not_reached_fails(fresh, published_rate, tmp_path):
     fast = tmp_path / "fast.toml"
-    fast.write_text(
-        published_rate.read_text().replace('limit = 0.01\nsource = "this test', 'limit = 1e5\nsource = "this test')
-    )
+    fast.write_text(published_rate.read_text().replace("limit = 0.01\nscope", "limit = 1e5\nscope"))
     code, words = run_npu(f"--store={fresh}", FEW, f"--port={fast}")
 
     assert code == 1
     assert "throughput, interface x chips" in words.split("FAILED: judged and found wanting (SIMULATED")[1]
+
+
+def test_a_limit_agreed_for_another_scope_is_not_judged(fresh, published_rate, tmp_path):
+    """Reached many times over, were it held against this rate."""
+    other = tmp_path / "other.toml"
+    other.write_text(published_rate.read_text().replace("interface x chips (extrapolated)", "end to end"))
+    code, words = run_npu(f"--store={fresh}", FEW, f"--port={other}")
+
+    assert code == 1
+    assert "fps, interface x chips (extrapolated) (" in words
+    assert "cannot be held against 0.01 fps, end to end (this test): they measure different things" in words
+    assert "NOT JUDGED: no verdict, because of errors and not of numbers: test_npu_throughput_reaches" in words
 
 
 def test_the_newer_runner_on_a_newer_chip(fresh):

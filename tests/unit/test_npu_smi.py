@@ -1,7 +1,7 @@
 """Known answers are tables that hosts really printed (public logs), shortened where three dots would say the same."""
 
 import os
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -177,6 +177,7 @@ def test_a_chip_printed_once_for_each_of_its_dies_is_one_device():
 @given(
     chips=st.lists(
         st.tuples(st.integers(0, 9999), st.sampled_from(["310", "310P3", "Ascend910"]), st.integers(0, 100)),
+        min_size=1,
         max_size=12,
     ),
     width=st.integers(8, 40),
@@ -211,6 +212,34 @@ def test_a_table_cut_inside_a_line_or_between_two_is_refused(form):
     for index in rows:
         assert fails("\n".join(lines[: index + 1]))
         assert fails("\n".join([*lines[:index], lines[index][:20]]))
+
+
+@pytest.mark.parametrize("form", TABLES)
+def test_a_table_cut_at_a_border_never_shows_a_part_of_a_card(form):
+    """Whole cards alone cannot be told from a host of fewer: older versions print the first table and no more."""
+    lines, whole = TABLES[form].splitlines(), parse(TABLES[form])
+    for end in range(len(lines)):
+        with suppress(NpuSmiError):
+            left = parse("\n".join(lines[:end]))
+            assert left
+            assert {npu.npu_id for npu in left}.isdisjoint(npu.npu_id for npu in whole[len(left) :])
+
+
+@pytest.mark.parametrize(
+    ("form", "end", "quoted"),
+    [
+        ("310", 6, "'| Chip    Device                | Bus-Id "),  # after the heading
+        ("310 x 4", 9, "'+-------------------+-----------------+-"),  # after the first of four chips
+        ("A3", 9, "'+-----------------------"),
+        ("910B4", 13, "'+---------------------------+"),  # before the second table
+        ("910B4", 15, "'| NPU     Chip "),  # after its heading
+        ("910B4", 18, "'| 4       0                 | 18966 "),  # before its last NPU
+    ],
+)
+def test_where_a_table_was_cut_is_quoted(form, end, quoted):
+    said = fails("\n".join(TABLES[form].splitlines()[:end]))
+    assert f"npu-smi info prints {quoted}" in said
+    assert "is cut" in said
 
 
 @given(st.text(st.sampled_from("|+-= 0aN\n"), max_size=200) | st.text(max_size=200))
@@ -255,7 +284,7 @@ def test_an_unknown_line_is_quoted(old, new, quoted):
 def test_messages_say_what_is_wrong():
     assert fails("") == "npu-smi info should print a table, but its first line is ''"
     assert "its first line is 'dcmi module initialize failed" in fails("dcmi module initialize failed. ret is -8005\n")
-    assert "prints no table of NPUs; its first row is '| hello |'" in fails("| hello |\n+--+\n")
+    assert "prints no table of NPUs; its first row is '| hello |'" in fails("| hello |\n+==+\n")
     assert "the table is cut" in fails("\n".join([*ONE_310.splitlines()[:-2], "+==+"]))
     assert "the text is cut" in fails("\n".join(ONE_310.splitlines()[:-1]))
     assert "another device id than that of the chip on bus 0000:81" in fails(
@@ -264,9 +293,13 @@ def test_messages_say_what_is_wrong():
     assert "on NPU 9 chip 1, which it does not" in fails(
         DUO.replace("| 2       1                     | 12345", "| 9       1                     | 12345")
     )
+    assert "says that NPU 9 is idle, but its first table has no such NPU" in fails(
+        TWO_910B4.replace("found in NPU 5", "found in NPU 9")
+    )
+    assert "followed by two lines for each chip" in fails("\n".join(ONE_310.splitlines()[:6]))
     assert "should be a process, or 'No running" in fails(DUO.replace("| 12345 ", "| python "))
     assert "should be the heading 'NPU Chip | Process id" in fails(DUO.replace("Process id ", "Prozess-Nr "))
-    assert "a third table" in fails(DUO + "| NPU  Link |\n+--+\n")
+    assert "a third table" in fails(DUO + "| NPU  Link |\n+==+\n")
     many = ONE_310.splitlines()
     assert "a host has 1024 at most" in fails("\n".join([*many[:6], *(many[6:8] * 1025), many[8]]))
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from fake_tools import outputs_of
 from tiny import PORT
 
 from rfcn_lib.devices.om_outputs import bring, fault
@@ -13,7 +14,7 @@ def written(tmp_path):
     """written(change): the three arrays as .npy, the last one changed."""
 
     def put(change=lambda array: array):
-        arrays = [np.arange(rows * columns, dtype="<f4").reshape(1, rows, columns) for rows, columns in shapes(PORT)]
+        arrays = [array[None] for array in outputs_of(0.5, shapes(PORT))]
         files = [tmp_path / f"000001_{k}.npy" for k in range(3)]
         for file, array in zip(files, [*arrays[:2], change(arrays[2])], strict=True):
             np.save(file, array)
@@ -59,3 +60,26 @@ def test_an_array_becomes_its_plain_floats(written, tmp_path):
 
         assert (tmp_path / f"{number}.bin").read_bytes() == want.tobytes()
         assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda rois, prob, deltas: (rois.astype("<i4"), prob, deltas), "1.bin: rois has no number above"),
+        (lambda rois, prob, deltas: (rois, prob, (-deltas).astype("<i4")), "3.bin: bbox_pred has"),
+        (lambda rois, prob, deltas: (rois.T, prob, deltas), "1.bin: rois has batch index"),
+        (lambda rois, prob, deltas: (rois, prob.T, deltas), "2.bin: cls_prob row 0 sums to"),
+        (lambda rois, prob, deltas: (rois, prob, deltas[:0]), "3.bin (bbox_pred) has 0 bytes"),
+    ],
+    ids=["integers", "negative integers", "rois turned", "cls_prob turned", "empty"],
+)
+def test_what_a_bin_does_not_say_its_content_does(tmp_path, change, said):
+    """benchmark's files have neither type nor shape."""
+    files = [tmp_path / f"000001_{k}.bin" for k in (1, 2, 3)]
+    arrays = outputs_of(900.0, shapes(PORT))
+    for file, array in zip(files, arrays, strict=True):
+        array.tofile(file)
+    assert fault(files, PORT) is None
+    for file, array in zip(files, change(*arrays), strict=True):
+        np.ascontiguousarray(array).tofile(file)
+    assert said in fault(files, PORT)

@@ -14,7 +14,7 @@ import fake_tools
 import numpy as np
 import pytest
 import tiny
-from fake_tools import CANVAS_WH, IDS, MODEL, PORT, first_number, shown
+from fake_tools import CANVAS_WH, IDS, MODEL, PORT, first_number, outputs_of, shown
 
 from rfcn_lib import spec
 from rfcn_lib.devices import onnx_runtime
@@ -66,8 +66,8 @@ def dumps_of(tmp_path):
     for id in IDS:
         files = [folder / name for name in file_names(id)]
         if all(file.exists() for file in files):
-            for k, (file, shape) in enumerate(zip(files, shapes(PORT), strict=True)):
-                assert np.fromfile(file, "<f4") == pytest.approx(np.full(shape[0] * shape[1], first_number(id) + k))
+            for file, array in zip(files, outputs_of(np.float32(first_number(id)), shapes(PORT)), strict=True):
+                assert np.array_equal(np.fromfile(file, "<f4"), array.ravel())
             whole.add(id)
     assert {path.name for path in folder.iterdir()} == {name for id in whole for name in file_names(id)}
     return whole
@@ -169,9 +169,12 @@ def test_a_hanging_tool_is_ended_and_what_it_finished_is_kept(filled, tmp_path, 
         ),
         ("two_outputs", r"has 2 outputs, but the port has 3: rois, cls_prob, bbox_pred", 0),
         ("four_outputs", r"has 4 outputs, but the port has 3", 0),
+        ("integers", r"000001_1\.bin: rois has no number above \S+, as integers|000001_0\.npy \(rois\) is int32", 0),
+        ("turned", r"000001_1\.bin: rois has batch index|000001_0\.npy \(rois\) is float32 \(1, 5, 40\), but", 0),
+        ("shuffled", r"000001_1\.bin \(rois\) has \S+ bytes, but|000001_0\.npy \(rois\) is float32 \(1, 40, ", 0),
     ],
 )
-def test_outputs_of_a_wrong_size_or_number_never_become_dumps(filled, tmp_path, fault, planted, said, kept):
+def test_outputs_of_a_wrong_kind_or_number_never_become_dumps(filled, tmp_path, fault, planted, said, kept):
     fault(planted)
     with pytest.raises(OmRunError, match=said):
         filled(batch=7)

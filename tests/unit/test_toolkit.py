@@ -32,7 +32,7 @@ TABLE = """\
 | Chip Device | Bus-Id | AICore(%) |
 | 2048 310 | OK | 12.8 |
 | 0 7 | 0000:81:00.0 | 0 |
-+--+
++==+
 """
 
 
@@ -271,10 +271,12 @@ def test_a_host_without_driver_says_so():
 
 
 def test_a_host_without_card_says_so(host):
-    (host / "table").write_text("\n".join([*TABLE.splitlines()[:3], "+--+"]))
+    (host / "table").write_text("\n".join([*TABLE.splitlines()[:3], "+==+"]))
     executable(host / "bin" / "npu-smi", f"#!/bin/sh\ncat {host}/table\n")
 
-    assert "lists no NPU; is a card seated" in str(npus())
+    assert not npus()
+    assert "this host has no NPU: there is no" in str(npus())
+    assert "should be followed by two lines for each chip; the table is cut, or no NPU is visible here" in str(npus())
 
 
 def test_an_npu_smi_that_fails_where_the_driver_offers_a_device_is_an_error(host, monkeypatch):
