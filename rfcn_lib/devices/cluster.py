@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from rfcn_lib.devices import cluster_members as members
 from rfcn_lib.devices import cluster_worker as worker
-from rfcn_lib.devices.cluster_members import checked, connected, ready, send
+from rfcn_lib.devices.cluster_members import checked, connected, ready, send, threads_here
 from rfcn_lib.devices.cluster_worker import AbsentError, ClusterError, Job, Program
 from rfcn_lib.devices.filling import Jpegs, begun, expect_room, keeping
 from rfcn_lib.pictures.preprocess import LARGEST_PICTURE_PX, PictureError
@@ -65,8 +65,9 @@ def fill_on_cluster(
             f"{program.path} has {size:,} bytes, but at most {LARGEST_PROGRAM_BYTES:,} are sent to workers"
         )
     before, room = len(ids) - len(wanted), expect_room(folder, len(wanted), port, what)
+    threads = threads_here(program)
     with connected(checked(address)) as client, keeping(folder, ids, wanted, port, what, jpegs) as keep:
-        job = ready(client, replace(program, path=program.path.absolute()), port)
+        job = ready(client, replace(program, path=program.path.absolute()), port, threads)
         plan = f"{len(wanted):,} pictures to do, {before:,} already there"
         canvas = "canvas {} x {} px".format(*port.pictures.canvas_wh_px)
         say(f"{what}: {plan}; {canvas}; {room}; {_count(len(client.nthreads()))} at {address}; stop when you like")

@@ -1,6 +1,7 @@
 """Who is in a Dask cluster: connect, see that every worker is like this machine, and give each the program."""
 
 import importlib.util
+import os
 import re
 import uuid
 import warnings
@@ -51,22 +52,23 @@ def connected(address: str) -> Iterator[Any]:
 
     local = _LOCAL.fullmatch(address)
     if local:
-        try:
-            cluster = LocalCluster(  # type: ignore[no-untyped-call]
-                n_workers=int(local[1]),
-                threads_per_worker=1,
-                processes=True,
-                memory_limit=0,  # as in a run without a cluster
-                dashboard_address="127.0.0.1:0",  # not 8787, which may be taken
-                preload=[worker.__name__],  # see dask_setup there
-                silence_logs="CRITICAL",  # what ends the run is said by us, in a sentence
-            )
-        except (OSError, RuntimeError) as error:
-            raise ClusterError(
-                f"--dask={address}: the processes cannot be started ({str(error)[:300]}); name fewer, or leave it out"
-            ) from error
-        with cluster, Client(cluster, set_as_default=False) as client, client.as_current():  # type: ignore[no-untyped-call]
-            yield client
+        with _environment_kept():
+            try:
+                cluster = LocalCluster(  # type: ignore[no-untyped-call]
+                    n_workers=int(local[1]),
+                    threads_per_worker=1,
+                    processes=True,
+                    memory_limit=0,  # as in a run without a cluster
+                    dashboard_address="127.0.0.1:0",  # not 8787, which may be taken
+                    preload=[worker.__name__],  # see dask_setup there
+                    silence_logs="CRITICAL",  # what ends the run is said by us, in a sentence
+                )
+            except (OSError, RuntimeError) as error:
+                raise ClusterError(
+                    f"--dask={address}: the processes cannot be started ({str(error)[:300]}); name fewer, or leave it out"
+                ) from error
+            with cluster, Client(cluster, set_as_default=False) as client, client.as_current():  # type: ignore[no-untyped-call]
+                yield client
         return
     try:
         with warnings.catch_warnings():
@@ -81,7 +83,27 @@ def connected(address: str) -> Iterator[Any]:
         yield client
 
 
-def ready(client: Any, program: Program, port: Port) -> Job:
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    """Undo what Dask leaves in this process: its nannies set OMP_NUM_THREADS=1 here, for the workers to inherit."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def threads_here(program: Program) -> int:
+    """PyTorch's threads on this machine; to be asked before `connected`, whose Dask changes what PyTorch starts with."""
+    if program.runs != "pytorch":
+        return 0
+    import torch
+
+    return torch.get_num_threads()
+
+
+def ready(client: Any, program: Program, port: Port, torch_threads: int) -> Job:
     """Wait for workers, see that they are like this machine, and give them the program."""
     import distributed
 
@@ -115,13 +137,7 @@ def ready(client: Any, program: Program, port: Port) -> Job:
     for address, threads in client.nthreads().items():
         host = worker.host_of(address)
         at_once[host] = at_once.get(host, 0) + threads
-    return Job(program, port, like, _torch_threads() if program.runs == "pytorch" else 0, at_once)
-
-
-def _torch_threads() -> int:
-    import torch
-
-    return torch.get_num_threads()
+    return Job(program, port, like, torch_threads, at_once)
 
 
 def _cannot_say(error: Exception) -> str:

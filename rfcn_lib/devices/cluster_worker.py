@@ -165,8 +165,7 @@ def torch_threads(asked: int, share: int) -> int:
 
     Which convolution runs depends on whether there is more than one thread (ATen/native/Convolution.cpp, use_mkldnn),
     and with it the last digits. Measured on the specimen in one process: 1 differs from 2, 3, 4 and 8, which agree to the
-    last bit. Known to fall short: with two threads here and there, a worker's digits still differ; with one they agree.
-    ONNX Runtime's outputs do not depend on its threads.
+    last bit. ONNX Runtime's outputs do not depend on its threads.
     """
     return 1 if asked == 1 else max(2, share)
 
