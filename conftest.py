@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -198,27 +197,33 @@ def filled(
         loaded: Callable[[Wh], Any],
     ) -> Path:
         from rfcn_lib.devices.cluster import Program, fill_on_cluster
-        from rfcn_lib.devices.filling import fill
+        from rfcn_lib.devices.filling import by_canvas, fill
 
         code = f"rfcn_lib.devices.{kind}"
         with aloud(), store.growing(name, code, **made_of, pictures=port.pictures, set=devkit.all_ids) as folder:
             note_canvases(folder, canvases)
+            if not dask:
+                device = lambda: by_canvas(lambda canvas: importlib.import_module(code).device(*loaded(canvas)))  # noqa: E731
+                in_turn = [id for ids in canvases.values() for id in ids]
+                fill(
+                    folder,
+                    in_turn,
+                    port,
+                    shown,
+                    device,
+                    name,
+                    jpegs=jpegs,
+                    canvases=canvases if len(canvases) > 1 else None,
+                )
+                return folder
             for canvas, ids in canvases.items():
-                given, on = loaded(canvas), on_canvas(port, canvas)
-                if dask:
-                    program = Program(kind, given[0], store.digests.of(given[0]))
-                    sources = lambda id: (devkit.picture_path(id), devkit.sizes_wh[id])  # noqa: E731
-                    fill_on_cluster(folder, ids, on, sources, program, dask, name, jpegs=jpegs)
-                else:
-                    device = partial(_device, code, given)
-                    fill(folder, ids, on, shown, device, name, jpegs=jpegs)
+                given = loaded(canvas)[0]
+                program = Program(kind, given, store.digests.of(given))
+                sources = lambda id: (devkit.picture_path(id), devkit.sizes_wh[id])  # noqa: E731
+                fill_on_cluster(folder, ids, on_canvas(port, canvas), sources, program, dask, name, jpegs=jpegs)
         return folder
 
     return grown
-
-
-def _device(code: str, loaded: tuple[Any, ...]) -> Any:
-    return importlib.import_module(code).device(*loaded)
 
 
 @pytest.fixture(scope="session")

@@ -53,15 +53,17 @@ def progress(
         if taken_s >= next_line_s and count < total:
             left_s = (total - count) * taken_s / count
             say(
-                f"{what}: {before + count}/{before + total} {unit}s{there}, {count / taken_s:.2g}/s, {_time(left_s)} left"
+                f"{what}: {before + count}/{before + total} {unit}s{there}, {count / taken_s:.2g}/s, {in_words(left_s)} left"
             )
             next_line_s = taken_s + every_s
     taken_s = time.monotonic() - started
     if taken_s >= first_s:
-        say(f"{what}: {before + count}/{before + total} {unit}s{there}, {count / taken_s:.2g}/s, took {_time(taken_s)}")
+        say(
+            f"{what}: {before + count}/{before + total} {unit}s{there}, {count / taken_s:.2g}/s, took {in_words(taken_s)}"
+        )
 
 
-def _time(seconds: float) -> str:
+def in_words(seconds: float) -> str:
     """`24 s`, `12 min`, `3.5 h`."""
     if seconds < 120:
         return f"{seconds:.0f} s"

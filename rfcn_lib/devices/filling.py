@@ -8,6 +8,7 @@ its files have their sizes and the ledger beside the folder has its line, which 
 import os
 import re
 import shutil
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +16,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
+from rfcn_lib.pictures.canvases import Canvases, Wh
 from rfcn_lib.pictures.preprocess import PictureError  # and so the store counts preprocessing to the code of a dump
 from rfcn_lib.port import Port
-from rfcn_lib.progress import progress, say
+from rfcn_lib.progress import in_words, progress, say
 from rfcn_lib.records import Floats, Outputs, Picture
 from rfcn_lib.score.dumps import DumpError, digest_of, file_names, shapes, sweep, write_dump
 
@@ -27,6 +29,7 @@ Jpegs = Callable[[Sequence[str]], Sequence[str]]  # ids -> sha256 (hex) of their
 
 LEDGER: Final = "made.txt"  # beside the folder of dumps: `id sha256-of-dump sha256-of-jpeg`; an id's last line counts
 IN_MEMORY: Final = 2  # prepared pictures: the one that runs and the next; 21.7 MB each at the published canvas
+WORTH_SAYING_S: Final = 60  # a shorter run is over before its length is read
 BLOCK_BYTES: Final = 4096  # files take whole blocks of the disk
 _SHA256: Final = "[0-9a-f]{64}"
 _LINE: Final = re.compile(rf"(\S+) ({_SHA256})(?: ({_SHA256}))?|(\S+) -")  # `id -`: its dump is being made again
@@ -62,12 +65,14 @@ def fill(
     what: str,
     *,
     jpegs: Jpegs | None = None,
+    canvases: Canvases | None = None,
 ) -> int:
     """Make the missing dumps of `ids`, in that order; returns how many that were.
 
     `device` is only started when one is missing. `prepare` runs in a thread, at most IN_MEMORY pictures at a time. With
-    `jpegs` a dump belongs to its JPEG: one that has changed is done again, the others are not. No two processes may
-    fill a folder at once; `Store.growing` sees to that.
+    `jpegs` a dump belongs to its JPEG: one that has changed is done again, the others are not. `canvases`: where
+    they are several, for the plan that is said before the first picture and the hours that are said after the second.
+    No two processes may fill a folder at once; `Store.growing` sees to that.
 
     Raises:
         DumpError: the disk has no room for what is missing (before anything is done), or is full.
@@ -87,12 +92,37 @@ def fill(
             jpeg_sha256, im_data, picture = next(pictures)
             if id == wanted[0]:
                 plan = f"{len(wanted):,} pictures to do, {before:,} already there"
-                canvas = "canvas {} x {} px".format(*picture.canvas_wh)
+                canvas = f"{len(canvases)} canvases" if canvases else "canvas {} x {} px".format(*picture.canvas_wh)
                 say(f"{what}: {plan}; {canvas}; {room}; stop when you like")
+            start = time.monotonic()
             outputs = run(im_data, picture)
             del im_data  # else three are in memory while the next one is awaited
             keep(id, outputs, *jpeg_sha256)
+            if id in wanted[1:2]:  # the first one also paid for what is done once
+                _say_hours(what, time.monotonic() - start, wanted, canvases or {(1, 1): tuple(ids)})
     return len(wanted)
+
+
+def by_canvas(start: Callable[[Wh], Run]) -> Run:
+    """A device for pictures that come canvas by canvas: `start(canvas_wh)` at its first picture, one at a time."""
+    now: tuple[Wh, Run] | None = None
+
+    def run(im_data: Floats, picture: Picture) -> Outputs:
+        nonlocal now
+        if now is None or now[0] != picture.canvas_wh:
+            now = None  # what the last one holds is given back first
+            now = picture.canvas_wh, start(picture.canvas_wh)
+        return now[1](im_data, picture)
+
+    return run
+
+
+def _say_hours(what: str, second_s: float, ids: Sequence[str], canvases: Canvases) -> None:
+    """How long the third picture and those after it will take, each as long as its canvas is large."""
+    area = {id: width * height for (width, height), shown in canvases.items() for id in shown}
+    left_s = second_s * sum(area[id] for id in ids[2:]) / area[ids[1]]
+    if left_s >= WORTH_SAYING_S:
+        say(f"{what}: {len(ids) - 2:,} pictures are left, about {in_words(left_s)} at the pace of the second one")
 
 
 def begun(folder: Path, ids: Sequence[str], port: Port, jpegs: Jpegs | None) -> tuple[str, ...]:

@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 from fake_device import IDS, PORT, Bench, outputs_of, picture_of, port_of
 
-from rfcn_lib.devices import onnx_runtime
-from rfcn_lib.devices.filling import LEDGER, fill, made, missing, unfinished
+from rfcn_lib.devices import filling, onnx_runtime
+from rfcn_lib.devices.filling import LEDGER, by_canvas, fill, made, missing, unfinished
 from rfcn_lib.digests import Digests, code_behind
 from rfcn_lib.pictures.preprocess import PictureError
+from rfcn_lib.records import Picture
 from rfcn_lib.score.dumps import DumpError, audit, digest_of, file_names, read_dump
 
 
@@ -473,6 +474,49 @@ def test_the_plan_is_said_before_the_work(folder, capsys):
     plan = r"dumps/torch: 3 pictures to do, 1 already there; canvas 112 x 80 px; 0\.0 MB of dumps, [\d.]+ [GM]B free;"
     assert re.match(plan, heard[0])
     assert heard[1:] == ["", ""]
+
+
+@pytest.mark.parametrize("shares", [(4,), (3, 1), (1, 3)])
+def test_how_long_it_will_take_is_said_after_the_second_picture(folder, capsys, monkeypatch, shares):
+    """Pictures of one canvas take one second each by this clock, of another canvas of half its area half of one."""
+    now, heard, bench = [0.0], [], Bench()
+    monkeypatch.setattr(filling.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(filling, "WORTH_SAYING_S", 0.1)
+    monkeypatch.setattr(filling, "progress", lambda items, *_, **__: items)
+    one, half = (16, 16), (16, 8)
+    canvases = {(one, half)[at]: ids for at, ids in enumerate([IDS[: shares[0]], IDS[shares[0] :]]) if ids}
+    takes_s = {id: 1.0 if canvas == one else 0.5 for canvas, ids in canvases.items() for id in ids}
+
+    def run(im_data, picture):
+        heard.append(capsys.readouterr().err)
+        now[0] += takes_s[picture.id]
+        return bench.run(im_data, picture)
+
+    fill(folder, IDS, PORT, bench.prepare, lambda: run, "dumps/torch", canvases=canvases)
+    want = f"{sum(takes_s[id] for id in IDS[2:]):.0f} s"
+    assert heard[2] == f"dumps/torch: 2 pictures are left, about {want} at the pace of the second one\n"
+    assert f"{len(canvases)} canvases;" in heard[0]
+    assert heard[3:] == [""]
+
+
+def test_one_canvas_at_a_time_is_started_and_given_back():
+    log = []
+
+    class Started:
+        def __init__(self, canvas):
+            self.canvas = canvas
+            log.append(f"start {canvas}")
+
+        def __del__(self):
+            log.append(f"end {self.canvas}")
+
+        def __call__(self, im_data, picture):
+            return picture.id
+
+    run = by_canvas(Started)
+    shown = [("a", (16, 16)), ("b", (16, 16)), ("c", (32, 16)), ("d", (16, 16))]
+    assert [run(None, Picture(id, (8, 8), (8, 8), canvas, 1.0)) for id, canvas in shown] == ["a", "b", "c", "d"]
+    assert log == ["start (16, 16)", "end (16, 16)", "start (32, 16)", "end (32, 16)", "start (16, 16)"]
 
 
 def test_nothing_is_said_when_nothing_is_missing(folder, capsys):
