@@ -154,7 +154,7 @@ def npu_run(
                 om_paths[canvas],
                 [npu.device_id for npu in npus if npu.device_id not in lost],
                 batch=pictures_per_run(canvas, len(npus)),
-                what=kept_as("dumps/npu"),
+                what=f"{'SIMULATED ' if simulated else ''}{kept_as('dumps/npu')}",
                 timeout_s=float(limit_s) if limit_s else None,
             )
             timings += filled.timings

@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Final, Literal
 
 from rfcn_lib.devices import ais_bench, benchmark_tool
-from rfcn_lib.devices.filling import Prepare, ledger, unfinished
+from rfcn_lib.devices.filling import Prepare, expect_room, ledger, unfinished
 from rfcn_lib.devices.om_batch import LOG, Batch, OmRunError, Outputs, Task
 from rfcn_lib.devices.om_outputs import bring, fault
 from rfcn_lib.devices.sharing import Pile, finished
 from rfcn_lib.pictures.bins import BINS, BinError, lay_out
 from rfcn_lib.port import Port
-from rfcn_lib.progress import progress
+from rfcn_lib.progress import progress, say
 from rfcn_lib.score.dumps import FLOAT32, digest_of, file_names, shapes
 from rfcn_lib.score.throughput import Timing, chosen, read_timings, write_timing
 
@@ -106,6 +106,7 @@ def fill_by_tool(
     not returned.
 
     Raises:
+        DumpError: the disk has no room for the dumps that are missing; nothing was begun.
         OmRunError: no device is left, or the disk is full. What was finished stays, and the next call goes on.
         Whatever `shown` raises for a picture that cannot be prepared.
     """
@@ -121,7 +122,12 @@ def fill_by_tool(
     wanted = _wanted(folder, ids, port, om_sha256)
     pile = Pile([wanted[at : at + batch] for at in range(0, len(wanted), batch)])
     job = _Job(folder, port, shown, tool, om.absolute(), om_sha256, timeout_s)
-    for _ in progress(finished(pile, devices, job.lay, job.do), len(wanted), what):
+    before = len(ids) - len(wanted)
+    if wanted:
+        say(
+            f"{what}: {len(wanted):,} pictures to do, {before:,} already there; {_plan(job, len(wanted), devices, batch)}"
+        )
+    for _ in progress(finished(pile, devices, job.lay, job.do), len(wanted), what, before=before, size=len):
         pass
     _forget_next(folder)
     if pile.fatal and not isinstance(pile.fatal, BinError | OSError | _NoRoomError):
@@ -160,6 +166,16 @@ class _Job:
         except OmRunError:
             _expect_room(self, 0)  # a tool on a full disk fails in many ways, and no other device would fare better
             raise
+
+
+def _plan(job: _Job, count: int, devices: Sequence[int], batch: int) -> str:
+    """Where, in what pieces, and what that takes of the disk; raises DumpError when it has not that much."""
+    width, height = job.port.pictures.canvas_wh_px
+    bins_bytes = 2 * batch * len(devices) * FLOAT32.itemsize * 3 * width * height
+    room = expect_room(job.folder, count, job.port, f"{job.tool.name} on {job.om}")
+    named = f"device{'s' if len(devices) > 1 else ''} {', '.join(map(str, devices))}"
+    bins = f"at most {bins_bytes / 1e6:.0f} MB of bins, {room}"
+    return f"canvas {width} x {height} px; {job.tool.name} on {named}, {batch} at a time; {bins}; stop when you like"
 
 
 def _one_batch(job: _Job, ids: tuple[str, ...], device: int, since: float) -> None:

@@ -64,8 +64,8 @@ class Pile:
             self.changed.notify_all()
 
 
-def finished(pile: Pile, devices: Sequence[int], lay: Lay, do: Do) -> Iterator[str]:
-    """Do the batches of the pile; yield ids as they are finished. What is left then is in `pile`.
+def finished(pile: Pile, devices: Sequence[int], lay: Lay, do: Do) -> Iterator[Ids]:
+    """Do the batches of the pile; yield each when it is finished. What is left then is in `pile`.
 
     `do` raising OmRunError costs its device, any other Exception stops all devices. One device works in this thread, so
     that Ctrl-C reaches what it runs at once; several end the batches they have begun.
@@ -73,12 +73,12 @@ def finished(pile: Pile, devices: Sequence[int], lay: Lay, do: Do) -> Iterator[s
     if len(devices) == 1:
         yield from _work(pile, devices[0], 1, lay, do)
         return
-    line: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    line: queue.SimpleQueue[Ids | None] = queue.SimpleQueue()
 
     def report(device: int) -> None:
         try:
-            for id in _work(pile, device, len(devices), lay, do):
-                line.put(id)
+            for ids in _work(pile, device, len(devices), lay, do):
+                line.put(ids)
             if device in pile.lost:
                 say(f"device {device} gets no more pictures, others take over: {pile.lost[device].splitlines()[0]}")
         finally:
@@ -90,11 +90,11 @@ def finished(pile: Pile, devices: Sequence[int], lay: Lay, do: Do) -> Iterator[s
     running = len(threads)
     try:
         while running:
-            id = line.get()
-            if id is None:
+            ids = line.get()
+            if ids is None:
                 running -= 1
             else:
-                yield id
+                yield ids
     except BaseException as reason:
         pile.stop(reason)
         say("stopping when the batches under way have ended; what they finish is kept")
@@ -104,7 +104,7 @@ def finished(pile: Pile, devices: Sequence[int], lay: Lay, do: Do) -> Iterator[s
             thread.join()
 
 
-def _work(pile: Pile, device: int, devices: int, lay: Lay, do: Do) -> Iterator[str]:
+def _work(pile: Pile, device: int, devices: int, lay: Lay, do: Do) -> Iterator[Ids]:
     with ThreadPoolExecutor(1, thread_name_prefix=f"next batch of device {device}") as ahead:
         ids, laid = pile.take() or (), None
         while ids:
@@ -126,7 +126,7 @@ def _work(pile: Pile, device: int, devices: int, lay: Lay, do: Do) -> Iterator[s
                     raise
                 return
             pile.put_down()
-            yield from ids
+            yield ids
             if then and pile.fatal:
                 _put_back(pile, then)
                 return

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -86,6 +87,18 @@ def test_every_picture_gets_its_own_dump_and_is_timed_once(filled, tmp_path, dev
         6.5 if made.timings[0].perf.tool == "benchmark" else 6.25
     )
     assert not (tmp_path / "filled" / "work").exists()
+
+
+def test_the_plan_is_said_before_the_first_batch_and_only_where_there_is_one(filled, capsys):
+    filled(ids=IDS[:2])
+    capsys.readouterr()
+    made = filled(devices=(0, 1), batch=2)
+    said = capsys.readouterr().err
+    assert said.startswith("test dumps: 5 pictures to do, 2 already there; canvas 112 x 80 px; ")
+    plan = r"(benchmark|ais_bench) on devices 0, 1, 2 at a time; at most 1 MB of bins, 0\.1 MB of dumps, \S+ GB free"
+    assert re.search(plan, said)
+    assert filled(devices=(0, 1), batch=2) == made
+    assert capsys.readouterr().err == ""
 
 
 def test_what_is_there_is_not_run_again(filled, tmp_path, fault):
@@ -328,7 +341,7 @@ def test_the_next_batch_is_laid_out_while_the_device_is_at_work():
         assert laid[after].wait(10), f"{after} should be laid out while {ids[0]} runs"
         assert after in "bc"[: "abc".index(ids[0]) + 1], "two batches at most"
 
-    assert list(finished(Pile([("a",), ("b",), ("c",)]), (0,), lay, do)) == ["a", "b", "c"]
+    assert list(finished(Pile([("a",), ("b",), ("c",)]), (0,), lay, do)) == [("a",), ("b",), ("c",)]
 
 
 def test_what_was_laid_out_for_a_lost_device_goes_to_another():
@@ -337,7 +350,7 @@ def test_what_was_laid_out_for_a_lost_device_goes_to_another():
             raise OmRunError("lost")
 
     pile = Pile([(name,) for name in "abcdef"])
-    assert sorted(finished(pile, (0, 1), lay, do)) == list("abcdef")
+    assert sorted(id for ids in finished(pile, (0, 1), lay, do) for id in ids) == list("abcdef")
     assert (pile.batches, pile.under_way) == ([], 0)
 
 
@@ -348,7 +361,7 @@ def test_a_picture_at_fault_is_an_error_when_its_turn_comes():
         return 0.0
 
     pile = Pile([("a",), ("b",), ("c",)])
-    assert list(finished(pile, (0,), lay, lambda ids, device, since: None)) == ["a"]
+    assert list(finished(pile, (0,), lay, lambda ids, device, since: None)) == [("a",)]
     assert str(pile.fatal) == "b is at fault"
     assert sorted(pile.batches) == [("b",), ("c",)]
 
@@ -363,7 +376,7 @@ def test_a_batch_without_room_beside_the_one_before_is_laid_out_at_its_turn():
         return 0.0
 
     pile = Pile([("a",), ("b",)])
-    assert list(finished(pile, (0,), lay, lambda ids, device, since: None)) == ["a", "b"]
+    assert list(finished(pile, (0,), lay, lambda ids, device, since: None)) == [("a",), ("b",)]
     assert pile.fatal is None
 
 
@@ -382,7 +395,7 @@ def test_devices_work_side_by_side_and_a_free_one_takes_over():
         done.append((ids, device))
 
     pile = Pile([("a",), ("b",)])
-    assert sorted(finished(pile, (0, 1), lay, do)) == ["a", "b"]
+    assert sorted(finished(pile, (0, 1), lay, do)) == [("a",), ("b",)]
     assert {device for _, device in done} == {0}
     assert (pile.batches, pile.lost) == ([], {1: "lost"})
 

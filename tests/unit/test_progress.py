@@ -46,6 +46,14 @@ def test_time_left_counts_the_work_done_between_items(capsys: pytest.CaptureFixt
     assert re.fullmatch(r"bins: [23]/5000 files, 1[0-9]/s, [4-7] min left\n", err)
 
 
+def test_items_of_many_units_count_as_many(capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in progress([(1, 2, 3), (4,)], 4, "batches", first_s=0, every_s=1e9, size=len):
+        pass
+    first, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("batches: 3/4 pictures, ")
+    assert last.startswith("batches: 4/4 pictures, ")
+
+
 def test_a_step_that_is_abandoned_does_not_say_it_ended(capsys: pytest.CaptureFixture[str]) -> None:
     for number in progress(slowly(10), 10, "dumps", first_s=0, every_s=1e9):
         if number == 5:
