@@ -90,7 +90,8 @@ def measure(console: Console) -> list[Row]:
     said = ", ".join(
         f"{name} {gflop:.0f} GFLOP at {rate:.0f} GFLOP/s ({rate / sgemm:.0%})" for name, gflop, rate in rates
     )
-    most = f"at the machine's full matrix product rate it would be {sgemm * statistics.median(source_mixed) * 1e9 / fitted_flops:.3g} x"
+    bound = sgemm * 1e9 * statistics.median(source_mixed) / fitted_flops
+    most = f"{bound:.3g} x would take the machine's whole matrix product rate"
     chosen = ", ".join(f"{name_of(canvas)} {share:.1%}" for canvas, share in shares.items())
     return [
         Row("ONNX Runtime, published canvas, against PyTorch on it", "s", published, source, 1.1),
