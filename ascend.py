@@ -161,10 +161,10 @@ def npu_run(
             lost |= filled.lost
             _note(folder, [f"device {id} was lost: {reason}" for id, reason in filled.lost.items()])
         if any(timing.whole_s[1] > began for timing in timings):  # what was there before is not troubled by what is now
-            after = npu_smi.chosen(
-                need(toolkit.npus(), "no NPU any more"), ",".join(str(npu.device_id) for npu in npus)
-            )
-            _note(folder, [sentence for npu in (*npus, *after) for sentence in npu_smi.troubles(npu)])
+            there = need(toolkit.npus(), "no NPU any more")
+            after = npu_smi.chosen(there, ",".join(str(npu.device_id) for npu in npus))
+            seen = [sentence for npu in (*npus, *after) for sentence in npu_smi.troubles(npu)]
+            _note(folder, [*toolkit.unlisted(there), *seen])
         troubles = _note(folder, [])
     if troubles and pytestconfig.getoption("--accept"):
         raise HostError(

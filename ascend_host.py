@@ -83,7 +83,7 @@ def npus(pytestconfig: pytest.Config, need: Any) -> tuple[npu_smi.Npu, ...]:
     found = toolkit.npus()
     there = need(found, str(found))
     chosen = npu_smi.chosen(there, pytestconfig.getoption("--devices"))
-    troubles = [sentence for npu in chosen for sentence in npu_smi.troubles(npu)]
+    troubles = [*toolkit.unlisted(there), *(sentence for npu in chosen for sentence in npu_smi.troubles(npu))]
     if troubles and pytestconfig.getoption("--accept"):
         raise HostError("; ".join(troubles) + "; --accept needs idle, healthy devices")
     npu_smi.expect_alike(there, chosen, pytestconfig.getoption("--soc"))

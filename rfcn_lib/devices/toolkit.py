@@ -8,7 +8,7 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -122,6 +122,18 @@ def npus() -> tuple[Npu, ...] | Missing:
         if any(DEV.glob("davinci[0-9]*")):
             raise
         return Missing(f"this host has no NPU: there is no {DEV}/davinci0, and {error}")
+
+
+def unlisted(npus: Sequence[Npu]) -> tuple[str, ...]:
+    """A sentence where the driver offers more devices than `npu-smi info` listed; none is best."""
+    nodes = sorted(node.name for node in DEV.glob("davinci[0-9]*"))
+    if len(nodes) <= len(npus):
+        return ()
+    listed = ", ".join(str(npu.device_id) for npu in npus)
+    return (
+        f"npu-smi info lists devices {listed}, but the driver offers {len(nodes)} ({DEV}/{nodes[0]} to {nodes[-1]}): is its "
+        "table cut, or a chip lost? a rate of a card is one chip's x the chips listed",
+    )
 
 
 def simulated(paths: Iterable[Path]) -> bool:
