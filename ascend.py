@@ -1,8 +1,8 @@
 """The build graph, continued on an Ascend host: the vendor's compiler, its inference tool, dumps and timings."""
 
 import logging.handlers
+import platform
 import shutil
-import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from rfcn_lib.command import SAID, exports, run
 from rfcn_lib.devices import atc as compiler
 from rfcn_lib.devices import npu_smi, om_runner, toolkit
 from rfcn_lib.devices.om_runner import Filled, Tool, fill_by_tool
+from rfcn_lib.devices.troubles import note_troubles, troubles_now
 from rfcn_lib.pictures import by_hand
 from rfcn_lib.pictures.canvases import Canvases, Wh, name_of, note_canvases
 from rfcn_lib.pictures.voc import Devkit
@@ -29,6 +30,7 @@ from rfcn_lib.score.throughput import (
     Timing,
     by_agreement,
     end_to_end,
+    expect_timed,
     interface_rate,
     per_card,
     together,
@@ -132,9 +134,10 @@ def npu_run(
     chips = npu_smi.chips_on_card(need(toolkit.npus(), "no NPU any more"), npus[0])
     oms = {name_of(canvas): om for canvas, om in om_paths.items()}
     made_of = {"oms": oms, "pictures": port.pictures, "jpegs": jpegs, "tool": f"{runner.name} {runner.version}"}
-    made_of |= {"chip": npus[0].name, "chips_on_card": chips}
+    made_of |= {"chip": npus[0].name, "chips_on_card": chips, "host": platform.node(), "npu_smi": npus[0].version}
     simulated = runner.simulated or toolkit.simulated([*om_paths.values(), *toolkit.simulated_tools()])
     limit_s = pytestconfig.getoption("--tool-timeout")
+    ids_of_devices = [npu.device_id for npu in npus]
     timings: list[Timing] = []
     lost: dict[int, str] = {}
     with aloud(), store.growing(kept_as("npu"), om_runner, **made_of) as folder:
@@ -142,7 +145,7 @@ def npu_run(
         for place in (folder, folder / om_runner.DUMPS) if simulated else ():  # dumps may be copied out
             place.mkdir(exist_ok=True)
             (place / toolkit.MARK).write_text("made by a stand-in for the vendor's tools; no evidence of anything\n")
-        began = time.time()
+        _refuse(note_troubles(folder, []), folder, pytestconfig)  # of earlier runs: not after hours of this one
         note_canvases(folder / om_runner.DUMPS, canvases)
         for canvas, ids in canvases.items():
             filled = fill_by_tool(
@@ -156,21 +159,12 @@ def npu_run(
                 batch=pictures_per_run(canvas, len(npus)),
                 what=f"{'SIMULATED ' if simulated else ''}{kept_as('dumps/npu')}",
                 timeout_s=float(limit_s) if limit_s else None,
+                troubles=lambda: troubles_now(ids_of_devices),
             )
             timings += filled.timings
             lost |= filled.lost
-            _note(folder, [f"device {id} was lost: {reason}" for id, reason in filled.lost.items()])
-        if any(timing.whole_s[1] > began for timing in timings):  # what was there before is not troubled by what is now
-            there = need(toolkit.npus(), "no NPU any more")
-            after = npu_smi.chosen(there, ",".join(str(npu.device_id) for npu in npus))
-            seen = [sentence for npu in (*npus, *after) for sentence in npu_smi.troubles(npu)]
-            _note(folder, [*toolkit.unlisted(there), *seen])
-        troubles = _note(folder, [])
-    if troubles and pytestconfig.getoption("--accept"):
-        raise HostError(
-            f"these outputs and timings were made on troubled devices: {'; '.join(troubles)}; --accept needs idle, healthy "
-            f"devices to the end: remove {folder}, and the next run makes them again"
-        )
+        troubles = note_troubles(folder, [])
+    _refuse(troubles, folder, pytestconfig)
     _link(store.root / kept_as("dumps/npu"), folder / om_runner.DUMPS)
     shown_on = {id: canvas for canvas, ids in canvases.items() for id in ids}
     places = [om_runner.work_folder(folder, timing.perf.device_id) for timing in timings]
@@ -182,6 +176,20 @@ def npu_run(
     commands = (*exports(), *_probes(), *compiled, *batches)
     filled = Filled(tuple(timings), lost)
     return NpuRun(folder / om_runner.DUMPS, filled, chips, runner, npus[0].name, troubles, simulated, commands)
+
+
+def _refuse(troubles: tuple[str, ...], folder: Path, config: pytest.Config) -> None:
+    if troubles and config.getoption("--accept"):
+        raise HostError(
+            f"these outputs and timings were made on troubled devices: {'; '.join(troubles)}; --accept needs idle, healthy "
+            f"devices to the end: remove {folder}, and the next run makes them again"
+        )
+
+
+def commands_heard() -> list[str]:
+    """Every external command of this run as it was typed, after the environment they ran in; none where none ran."""
+    lines = list(dict.fromkeys(record.getMessage() for record in _heard.buffer))
+    return [*exports(), *lines] if lines else []
 
 
 def _probes() -> list[str]:
@@ -196,19 +204,11 @@ def pictures_per_run(canvas_wh: tuple[int, int], devices: int) -> int:
     return min(max(BINS_BYTES // (2 * devices * bin_bytes), 1), LARGEST_BATCH)
 
 
-def _note(folder: Path, troubles: list[str]) -> tuple[str, ...]:
-    """Keep what troubled the devices beside what they made; returns all that was kept, from earlier runs too."""
-    path = folder / "troubles.txt"
-    known = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    said = dict.fromkeys([*known, *(" ".join(trouble.split())[:500] for trouble in troubles)])
-    if said:
-        path.write_text("\n".join(said) + "\n", encoding="utf-8")
-    return tuple(said)
-
-
 @pytest.fixture(scope="session")
-def rates(npu_run: NpuRun) -> Mapping[Scope, Rate]:
-    """Pictures per second by scope; a scope these runs cannot have is left out."""
+def rates(npu_run: NpuRun, om_paths: Mapping[Wh, Path], canvases: Canvases, store: Store) -> Mapping[Scope, Rate]:
+    """Pictures per second by scope, over each picture once on the very om of its canvas; a scope they cannot have is left out."""
+    om_sha256 = {id: store.digests.of(om_paths[canvas]) for canvas, ids in canvases.items() for id in ids}
+    expect_timed(npu_run.filled.timings, om_sha256)
     perfs = [timing.perf for timing in npu_run.filled.timings]
     chip = interface_rate(perfs)
     found = {

@@ -11,6 +11,7 @@ import pytest
 
 from rfcn_lib.devices import atc as compiler
 from rfcn_lib.devices import npu_smi, toolkit
+from rfcn_lib.devices.troubles import troubles_of
 
 MASK = "ASCEND_RT_VISIBLE_DEVICES"
 
@@ -74,16 +75,16 @@ def atc(need: Any) -> toolkit.Atc:
 @pytest.fixture(scope="session")
 def npus(pytestconfig: pytest.Config, need: Any) -> tuple[npu_smi.Npu, ...]:
     """The devices that share the pictures. Busy or unhealthy ones are refused under --accept, and else said in the verdict."""
+    found = toolkit.npus()
+    there = need(found, str(found))
     masked = os.environ.get(MASK)
     if masked is not None:
         raise HostError(
             f"{MASK}={masked} gives the devices other numbers for the tools than npu-smi gives them, so health and use "
             f"would be asked of others than run; unset {MASK}, and choose with --devices="
         )
-    found = toolkit.npus()
-    there = need(found, str(found))
     chosen = npu_smi.chosen(there, pytestconfig.getoption("--devices"))
-    troubles = [*toolkit.unlisted(there), *(sentence for npu in chosen for sentence in npu_smi.troubles(npu))]
+    troubles = troubles_of(there, chosen)
     if troubles and pytestconfig.getoption("--accept"):
         raise HostError("; ".join(troubles) + "; --accept needs idle, healthy devices")
     npu_smi.expect_alike(there, chosen, pytestconfig.getoption("--soc"))

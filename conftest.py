@@ -27,7 +27,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # down twentyfold; alone, a process that gives the core away is half as fast.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-pytest_plugins = ("reporting", "given", "trial", "ascend_host", "ascend", "gpu")
+pytest_plugins = ("given", "trial", "ascend_host", "ascend", "gpu", "reporting")  # each before those that import it
 
 UNIT = Path(__file__).parent / "tests" / "unit"
 CONTRACT = (

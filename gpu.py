@@ -51,7 +51,7 @@ def baseline(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Bas
     if given is None:
         return None
     found = read_baseline(Path(given))
-    expect_same(found, Path(given), **request.getfixturevalue("digests"))
+    expect_same(found, Path(given), request.getfixturevalue("port").classes, **request.getfixturevalue("digests"))
     return found
 
 

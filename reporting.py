@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ascend import commands_heard
 from rfcn_lib.command import exports
 from rfcn_lib.devices import cluster, toolkit
 from rfcn_lib.score.verdict import Criterion, Outcome, Trial, Verdict, verdict, worst
@@ -259,6 +260,7 @@ def write_verdict(
         "python": sys.version.split()[0],
         "simulated": [str(path) for path in toolkit.simulated_tools()],
         "on_trial": found.trial,
+        "commands of this run": commands_heard(),
         "rates": rates,
         "criteria": found.criteria,
         "tests": found.tests,

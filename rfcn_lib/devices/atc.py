@@ -17,6 +17,7 @@ from rfcn_lib.command import CommandError, CommandTimeoutError, Done, explain, r
 
 SUCCESS = "ATC run success"
 NAME = "rfcn"  # as published: --output=rfcn
+MODEL = "rfcn_final.onnx"  # as published; copied into atc's folder: a blank or `+` in its path is E10001 (CheckInputPathValid)
 TIMEOUT_S = 3600.0
 FIXED = ("framework", "model", "output", "input_format", "input_shape", "soc_version")  # what the suite rests on
 SHAPING = ("out_nodes", "output_type", "is_output_adjust_hw_layout")  # which outputs, of what type, how laid out
@@ -110,8 +111,9 @@ def om_from_adapted(
         AtcError: atc is not there, failed, crashed, hung, or made no om; a flag is not one to be given.
     """
     target, adapted = target.absolute(), adapted.absolute()
-    words = atc_words(adapted, canvas_wh, soc, precision_mode, extra)
+    words = atc_words(canvas_wh, soc, precision_mode, extra)
     work = Path(tempfile.mkdtemp(prefix="rfcn-atc-"))
+    shutil.copyfile(adapted, work / MODEL)
     log = work / "atc.log"
     what = f"{NAME}.om for {soc} was not made"
     try:
@@ -128,17 +130,17 @@ def om_from_adapted(
         target.mkdir()
         shutil.move(om, target / f"{NAME}.om")
         shutil.move(log, target / "atc.log")
-        (target / "command.txt").write_text(
-            f"{made_with}\nmkdir -p {shlex.quote(str(work))} && {done.typed}\n", encoding="utf-8"
-        )
+        model = f"cp {shlex.quote(str(adapted))} {shlex.quote(str(work / MODEL))}"
+        line = f"mkdir -p {shlex.quote(str(work))} && {model} && {done.typed}"
+        (target / "command.txt").write_text(f"{made_with}\n{line}\n", encoding="utf-8")
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
 def atc_words(
-    adapted: Path, canvas_wh: tuple[int, int], soc: str, precision_mode: str | None = None, extra: Sequence[str] = ()
+    canvas_wh: tuple[int, int], soc: str, precision_mode: str | None = None, extra: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """The published command line, flag by flag in its order, then the precision mode and `extra`.
+    """The published command line, flag by flag in its order, then the precision mode and `extra`; reads ./MODEL.
 
     `--log=debug` is as published (the compiler's own log, in ~/ascend/log); `--log=...` in `extra` replaces it.
 
@@ -149,7 +151,7 @@ def atc_words(
     words = [
         "atc",
         "--framework=5",
-        f"--model={adapted}",
+        f"--model=./{MODEL}",
         f"--output={NAME}",
         "--input_format=NCHW",
         f"--input_shape={spec.INPUT}:1,3,{height},{width}",

@@ -16,7 +16,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from filelock import FileLock
@@ -25,6 +25,7 @@ from rfcn_lib.command import CommandError, explain, run
 
 BORDER = re.compile(r"\+[-=+]*\+")
 ID_COLUMNS = {("Chip", "Device"), ("Chip", "Phy-ID"), ("Chip",)}
+FAMILY = "910B"  # some drivers call 910B1 to 910B4 so
 TIMEOUT_S = 60.0
 MOST_CHIPS = 1024
 
@@ -56,6 +57,7 @@ class Npu:
     npu_id     the NPU column, a card's own number (2048 on some hosts); chip: the chip on that card
     name       310, 310P3, 910B4, Ascend910 ...; health: OK, Warning, Alarm, Critical, UNKNOWN
     busy       a sentence for each sign that somebody else uses it
+    version    of npu-smi, which comes with the driver; empty where the table has no title row
     """
 
     device_id: int
@@ -64,6 +66,7 @@ class Npu:
     name: str
     health: str
     busy: tuple[str, ...] = ()
+    version: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,8 @@ def parse(text: str) -> tuple[Npu, ...]:
     if not heads:
         raise NpuSmiError(f"npu-smi info prints no table of NPUs; its first row is {_quoted(rows[0])}")
     chips = _chips(rows[heads[0] : ends[0]])
+    title = re.match(r"npu-smi +([A-Za-z0-9._-]{1,50})", _cells(rows[0])[0])
+    chips = [replace(chip, npu=replace(chip.npu, version=title[1] if title else "")) for chip in chips]
     if len(heads) > 2:
         raise NpuSmiError(f"npu-smi info prints a third table, unknown here: {_quoted(rows[heads[2]])}")
     if len(heads) == 1:
@@ -129,10 +134,10 @@ def soc_of(npu: Npu) -> str:
     """What `atc --soc_version` takes for this chip: "Ascend" + its name.
 
     Raises:
-        NpuSmiError: the name alone does not tell (A3 calls itself Ascend910), or no known soc is called so.
+        NpuSmiError: the name alone does not tell (A3 calls itself Ascend910, others 910B), or no known soc is called so.
     """
     soc = f"Ascend{npu.name}"
-    if soc not in KNOWN_SOCS:
+    if soc not in KNOWN_SOCS or npu.name == FAMILY:
         why = "does not tell which chip it is" if "910" in npu.name else "is not known"
         raise NpuSmiError(
             f"device {npu.device_id} calls itself {npu.name!r}, which {why}; pass --soc=NAME, one of "
@@ -157,17 +162,13 @@ def expect_alike(npus: Sequence[Npu], chosen: Sequence[Npu], soc: str | None) ->
         said = ", ".join(f"device {id} is a {name} on a card of {chips}" for id, (name, chips) in kinds.items())
         raise NpuSmiError(f"{said}; a rate of one card needs alike ones: choose others with --devices=")
     first = chosen[0]
-    if soc and f"Ascend{first.name}" in KNOWN_SOCS and soc_of(first) != soc:
+    name = f"Ascend{first.name}"
+    other = soc and name in KNOWN_SOCS and (not soc.startswith(name) if first.name == FAMILY else soc != name)
+    if other:
         raise NpuSmiError(
-            f"--soc={soc}, but device {first.device_id} is an {soc_of(first)}, which does not run a model compiled for "
+            f"--soc={soc}, but device {first.device_id} is an {name}, which does not run a model compiled for "
             "another chip; leave --soc out, or choose other --devices"
         )
-
-
-def troubles(npu: Npu) -> tuple[str, ...]:
-    """A sentence for each reason not to trust a measurement on this chip; none is best."""
-    ill = () if npu.health == "OK" else (f"device {npu.device_id} ({npu.name}): health is {npu.health}, should be OK",)
-    return ill + tuple(f"device {npu.device_id} ({npu.name}) is in use: {sentence}" for sentence in npu.busy)
 
 
 def chosen(npus: Sequence[Npu], ids: str | None) -> tuple[Npu, ...]:

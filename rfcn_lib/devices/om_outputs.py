@@ -19,15 +19,23 @@ from rfcn_lib.score.dumps import FLOAT32, fault_of, shapes
 
 
 def fault(files: Sequence[Path], port: Port) -> str | None:
-    """The first thing wrong, in words; None where the files are the port's three arrays, float32, and can be judged."""
+    """The first thing wrong with number, type and shape, in words; None where they are the port's three arrays, float32."""
     if len(files) != len(spec.OUTPUTS):
         return f"it has {len(files)} outputs, but the port has {len(spec.OUTPUTS)}: {', '.join(spec.OUTPUTS)}"
     if all(file.suffix == ".npy" for file in files):
         said = (_array_fault(*one) for one in zip(files, spec.OUTPUTS, shapes(port), strict=True))
-        wrong = next(filter(None, said), None)
-    else:
-        wrong = _size_fault(files, port)
-    return wrong or _content_fault(files, port)
+        return next(filter(None, said), None)
+    return _size_fault(files, port)
+
+
+def content_fault(files: Sequence[Path], port: Port) -> str | None:
+    """Why the numbers in files without `fault` cannot be rois, probabilities and deltas; None where they can."""
+    arrays = [
+        (np.load(file, allow_pickle=False) if file.suffix == ".npy" else np.fromfile(file, FLOAT32)).reshape(shape)
+        for file, shape in zip(files, shapes(port), strict=True)
+    ]
+    found = fault_of(Outputs(*arrays))
+    return found and f"{files[spec.OUTPUTS.index(found[0])].name}: {found[0]} {found[1]}"
 
 
 def bring(file: Path, target: Path) -> None:
@@ -64,12 +72,3 @@ def _size_fault(files: Sequence[Path], port: Port) -> str | None:
             hint = f"; all outputs are {factor:g} times their size: does the model give {types}? compile it for float32"
     said = f"{files[odd].name} ({spec.OUTPUTS[odd]}) has {got[odd]:,} bytes"
     return f"{said}, but {shapes(port)[odd]} float32 are {want[odd]:,}{hint}"
-
-
-def _content_fault(files: Sequence[Path], port: Port) -> str | None:
-    arrays = [
-        (np.load(file, allow_pickle=False) if file.suffix == ".npy" else np.fromfile(file, FLOAT32)).reshape(shape)
-        for file, shape in zip(files, shapes(port), strict=True)
-    ]
-    found = fault_of(Outputs(*arrays))
-    return found and f"{files[spec.OUTPUTS.index(found[0])].name}: {found[0]} {found[1]}"

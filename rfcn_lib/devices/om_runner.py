@@ -14,7 +14,7 @@ a device lie on the disk as bins: the whole set would be 107 GB.
 import hashlib
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -22,8 +22,9 @@ from typing import Final, Literal
 from rfcn_lib.devices import ais_bench, benchmark_tool
 from rfcn_lib.devices.filling import Prepare, expect_room, ledger, unfinished
 from rfcn_lib.devices.om_batch import LOG, Batch, OmRunError, Outputs, Task
-from rfcn_lib.devices.om_outputs import bring, fault
+from rfcn_lib.devices.om_outputs import bring, content_fault, fault
 from rfcn_lib.devices.sharing import Pile, finished
+from rfcn_lib.devices.troubles import note_troubles
 from rfcn_lib.pictures.bins import BINS, BinError, lay_out
 from rfcn_lib.port import Port
 from rfcn_lib.progress import progress, say
@@ -96,6 +97,7 @@ def fill_by_tool(
     batch: int,
     what: str,
     timeout_s: float | None = None,
+    troubles: Callable[[], Sequence[str]] = tuple,
 ) -> Filled:
     """Make what is missing of the dumps and timings of `ids`; devices take batches from one pile.
 
@@ -103,7 +105,8 @@ def fill_by_tool(
     Devices: ids as the tool counts them, one thread each. `batch`: pictures per run of the tool, 22 MB each on the disk
     at the published canvas, and as much again for the batch that is laid out meanwhile. `timeout_s`: of one run of the
     tool; default 300 s and 30 s per picture. Timings belong to the content of `om`; those of another are left alone and
-    not returned.
+    not returned. `troubles()` is asked before the first batch and after the last, however it ends; what it says is kept
+    in the folder, as are lost devices: a later run that goes on stands on both.
 
     Raises:
         DumpError: the disk has no room for the dumps that are missing; nothing was begun.
@@ -127,8 +130,13 @@ def fill_by_tool(
         say(
             f"{what}: {len(wanted):,} pictures to do, {before:,} already there; {_plan(job, len(wanted), devices, batch)}"
         )
-    for _ in progress(finished(pile, devices, job.lay, job.do), len(wanted), what, before=before, size=len):
-        pass
+    note_troubles(folder, troubles() if wanted else ())
+    try:
+        for _ in progress(finished(pile, devices, job.lay, job.do), len(wanted), what, before=before, size=len):
+            pass
+    finally:
+        note_troubles(folder, [f"device {id} was lost: {reason}" for id, reason in pile.lost.items()])
+        note_troubles(folder, troubles() if wanted else ())
     _forget_next(folder)
     if pile.fatal and not isinstance(pile.fatal, BinError | OSError | _NoRoomError):
         raise pile.fatal  # no fault of a device or the disk: it stays the error it is
@@ -194,6 +202,12 @@ def _one_batch(job: _Job, ids: tuple[str, ...], device: int, since: float) -> No
         raise OmRunError(f"{len(ids) - len(kept)} of {len(ids)} pictures are left: {said}") from error
     ended = time.time()
     faults = {id: fault(files, job.port) for id, files in made.outputs.items()}
+    strange = [content_fault(files, job.port) for id, files in made.outputs.items() if not faults[id]]
+    if all(strange) and len(strange) == len(ids):  # one alone is kept: the audit before the score names it
+        raise OmRunError(
+            f"none of {len(ids)} pictures has outputs that can be judged, though {made.perf.tool} ended well; {strange[0]}: is "
+            f"the om float32, its outputs in order?\n  log:     {work / LOG}\n  by hand: {made.done.typed}"
+        )
     kept = _keep(job, ids, made.outputs)
     left = [id for id in ids if id not in kept]
     if left:

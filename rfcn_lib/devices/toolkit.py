@@ -8,7 +8,7 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -124,18 +124,6 @@ def npus() -> tuple[Npu, ...] | Missing:
         return Missing(f"this host has no NPU: there is no {DEV}/davinci0, and {error}")
 
 
-def unlisted(npus: Sequence[Npu]) -> tuple[str, ...]:
-    """A sentence where the driver offers more devices than `npu-smi info` listed; none is best."""
-    nodes = sorted(node.name for node in DEV.glob("davinci[0-9]*"))
-    if len(nodes) <= len(npus):
-        return ()
-    listed = ", ".join(str(npu.device_id) for npu in npus)
-    return (
-        f"npu-smi info lists devices {listed}, but the driver offers {len(nodes)} ({DEV}/{nodes[0]} to {nodes[-1]}): is its "
-        "table cut, or a chip lost? a rate of a card is one chip's x the chips listed",
-    )
-
-
 def simulated(paths: Iterable[Path]) -> bool:
     """Whether any of these tools or artifacts is a stand-in's: its mark lies beside it, above it, or in its head."""
     return any(_is_marked(Path(path)) for path in paths)
@@ -166,9 +154,16 @@ def checked_soc(soc: str, home: Path | None = None) -> str:
 
 def environment_file() -> Path | None:
     """The file that a shell must source for the vendor's tools to work, of a toolkit installed where toolkits are installed."""
-    folders = [Path(root).expanduser() for root in ROOTS]
+    folders = [folder for folder in map(_expanded, ROOTS) if folder]
     found = [file for name in ENVIRONMENTS for folder in folders for file in sorted(folder.glob(name), reverse=True)]
     return next(iter(found), None)
+
+
+def _expanded(root: str) -> Path | None:
+    try:
+        return Path(root).expanduser()
+    except RuntimeError:  # a user without a home
+        return None
 
 
 def _how_to_get(what: str) -> str:

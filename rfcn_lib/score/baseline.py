@@ -4,8 +4,9 @@ It replaces the published constants in the criteria, for the very pictures and w
 """
 
 import json
+from collections.abc import Collection
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -38,8 +39,8 @@ class Baseline(BaseModel):
     port_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     pictures: int = Field(ge=1)
     protocol: str
-    mean_ap: float = Field(ge=0, le=1)
-    ap: dict[str, float]
+    mean_ap: float = Field(gt=0, le=1)
+    ap: dict[str, Annotated[float, Field(ge=0, le=1)]]
     timed: int = Field(ge=1)
     device_fps: float = Field(gt=0)
     script_fps: float = Field(gt=0)
@@ -70,11 +71,17 @@ def read_baseline(path: Path) -> Baseline:
         raise BaselineError(f"{path} is no baseline: {where}: {first['msg']}; {how}") from error
 
 
-def expect_same(baseline: Baseline, path: Path, **digests: str) -> None:
-    """Raise BaselineError unless the baseline was measured on the weights and pictures with these digests."""
+def expect_same(baseline: Baseline, path: Path, classes: Collection[str], **digests: str) -> None:
+    """Raise BaselineError unless the baseline was measured on the weights and pictures with these digests, class by class."""
     other = [name.removesuffix("_sha256") for name in SAME if getattr(baseline, name) != digests[name]]
     if other:
         raise BaselineError(
             f"the baseline {path} was measured on other {', '.join(other)} than are on trial, so its figures are no limit "
             "here; measure one with `pytest -m gpu` and the same --weights, --port, --devkit and --limit"
+        )
+    if baseline.ap.keys() != set(classes):
+        odd = ", ".join(sorted(baseline.ap.keys() ^ set(classes))[:3])
+        raise BaselineError(
+            f"the baseline {path} should have the AP of each of the port's {len(classes)} classes, but differs in {odd}; "
+            "it was edited: measure one with `pytest -m gpu`"
         )

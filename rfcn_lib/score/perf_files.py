@@ -132,6 +132,8 @@ def perf_from_benchmark(text: str, device_id: int, where: str = "perf file") -> 
         raise PerfError(
             f"{where} lacks {_listed(lacking)}, it has {text.strip()[:200]!r}; it is cut off: run the pictures again"
         )
+    if list(found) != list(_RECORDS):  # in this order a cut can only touch the last one, of which nothing is used
+        raise _unknown(where, text, f"these records in this order: {_listed(_RECORDS)}")
     (rate, latency_ms), (pipeline, interface) = found["e2e"], found["infer"][:2]
     seconds = latency_ms / 1000
     what = f"[e2e] throughputRate {rate:g}/s x latency {latency_ms:g} ms"

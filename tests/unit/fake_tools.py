@@ -51,6 +51,8 @@ def picture(index, path, count):
         made = [(1000 * array).astype("<i4") for array in made]
     if fault("turned"):
         made[0] = np.ascontiguousarray(made[0].T)
+    if fault("nan_in_one") and index == count // 2:
+        made[2][0, 0] = np.nan
     if fault("shuffled"):
         made = [made[2], made[1], made[0]]
     if fault("short") and index == count - 1:

@@ -61,10 +61,15 @@ def test_it_is_no_limit_for_anything_else(measured, name):
         key: getattr(found, key)
         for key in ("weights_sha256", "jpegs_sha256", "annotations_sha256", "ids_sha256", "port_sha256")
     }
-    expect_same(found, path, **own)
+    expect_same(found, path, found.ap.keys(), **own)
 
     with pytest.raises(BaselineError, match=rf"other {name.removesuffix('_sha256')} than are on trial"):
-        expect_same(found, path, **{**own, name: "0" * 64})
+        expect_same(found, path, found.ap.keys(), **{**own, name: "0" * 64})
+    with pytest.raises(
+        BaselineError,
+        match="AP of each of the port's 1 classes, but differs in aeroplane, bicycle, bird; it was edited",
+    ):
+        expect_same(found, path, ["cat"], **own)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from rfcn_lib.devices.npu_smi import (
     expect_alike,
     parse,
     soc_of,
-    troubles,
 )
 
 ONE_310 = """\
@@ -308,7 +307,7 @@ def test_a_very_long_line_is_quoted_in_part():
     assert len(fails("x" * 100_000)) < 400
 
 
-# -- soc, troubles, choice ---------------------------------------------------------------------------------------------
+# -- soc, choice -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -337,15 +336,6 @@ def test_a_name_that_does_not_tell_the_soc_asks_for_it(name, why):
 
 def test_known_socs_are_different():
     assert len(set(KNOWN_SOCS)) == len(KNOWN_SOCS)
-
-
-def test_troubles_are_sentences():
-    assert troubles(parse(ONE_310)[0]) == ()
-    assert troubles(parse(FOUR_310)[2]) == (
-        "device 2 (310): health is Warning, should be OK",
-        "device 2 (310) is in use: AICore at 37 %",
-    )
-    assert troubles(parse(DUO)[1]) == ("device 1 (310P3) is in use: process 12345 (python3), 1024 MB",)
 
 
 def test_chips_are_counted_by_card():
@@ -383,6 +373,15 @@ def test_chips_of_different_names_are_not_alike():
 def test_a_chip_whose_name_does_not_tell_its_soc_is_taken_as_told():
     npus = parse(A3)
     expect_alike(npus, npus[:2], "Ascend910_9362")
+
+
+def test_a_name_of_a_family_is_told_by_soc():
+    npus = (Npu(0, 0, 0, "910B", "OK"),)
+    with pytest.raises(NpuSmiError, match="calls itself '910B', which does not tell which chip it is; pass --soc=NAME"):
+        soc_of(npus[0])
+    expect_alike(npus, npus, "Ascend910B3")
+    with pytest.raises(NpuSmiError, match="--soc=Ascend310P3, but device 0 is an Ascend910B"):
+        expect_alike(npus, npus, "Ascend310P3")
 
 
 def test_devices_are_chosen_by_their_ids_in_the_order_given():

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import fake_tools
@@ -22,11 +23,12 @@ from rfcn_lib.devices import onnx_runtime
 from rfcn_lib.devices.om_batch import OmRunError
 from rfcn_lib.devices.om_runner import Tool, fill_by_tool
 from rfcn_lib.devices.sharing import Pile, finished
+from rfcn_lib.devices.troubles import note_troubles
 from rfcn_lib.graph.adapt import adapted_from_exported
 from rfcn_lib.graph.export import onnx_from_network
 from rfcn_lib.graph.operators import twin_from_vendor
 from rfcn_lib.pictures.bins import BinError
-from rfcn_lib.score.dumps import file_names, read_dump, shapes
+from rfcn_lib.score.dumps import DumpError, audit, file_names, read_dump, shapes
 from rfcn_lib.score.perf_files import PerfError
 from rfcn_lib.score.throughput import expect_timed, interface_rate
 
@@ -46,10 +48,20 @@ def filled(tmp_path, tool):
     om = tmp_path / "rfcn.om"
     om.write_bytes(MODEL)
 
-    def call(ids=IDS, devices=(0,), batch=3, timeout_s=20.0, prepare=shown, port=PORT):
+    def call(ids=IDS, devices=(0,), batch=3, timeout_s=20.0, prepare=shown, port=PORT, troubles=tuple):
         folder = tmp_path / "filled"
         return fill_by_tool(
-            folder, ids, port, prepare, tool, om, devices, batch=batch, what="test dumps", timeout_s=timeout_s
+            folder,
+            ids,
+            port,
+            prepare,
+            tool,
+            om,
+            devices,
+            batch=batch,
+            what="test dumps",
+            timeout_s=timeout_s,
+            troubles=troubles,
         )
 
     return call
@@ -192,6 +204,42 @@ def test_outputs_of_a_wrong_kind_or_number_never_become_dumps(filled, tmp_path, 
     with pytest.raises(OmRunError, match=said):
         filled(batch=7)
     assert dumps_of(tmp_path) == set(IDS[:kept])
+
+
+@pytest.mark.parametrize("ended", ["", "lost0", "Ctrl-C"])
+def test_what_troubles_a_run_is_kept_before_and_after_it_however_it_ends(ended, filled, tmp_path, fault):
+    """A run taken up again on idle devices still stands on what was made on busy ones."""
+    asked = []
+
+    def troubles():
+        asked.append(len(list((tmp_path / "filled" / "dumps").iterdir())))
+        return [f"device 0 is in use: process {len(asked)}"]
+
+    def prepare(id):
+        if ended == "Ctrl-C" and id == IDS[3]:
+            raise KeyboardInterrupt
+        return shown(id)
+
+    fault(ended)
+    with nullcontext() if not ended else pytest.raises((OmRunError, KeyboardInterrupt)):
+        filled(batch=2, troubles=troubles, prepare=prepare)
+    noted = note_troubles(tmp_path / "filled", [])
+    assert noted[0] == "device 0 is in use: process 1"
+    assert noted[-1] == "device 0 is in use: process 2"
+    assert any("device 0 was lost: " in sentence for sentence in noted) == (ended == "lost0")
+    assert asked[0] == 0
+    fault("")
+    filled(batch=2, troubles=lambda: ["nothing is run, so nobody asks"]) if not ended else None
+    assert note_troubles(tmp_path / "filled", []) == noted
+
+
+def test_one_picture_that_cannot_be_judged_costs_no_device_and_is_named_by_the_audit(filled, tmp_path, fault):
+    fault("nan_in_one")
+    made = filled(batch=7, devices=(0, 1))
+    assert made.lost == {}
+    expect_timed(made.timings, dict.fromkeys(IDS, OM_SHA256))
+    with pytest.raises(DumpError, match=f"{IDS[3]}_3.bin: bbox_pred has 1 of .* NaN"):
+        audit(tmp_path / "filled" / "dumps", IDS, PORT)
 
 
 def test_a_lost_device_s_pictures_go_to_the_others_and_it_is_said(filled, tmp_path, fault, capsys):

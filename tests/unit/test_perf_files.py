@@ -44,6 +44,7 @@ SLOW = """\
 [infer] throughputRate: 0.329787, Interface throughputRate: 0.422335, moduleLatency: 2985.64
 [post] throughputRate: 0.329426, moduleLatency: 3035.58
 """
+INFER, POST = (f"{line}\n" for line in SLOW.splitlines()[-2:])
 SAMPLES = {"short tags": SHORT_TAGS, "long tags": LONG_TAGS, "batch of 16": BATCH_OF_16, "slow": SLOW}
 
 
@@ -158,6 +159,8 @@ def test_any_other_text_is_an_error(text):
     [
         ("[e2e] throughputRate: 0.31695, latency: 47326.1\n", "", r"lacks \[e2e\]"),
         ("[infer]", "[data read]", r"\[data read\] throughputRate: 0.329787.* this record once"),
+        (POST, "", r"lacks \[post\]"),
+        (f"{INFER}{POST}", f"{POST}{INFER[:-28]}", r"these records in this order: \[e2e\], \[data read\]"),
         ("Interface throughputRate: 0.422335, ", "", "'Interface throughputRate: NUMBER'"),
         ("0.422335", "nan", r"says '\[infer\] .*nan"),
         ("0.422335", "-1", r"says '\[infer\] .*-1"),

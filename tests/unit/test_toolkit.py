@@ -294,21 +294,6 @@ def test_an_npu_smi_that_fails_where_the_driver_offers_a_device_is_an_error(host
         npus()
 
 
-def test_devices_that_the_driver_offers_and_the_table_lacks_are_said(host, monkeypatch):
-    """As in a table that is cut after a card, which its text alone does not show."""
-    monkeypatch.setattr(toolkit, "DEV", host / "dev")
-    (host / "table").write_text(TABLE)
-    executable(host / "bin" / "npu-smi", f"#!/bin/sh\ncat {host}/table\n")
-    executable(host / "dev" / "davinci_manager")
-    assert toolkit.unlisted(npus()) == ()
-    executable(host / "dev" / "davinci0")
-    assert toolkit.unlisted(npus()) == ()
-    executable(host / "dev" / "davinci1")
-    (said,) = toolkit.unlisted(npus())
-    assert said.startswith("npu-smi info lists devices 7, but the driver offers 2 (")
-    assert "davinci0 to davinci1): is its table cut, or a chip lost?" in said
-
-
 def test_an_unknown_table_is_an_error_on_any_host(host):
     executable(host / "bin" / "npu-smi", "#!/bin/sh\necho hello\n")
     with pytest.raises(NpuSmiError, match="its first line is 'hello'"):

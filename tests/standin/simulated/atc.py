@@ -43,6 +43,8 @@ VENDOR = {  # operator -> attribute -> the type its parser reads; any other type
     },
     "PSROIPooling": {"spatial_scale": "FLOAT", "output_dim": "INT", "group_size": "INT"},
 }  # fmt: skip
+PATH = re.compile("[\u4e00-\u9fa5A-Za-z0-9./_-]+")
+PATH_RULE = "The path can only contain 'a-z' 'A-Z' '0-9' '-' '.' '_' and chinese character"  # GE, CheckInputPathValid
 VENDOR_OPSETS = range(8, 17)
 NO_KERNEL_310 = ("NonZero",)
 
@@ -128,6 +130,9 @@ def _converted(flags: dict[str, str]) -> tuple[Path, bytes, dict[str, object]]:
     source, target = Path(flags["model"]), Path(f"{flags['output']}.om")
     if not source.is_file():
         _refuse_flag("--model", flags["model"], "the file does not exist")
+    for flag, path in (("--model", source), ("--output", target)):
+        if not PATH.fullmatch(str(path.resolve())):
+            _refuse_flag(flag, str(path), PATH_RULE)
     if not target.parent.is_dir():
         _refuse_flag("--output", flags["output"], "the folder does not exist")
     graph = source.read_bytes()
