@@ -3,7 +3,7 @@
 import logging.handlers
 import platform
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,6 +120,7 @@ def npu_run(
     devkit: Devkit,
     canvases: Canvases,
     shown: Callable[[str], tuple[Floats, Picture]],
+    jpegs: Callable[[Sequence[str]], list[str]],
     aloud: Callable[[], AbstractContextManager[object]],
     need: Any,
     pytestconfig: pytest.Config,
@@ -130,10 +131,9 @@ def npu_run(
         not pytestconfig.getoption("--dumps"), "--dumps judges what was made elsewhere, so this host's NPU is not asked"
     )
     program = str(runner.path) if runner.name == "benchmark" else runner.words[0]
-    jpegs = devkit.jpegs_folder
     chips = npu_smi.chips_on_card(need(toolkit.npus(), "no NPU any more"), npus[0])
     oms = {name_of(canvas): om for canvas, om in om_paths.items()}
-    made_of = {"oms": oms, "pictures": port.pictures, "jpegs": jpegs, "tool": f"{runner.name} {runner.version}"}
+    made_of = {"oms": oms, "pictures": port.pictures, "tool": f"{runner.name} {runner.version}"}
     made_of |= {"chip": npus[0].name, "chips_on_card": chips, "host": platform.node(), "npu_smi": npus[0].version}
     simulated = runner.simulated or toolkit.simulated([*om_paths.values(), *toolkit.simulated_tools()])
     limit_s = pytestconfig.getoption("--tool-timeout")
@@ -160,6 +160,7 @@ def npu_run(
                 what=f"{'SIMULATED ' if simulated else ''}{kept_as('dumps/npu')}",
                 timeout_s=float(limit_s) if limit_s else None,
                 troubles=lambda: troubles_now(ids_of_devices),
+                jpegs=jpegs,
             )
             timings += filled.timings
             lost |= filled.lost

@@ -13,13 +13,11 @@ from typing import Any, Literal
 
 import pytest
 
+from rfcn_lib.devices.threads import one_thread
 from rfcn_lib.pictures.canvases import Canvases, Wh, name_of, note_canvases
 from rfcn_lib.pictures.voc import Devkit
 from rfcn_lib.port import Port, on_canvas
-from rfcn_lib.score.verdict import (
-    Criterion,
-    Relation,
-)
+from rfcn_lib.score.verdict import Criterion, Relation
 from rfcn_lib.store import Store
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -119,7 +117,9 @@ def aloud(pytestconfig: pytest.Config) -> Callable[[], AbstractContextManager[ob
 
 
 @pytest.fixture(scope="session")
-def onnx_paths(store: Store, weights: Path, port: Port, canvases: Canvases, kept_as: Any) -> Mapping[Wh, Path]:
+def onnx_paths(
+    store: Store, weights: Path, port: Port, canvases: Canvases, kept_as: Any, as_given: object
+) -> Mapping[Wh, Path]:
     """One graph per canvas; the published port has one of each."""
     return {
         canvas: store.build(
@@ -158,7 +158,7 @@ def torch_dumps(
 ) -> Path:
     """The source model's outputs, float32 on the host's CPU; on the published canvas whatever the candidate's."""
     canvases = {port.pictures.canvas_wh_px: devkit.ids}
-    made_of = {"weights": weights, "proposals": port.proposals}
+    made_of = {"weights": weights, "proposals": port.proposals, "one_thread": one_thread()}
     return filled("dumps/torch", "pytorch", made_of, canvases, shown_as_published, lambda _: (weights, port))
 
 
@@ -200,10 +200,16 @@ def filled(
         from rfcn_lib.devices.filling import by_canvas, fill
 
         code = f"rfcn_lib.devices.{kind}"
-        with aloud(), store.growing(name, code, **made_of, pictures=port.pictures, set=devkit.all_ids) as folder:
+        keyed = {canvas: store.digests.of(loaded(canvas)[0]) for canvas in canvases}
+
+        def started(canvas: Wh) -> Any:
+            given = loaded(canvas)
+            return store.as_keyed(given[0], lambda: importlib.import_module(code).device(*given), keyed[canvas])
+
+        with aloud(), store.growing(name, code, **made_of, pictures=port.pictures) as folder:
             note_canvases(folder, canvases)
             if not dask:
-                device = lambda: by_canvas(lambda canvas: importlib.import_module(code).device(*loaded(canvas)))  # noqa: E731
+                device = lambda: by_canvas(started)  # noqa: E731
                 in_turn = [id for ids in canvases.values() for id in ids]
                 fill(
                     folder,
@@ -218,7 +224,7 @@ def filled(
                 return folder
             for canvas, ids in canvases.items():
                 given = loaded(canvas)[0]
-                program = Program(kind, given, store.digests.of(given))
+                program = Program(kind, given, keyed[canvas])
                 sources = lambda id: (devkit.picture_path(id), devkit.sizes_wh[id])  # noqa: E731
                 fill_on_cluster(folder, ids, on_canvas(port, canvas), sources, program, dask, name, jpegs=jpegs)
         return folder

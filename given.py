@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from rfcn_lib import spec
 from rfcn_lib.pictures.canvases import Canvases, Wh, fitted_canvases, name_of, share_of, shared_out
-from rfcn_lib.pictures.preprocess import picture_record, prepare, refuse_cropped
+from rfcn_lib.pictures.preprocess import expect_sizes, picture_record, prepare, refuse_cropped
 from rfcn_lib.pictures.voc import Devkit, read_devkit
 from rfcn_lib.port import PUBLISHED, Port, on_canvas, read_port
 from rfcn_lib.records import Floats, Picture
@@ -117,7 +118,9 @@ def kept_as(pytestconfig: pytest.Config) -> Callable[..., str]:
 
 
 @pytest.fixture(scope="session")
-def pictures(pytestconfig: pytest.Config, canvases: Canvases, devkit: Devkit, port: Port) -> Mapping[str, Picture]:
+def pictures(
+    pytestconfig: pytest.Config, canvases: Canvases, devkit: Devkit, port: Port, as_given: object
+) -> Mapping[str, Picture]:
     """What preprocessing does to each picture, by id; on its own canvas."""
     records = {
         id: picture_record(id, devkit.sizes_wh[id], on_canvas(port, canvas).pictures)
@@ -126,6 +129,10 @@ def pictures(pytestconfig: pytest.Config, canvases: Canvases, devkit: Devkit, po
     }
     if pytestconfig.getoption("--overflow") == "error":
         refuse_cropped(records.values())
+    if _jpegs_needed(
+        pytestconfig
+    ):  # a finished dump's JPEG is opened no more, but its boxes are scaled by its annotation
+        expect_sizes({devkit.picture_path(id): devkit.sizes_wh[id] for id in devkit.ids})
     return records
 
 
@@ -148,6 +155,15 @@ def jpegs(store: Store, devkit: Devkit) -> Callable[[Iterable[str]], list[str]]:
     return lambda ids: store.digests.of_each([devkit.picture_path(id) for id in ids])
 
 
+@pytest.fixture(scope="session")
+def as_given(store: Store, weights: Path, port_path: Path, devkit: Devkit) -> Mapping[str, str]:
+    """Name -> sha256 of what was given, before anything was made of it: a verdict is of these bytes or of none."""
+    year = devkit.folder / spec.VOC_YEAR_FOLDER
+    given = {"weights": weights, "port": port_path, "annotations": year / "Annotations"}
+    given["set"] = year / "ImageSets" / "Main" / f"{devkit.set_name}.txt"
+    return {name: store.digests.of(path) for name, path in given.items()}
+
+
 def _port_path(config: pytest.Config) -> Path:
     default = PUBLISHED if config.getoption("--weights") else SPECIMEN / "port.toml"
     return Path(config.getoption("--port") or default)
@@ -156,8 +172,11 @@ def _port_path(config: pytest.Config) -> Path:
 def _devkit(config: pytest.Config, port: Port) -> Devkit:
     folder = Path(config.getoption("--devkit") or SPECIMEN / "VOCdevkit")
     limit = config.getoption("--limit")
-    jpegs_needed = not (config.getoption("--dumps") and config.getoption("--reference") == "published")
-    return read_devkit(folder, port.classes, limit=limit and int(limit), pictures=jpegs_needed)
+    return read_devkit(folder, port.classes, limit=limit and int(limit), pictures=_jpegs_needed(config))
+
+
+def _jpegs_needed(config: pytest.Config) -> bool:
+    return not (config.getoption("--dumps") and config.getoption("--reference") == "published")
 
 
 def _chosen(config: pytest.Config) -> Canvases:

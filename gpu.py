@@ -95,17 +95,18 @@ def measure(
     import torch
 
     from rfcn_lib.devices import pytorch
-    from rfcn_lib.devices.filling import fill
+    from rfcn_lib.devices.filling import fill, made
     from rfcn_lib.score.from_dumps import judge
 
     jpegs = lambda ids: store.digests.of_each([devkit.picture_path(id) for id in ids])  # noqa: E731
     made_of = {"weights": weights, "pictures": port.pictures, "proposals": port.proposals, "gpu": gpu}
-    made_of["set"] = devkit.all_ids
+    keyed = store.digests.of(weights)
     with store.growing(f"dumps/{where}", pytorch, **made_of) as folder:
-        source_model = lambda: pytorch.device(weights, port, where)  # noqa: E731
+        source_model = lambda: store.as_keyed(weights, lambda: pytorch.device(weights, port, where), keyed)  # noqa: E731
         fill(folder, devkit.ids, port, shown, source_model, f"dumps/{where}", jpegs=jpegs)
     whole = devkit.ids == devkit.all_ids
-    found = judge(folder, pictures, devkit.truth, port, whole_set=whole, surplus_allowed=devkit.all_ids).evaluation
+    others = {*devkit.all_ids, *made(folder)}
+    found = judge(folder, pictures, devkit.truth, port, whole_set=whole, surplus_allowed=others).evaluation
     expect_fair(found.mean_ap, whole)
     timed = devkit.ids[:TIMED_PICTURES]
     device_fps, script_fps = pytorch.rates(pytorch.device(weights, port, where), shown, port, timed)

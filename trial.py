@@ -14,7 +14,7 @@ import pytest
 from given import is_fitted
 from rfcn_lib import spec
 from rfcn_lib.devices import toolkit
-from rfcn_lib.devices.filling import made
+from rfcn_lib.devices.filling import expect_unchanged, made
 from rfcn_lib.pictures.canvases import Canvases, name_of, noted_canvases, share_of
 from rfcn_lib.pictures.preprocess import cropped, picture_record
 from rfcn_lib.pictures.voc import Devkit
@@ -49,15 +49,25 @@ def candidate(
     devkit: Devkit,
     port: Port,
     aloud: Any,
+    pytestconfig: pytest.Config,
 ) -> Judged:
     wanted = request.getfixturevalue
     folder = wanted("npu_run").dumps if device == "npu" else wanted("candidate_dumps")
     as_made = made(folder.resolve()) if device == "npu" or _own(folder, wanted("store")) else None
+    if pytestconfig.getoption("--reference") != "published":  # the reference comes first, for its run may take hours
+        wanted("torch_dumps")
+    if as_made is not None:
+        expect_unchanged(
+            folder.resolve(), devkit.ids, port, wanted("jpegs")
+        )  # the other side, hours later, is of these too
     return _judged(folder, pictures, devkit, port, aloud, as_made)
 
 
 @pytest.fixture(scope="session")
-def source_model(torch_dumps: Path, pictures: Mapping[str, Picture], devkit: Devkit, port: Port, aloud: Any) -> Judged:
+def source_model(
+    torch_dumps: Path, pictures: Mapping[str, Picture], devkit: Devkit, port: Port, aloud: Any, jpegs: Any
+) -> Judged:
+    expect_unchanged(torch_dumps.resolve(), devkit.ids, port, jpegs)
     judged = _judged(torch_dumps, pictures, devkit, port, aloud, made(torch_dumps))
     expect_fair(judged.evaluation.mean_ap, devkit.ids == devkit.all_ids)
     return judged
@@ -129,6 +139,12 @@ def trial(
     if reference.ap:
         paths |= {"weights": wanted("weights"), "pictures": devkit.jpegs_folder}
     exhibits = {name: _exhibit(store, path) for name, path in paths.items()}
+    for name, sha256 in wanted("as_given").items():
+        if name in exhibits and exhibits[name]["sha256"] != sha256:
+            raise UnfairError(
+                f"the {name} at {paths[name]} changed while they were judged, so candidate, reference and truth may be of "
+                "different ones; leave the file alone and run again"
+            )
     exhibits["candidate dumps"] = _dumps_exhibit(candidate)
     if reference.ap:
         judged: Judged = wanted("source_model")
@@ -303,6 +319,6 @@ def _judged(
             devkit.truth,
             port,
             whole_set=whole_set,
-            surplus_allowed=(*devkit.all_ids, toolkit.MARK),
+            surplus_allowed=(*devkit.all_ids, *(as_made or ()), toolkit.MARK),
             made=as_made,
         )

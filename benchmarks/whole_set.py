@@ -209,7 +209,7 @@ def _run(root: Path, devkit_folder: Path, twin: Path, started: Path) -> None:
     def jpegs(ids: Sequence[str]) -> Sequence[str]:
         return store.digests.of_each([devkit.picture_path(id) for id in ids])
 
-    made_of = {"twins": [twin], "pictures": port.pictures, "set": devkit.all_ids}
+    made_of = {"twins": [twin], "pictures": port.pictures}
     with store.growing(DUMPS, onnx_runtime, **made_of) as folder:
         fill(folder, devkit.ids, port, shown, noting, DUMPS, jpegs=jpegs)
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -38,6 +38,7 @@ IN_USE_S = 24 * 3600
 SAY_WAITING_AFTER_S = 3.0
 DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 RECORD = ".record.json"
+T = TypeVar("T")
 NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
@@ -123,7 +124,8 @@ class Store:
 
         `code` is the function or module that makes the pieces. A piece is finished when it has its final name: write it
         aside and rename it. Only one process is inside at a time; the next one waits, and finds the pieces. An
-        interruption keeps them.
+        interruption keeps them. So does an ingredient that changes meanwhile, which is an error: whoever makes the pieces
+        sees to it that they are of what was keyed (`as_keyed`).
 
         Raises: as `build`.
         """
@@ -141,6 +143,17 @@ class Store:
             yield entry.artifact
             self._unchanged(entry, ingredients)
         self._tidy(name)
+
+    def as_keyed(self, path: Path, load: Callable[[], T], sha256: str) -> T:
+        """load() something from `path`, whose content should have been, and still be, what `sha256` says.
+
+        Raises:
+            StoreError: the file changed after it was keyed; nothing may be made of what was loaded.
+        """
+        loaded = load()
+        if self.digests.of(path) != sha256:
+            raise StoreError(f"{path} changed after this run began, so nothing is made of it; start again")
+        return loaded
 
     def _entry(self, name: str, code: Part, ingredients: Mapping[str, object]) -> _Entry:
         if not NAME.fullmatch(name) or len(name) > 100 or name.split("/")[0] == "kept":
@@ -170,7 +183,6 @@ class Store:
         now, then = self._told(ingredients), entry.record["ingredients"]
         changed = [name for name in then if now[name] != then[name]]
         if changed:
-            _remove(entry.home)
             raise StoreError(f"{', '.join(changed)} changed while {entry.name} was being made of it; start again")
 
     def _make(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from rfcn_lib.devices.filling import Run
+from rfcn_lib.devices.threads import torch_threads
 from rfcn_lib.digests import Digests, StoreError, code_behind
 from rfcn_lib.pictures.preprocess import prepare
 from rfcn_lib.port import Port
@@ -158,16 +159,6 @@ def run_picture(job: Job, id: str, size_wh: tuple[int, int], path: Path, jpeg: b
             job.program.runs, place, job.program.sha256, job.port, torch_threads(job.torch_threads, share), share
         )
     return run(*prepare(path, id, size_wh, job.port.pictures, jpeg=jpeg))
-
-
-def torch_threads(asked: int, share: int) -> int:
-    """Threads of PyTorch on a worker: its share of the cores, but one if and only if the machine that asks uses one.
-
-    Which convolution runs depends on whether there is more than one thread (ATen/native/Convolution.cpp, use_mkldnn),
-    and with it the last digits. Measured on the specimen in one process: 1 differs from 2, 3, 4 and 8, which agree to the
-    last bit. ONNX Runtime's outputs do not depend on its threads.
-    """
-    return 1 if asked == 1 else max(2, share)
 
 
 def host_of(address: str) -> str:

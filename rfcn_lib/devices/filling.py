@@ -87,8 +87,8 @@ def fill(
         keeping(folder, ids, wanted, port, what, jpegs) as keep,
         closing(_prepared(wanted, prepare, jpegs)) as pictures,
     ):
-        before = len(ids) - len(wanted)
-        for id in progress(wanted, len(wanted), what, before=before):
+        before, canvas_before, said = len(ids) - len(wanted), None, False
+        for at, id in enumerate(progress(wanted, len(wanted), what, before=before)):
             jpeg_sha256, im_data, picture = next(pictures)
             if id == wanted[0]:
                 plan = f"{len(wanted):,} pictures to do, {before:,} already there"
@@ -98,8 +98,10 @@ def fill(
             outputs = run(im_data, picture)
             del im_data  # else three are in memory while the next one is awaited
             keep(id, outputs, *jpeg_sha256)
-            if id in wanted[1:2]:  # the first one also paid for what is done once
-                _say_hours(what, time.monotonic() - start, wanted, canvases or {(1, 1): tuple(ids)})
+            if not said and picture.canvas_wh == canvas_before:  # the first one of a canvas also paid for its start
+                said = True
+                _say_hours(what, time.monotonic() - start, wanted[at:], canvases or {(1, 1): tuple(ids)})
+            canvas_before = picture.canvas_wh
     return len(wanted)
 
 
@@ -117,12 +119,12 @@ def by_canvas(start: Callable[[Wh], Run]) -> Run:
     return run
 
 
-def _say_hours(what: str, second_s: float, ids: Sequence[str], canvases: Canvases) -> None:
-    """How long the third picture and those after it will take, each as long as its canvas is large."""
+def _say_hours(what: str, first_s: float, ids: Sequence[str], canvases: Canvases) -> None:
+    """How long the pictures after the first of `ids` will take, each as long as its canvas is large."""
     area = {id: width * height for (width, height), shown in canvases.items() for id in shown}
-    left_s = second_s * sum(area[id] for id in ids[2:]) / area[ids[1]]
+    left_s = first_s * sum(area[id] for id in ids[1:]) / area[ids[0]]
     if left_s >= WORTH_SAYING_S:
-        say(f"{what}: {len(ids) - 2:,} pictures are left, about {in_words(left_s)} at the pace of the second one")
+        say(f"{what}: {len(ids) - 1:,} pictures are left, about {in_words(left_s)} at the pace of {ids[0]}")
 
 
 def begun(folder: Path, ids: Sequence[str], port: Port, jpegs: Jpegs | None) -> tuple[str, ...]:
@@ -157,6 +159,11 @@ def keeping(
         there = f"{len(ids) - len(wanted) + done:,} of {len(ids):,} pictures finished; they are kept in {folder}"
         say(f"{what}: stopped with {there}, and the same command goes on from there")
         raise
+    expect_unchanged(folder, ids, port, jpegs)
+
+
+def expect_unchanged(folder: Path, ids: Sequence[str], port: Port, jpegs: Jpegs | None) -> None:
+    """Raise PictureError where a dump is not of the JPEG that lies there now."""
     changed = unfinished(folder, ids, port, jpegs)
     if changed:
         raise PictureError(

@@ -15,20 +15,22 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
 from rfcn_lib.devices import ais_bench, benchmark_tool
-from rfcn_lib.devices.filling import Prepare, expect_room, ledger, unfinished
+from rfcn_lib.devices.filling import Jpegs, Prepare, expect_unchanged, ledger, unfinished
 from rfcn_lib.devices.om_batch import LOG, Batch, OmRunError, Outputs, Task
 from rfcn_lib.devices.om_outputs import bring, content_fault, fault
+from rfcn_lib.devices.om_room import NoRoomError, expect_batch_room, plan
 from rfcn_lib.devices.sharing import Pile, finished
 from rfcn_lib.devices.troubles import note_troubles
 from rfcn_lib.pictures.bins import BINS, BinError, lay_out
+from rfcn_lib.pictures.preprocess import PictureError
 from rfcn_lib.port import Port
 from rfcn_lib.progress import progress, say
-from rfcn_lib.score.dumps import FLOAT32, digest_of, file_names, shapes
+from rfcn_lib.score.dumps import digest_of, file_names
 from rfcn_lib.score.throughput import Timing, chosen, read_timings, write_timing
 
 __all__ = ["Filled", "OmRunError", "Tool", "fill_by_tool", "run_batch"]
@@ -38,7 +40,6 @@ TIMINGS: Final = "timings"
 WORK: Final = "work"
 START_S: Final = 300.0  # to load a model, on a slow host; with PICTURE_S the default time limit of a batch
 PICTURE_S: Final = 30.0  # the published rate is 1.2 pictures per second and chip
-SPARE_BYTES: Final = 64_000_000  # the tools' own logs
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +74,6 @@ def _forget_next(folder: Path) -> None:
         shutil.rmtree(place)
 
 
-class _NoRoomError(Exception):
-    """The disk has no room for a batch."""
-
-
 @dataclass(frozen=True, slots=True)
 class Filled:
     """Timings that cover every picture once; and devices that were given up, with the reason."""
@@ -98,6 +95,7 @@ def fill_by_tool(
     what: str,
     timeout_s: float | None = None,
     troubles: Callable[[], Sequence[str]] = tuple,
+    jpegs: Jpegs | None = None,
 ) -> Filled:
     """Make what is missing of the dumps and timings of `ids`; devices take batches from one pile.
 
@@ -106,11 +104,12 @@ def fill_by_tool(
     at the published canvas, and as much again for the batch that is laid out meanwhile. `timeout_s`: of one run of the
     tool; default 300 s and 30 s per picture. Timings belong to the content of `om`; those of another are left alone and
     not returned. `troubles()` is asked before the first batch and after the last, however it ends; what it says is kept
-    in the folder, as are lost devices: a later run that goes on stands on both.
+    in the folder, as are lost devices: a later run that goes on stands on both. `jpegs`: as in `fill`.
 
     Raises:
         DumpError: the disk has no room for the dumps that are missing; nothing was begun.
         OmRunError: no device is left, or the disk is full. What was finished stays, and the next call goes on.
+        PictureError: a JPEG changed meanwhile.
         Whatever `shown` raises for a picture that cannot be prepared.
     """
     if batch < 1 or not devices or len(set(devices)) != len(devices) or min(devices) < 0:
@@ -122,13 +121,14 @@ def fill_by_tool(
     for name in (DUMPS, TIMINGS, WORK):
         (folder / name).mkdir(parents=True, exist_ok=True)
     _forget_next(folder)
-    wanted = _wanted(folder, ids, port, om_sha256)
+    wanted = _wanted(folder, ids, port, om_sha256, jpegs)
     pile = Pile([wanted[at : at + batch] for at in range(0, len(wanted), batch)])
-    job = _Job(folder, port, shown, tool, om.absolute(), om_sha256, timeout_s)
+    job = _Job(folder, port, shown, tool, om.absolute(), om_sha256, timeout_s, jpegs)
     before = len(ids) - len(wanted)
     if wanted:
+        pieces = plan(folder, len(wanted), port, f"{tool.name} on {job.om}", devices, batch)
         say(
-            f"{what}: {len(wanted):,} pictures to do, {before:,} already there; {_plan(job, len(wanted), devices, batch)}"
+            f"{what}: {len(wanted):,} pictures to do, {before:,} already there; {tool.name}: {pieces}; stop when you like"
         )
     note_troubles(folder, troubles() if wanted else ())
     try:
@@ -138,10 +138,11 @@ def fill_by_tool(
         note_troubles(folder, [f"device {id} was lost: {reason}" for id, reason in pile.lost.items()])
         note_troubles(folder, troubles() if wanted else ())
     _forget_next(folder)
-    if pile.fatal and not isinstance(pile.fatal, BinError | OSError | _NoRoomError):
+    if pile.fatal and not isinstance(pile.fatal, BinError | OSError | NoRoomError):
         raise pile.fatal  # no fault of a device or the disk: it stays the error it is
     if pile.fatal or pile.batches:
         raise _gave_up(folder, ids, port, pile) from pile.fatal
+    expect_unchanged(folder / DUMPS, ids, port, jpegs)
     if not pile.lost:
         shutil.rmtree(folder / WORK)
     timings = chosen(_timings_of(folder, om_sha256).values(), ids)
@@ -157,33 +158,32 @@ class _Job:
     om: Path
     om_sha256: str
     timeout_s: float | None
+    jpegs: Jpegs | None
+    jpeg_sha256: dict[str, str] = field(default_factory=dict)  # of the pictures laid out so far
 
     def lay(self, ids: tuple[str, ...]) -> float:
         since = time.time()
-        _expect_room(self, len(ids))
+        expect_batch_room(self.folder, len(ids), self.port)
         place = _next_folder(self.folder, ids)
         if place.exists():
             shutil.rmtree(place)
         place.mkdir(parents=True)
+        before = list(self.jpegs(ids)) if self.jpegs else []
         lay_out(place, ids, self.shown)
+        if self.jpegs and list(self.jpegs(ids)) != before:
+            raise PictureError(
+                f"a JPEG of {ids[0]} to {ids[-1]} changed while it was read; leave it alone and run again"
+            )
+        self.jpeg_sha256.update(zip(ids, before, strict=bool(self.jpegs)))
         return since
 
     def do(self, ids: tuple[str, ...], device: int, since: float) -> None:
         try:
             _one_batch(self, ids, device, since)
         except OmRunError:
-            _expect_room(self, 0)  # a tool on a full disk fails in many ways, and no other device would fare better
+            # a tool on a full disk fails in many ways, and no other device would fare better
+            expect_batch_room(self.folder, 0, self.port)
             raise
-
-
-def _plan(job: _Job, count: int, devices: Sequence[int], batch: int) -> str:
-    """Where, in what pieces, and what that takes of the disk; raises DumpError when it has not that much."""
-    width, height = job.port.pictures.canvas_wh_px
-    bins_bytes = 2 * batch * len(devices) * FLOAT32.itemsize * 3 * width * height
-    room = expect_room(job.folder, count, job.port, f"{job.tool.name} on {job.om}")
-    named = f"device{'s' if len(devices) > 1 else ''} {', '.join(map(str, devices))}"
-    bins = f"at most {bins_bytes / 1e6:.0f} MB of bins, {room}"
-    return f"canvas {width} x {height} px; {job.tool.name} on {named}, {batch} at a time; {bins}; stop when you like"
 
 
 def _one_batch(job: _Job, ids: tuple[str, ...], device: int, since: float) -> None:
@@ -230,13 +230,13 @@ def _keep(job: _Job, ids: Sequence[str], outputs: Outputs) -> set[str]:
             note(f"{id} -")  # a kill amid its three files must not leave them under an older line
             for file, name in zip(files, file_names(id), strict=True):
                 bring(file, dumps / name)
-            note(f"{id} {digest_of(dumps, id)}")
+            note(" ".join([id, digest_of(dumps, id), *([job.jpeg_sha256[id]] if job.jpegs else [])]))
     return set(whole)
 
 
-def _wanted(folder: Path, ids: Sequence[str], port: Port, om_sha256: str) -> tuple[str, ...]:
+def _wanted(folder: Path, ids: Sequence[str], port: Port, om_sha256: str, jpegs: Jpegs | None) -> tuple[str, ...]:
     """Ids without a dump, then ids without a timing. A timing of a dump that is gone is removed: it runs again."""
-    without = set(unfinished(folder / DUMPS, ids, port))
+    without = set(unfinished(folder / DUMPS, ids, port, jpegs))
     timings = _timings_of(folder, om_sha256)
     for path in [path for path, timing in timings.items() if without.intersection(timing.ids)]:
         path.unlink()
@@ -247,17 +247,6 @@ def _wanted(folder: Path, ids: Sequence[str], port: Port, om_sha256: str) -> tup
 
 def _timings_of(folder: Path, om_sha256: str) -> dict[Path, Timing]:
     return {path: timing for path, timing in read_timings(folder / TIMINGS).items() if timing.om_sha256 == om_sha256}
-
-
-def _expect_room(job: _Job, count: int) -> None:
-    width, height = job.port.pictures.canvas_wh_px
-    picture = FLOAT32.itemsize * (3 * width * height + sum(rows * columns for rows, columns in shapes(job.port)))
-    need, free = picture * count + SPARE_BYTES, shutil.disk_usage(job.folder).free
-    if free < need:
-        raise _NoRoomError(
-            f"{job.folder} has {free / 1e9:.2f} GB of room, but {count} pictures and logs need {need / 1e9:.2f} GB; "
-            "free some, take smaller batches, or pass --store=DIR on another disk"
-        )
 
 
 def _gave_up(folder: Path, ids: Sequence[str], port: Port, pile: Pile) -> OmRunError:

@@ -6,7 +6,7 @@ Protocol: rfcn_preprocess.py of the published port and its source's config.py. R
 
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Final, Literal
@@ -51,6 +51,22 @@ def decode(path: Path, size_wh: tuple[int, int], jpeg: bytes | None = None) -> N
     except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow raises on damaged files
         raise PictureError(f"{path} cannot be decoded as a JPEG: {error}; restore the file") from error
     return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
+
+
+def expect_sizes(sizes_wh: Mapping[Path, tuple[int, int]]) -> None:
+    """Raise PictureError for a JPEG of another size than its annotation says, by its header: nothing is decoded.
+
+    What does not even begin as a JPEG is left to its turn, when `decode` says so.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for path, size_wh in sizes_wh.items():
+            try:
+                with Image.open(path, formats=("JPEG",)) as picture:
+                    got_wh, mode = picture.size, picture.mode
+            except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
+                continue
+            _expect_header(path, got_wh, mode, size_wh)
 
 
 def _expect_header(path: Path, got_wh: tuple[int, int], mode: str, size_wh: tuple[int, int]) -> None:

@@ -26,6 +26,7 @@ import tiny
 from rfcn_lib.devices import cluster, cluster_members, cluster_worker, onnx_runtime, pytorch
 from rfcn_lib.devices.cluster import ClusterError, Program, checked, fill_on_cluster
 from rfcn_lib.devices.filling import LEDGER, fill, missing, unfinished
+from rfcn_lib.devices.threads import torch_threads
 from rfcn_lib.graph.export import onnx_from_network
 from rfcn_lib.graph.operators import twin_from_vendor
 from rfcn_lib.pictures.preprocess import PictureError, prepare
@@ -517,8 +518,23 @@ def test_without_dask_the_way_to_get_it_is_said(monkeypatch):
 
 
 def test_pytorch_has_one_thread_if_and_only_if_the_client_has():
-    assert [cluster_worker.torch_threads(1, share) for share in (1, 2, 8)] == [1, 1, 1]
-    assert [cluster_worker.torch_threads(8, share) for share in (1, 2, 8)] == [2, 2, 8]
+    assert [torch_threads(1, share) for share in (1, 2, 8)] == [1, 1, 1]
+    assert [torch_threads(8, share) for share in (1, 2, 8)] == [2, 2, 8]
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"OMP_NUM_THREADS": "1"}, {"OMP_NUM_THREADS": "2"}, {"MKL_NUM_THREADS": "1"}], ids=str
+)
+def test_whether_pytorch_will_have_one_thread_is_known_without_it(more):
+    code = "from rfcn_lib.devices.threads import one_thread; a = one_thread(); import torch; print(a, torch.get_num_threads())"
+    for one_core in ("", "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "):
+        unset = {
+            name: value for name, value in os.environ.items() if name not in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+        }
+        words = [sys.executable, "-c", one_core + code]
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env=unset | more, check=True)
+        said, threads = done.stdout.split()
+        assert (said == "True") == (threads == "1"), (one_core, done.stdout)
 
 
 def test_each_difference_is_a_sentence():

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -476,27 +477,35 @@ def test_the_plan_is_said_before_the_work(folder, capsys):
     assert heard[1:] == ["", ""]
 
 
-@pytest.mark.parametrize("shares", [(4,), (3, 1), (1, 3)])
-def test_how_long_it_will_take_is_said_after_the_second_picture(folder, capsys, monkeypatch, shares):
-    """Pictures of one canvas take one second each by this clock, of another canvas of half its area half of one."""
+@pytest.mark.parametrize(("shares", "after"), [((4,), 2), ((3, 1), 2), ((1, 3), 3)])
+def test_how_long_it_will_take_is_said_after_the_second_picture_of_a_canvas(folder, capsys, monkeypatch, shares, after):
+    """By this clock a picture takes one second, half of one on a canvas of half the area, ten more the first on each."""
     now, heard, bench = [0.0], [], Bench()
     monkeypatch.setattr(filling.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(filling, "WORTH_SAYING_S", 0.1)
     monkeypatch.setattr(filling, "progress", lambda items, *_, **__: items)
-    one, half = (16, 16), (16, 8)
-    canvases = {(one, half)[at]: ids for at, ids in enumerate([IDS[: shares[0]], IDS[shares[0] :]]) if ids}
-    takes_s = {id: 1.0 if canvas == one else 0.5 for canvas, ids in canvases.items() for id in ids}
+    canvases = {(16, 16): IDS[: shares[0]], (16, 8): IDS[shares[0] :]}
+    on = {id: canvas for canvas, ids in canvases.items() for id in ids}
+    takes_s = {id: on[id][1] / 16 for id in IDS}
+
+    def prepare(id):
+        im_data, picture = bench.prepare(id)
+        return im_data, replace(picture, canvas_wh=on[id])
 
     def run(im_data, picture):
         heard.append(capsys.readouterr().err)
-        now[0] += takes_s[picture.id]
+        now[0] += takes_s[picture.id] + 10 * (picture.id in (ids[0] for ids in canvases.values() if ids))
         return bench.run(im_data, picture)
 
-    fill(folder, IDS, PORT, bench.prepare, lambda: run, "dumps/torch", canvases=canvases)
-    want = f"{sum(takes_s[id] for id in IDS[2:]):.0f} s"
-    assert heard[2] == f"dumps/torch: 2 pictures are left, about {want} at the pace of the second one\n"
-    assert f"{len(canvases)} canvases;" in heard[0]
-    assert heard[3:] == [""]
+    fill(folder, IDS, PORT, prepare, lambda: run, "dumps/torch", canvases=canvases)
+    heard.append(capsys.readouterr().err)
+    left = IDS[after:]
+    said = (
+        f"{len(left)} pictures are left, about {sum(takes_s[id] for id in left):.0f} s at the pace of {IDS[after - 1]}"
+    )
+    assert [bool(err) for err in heard] == [at in (0, after) for at in range(len(IDS) + 1)]
+    assert "2 canvases;" in heard[0]
+    assert heard[after] == f"dumps/torch: {said}\n"
 
 
 def test_one_canvas_at_a_time_is_started_and_given_back():

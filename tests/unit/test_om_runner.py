@@ -20,6 +20,7 @@ from fake_tools import CANVAS_WH, IDS, MODEL, PORT, first_number, outputs_of, sh
 
 from rfcn_lib import spec
 from rfcn_lib.devices import onnx_runtime
+from rfcn_lib.devices.filling import unfinished
 from rfcn_lib.devices.om_batch import OmRunError
 from rfcn_lib.devices.om_runner import Tool, fill_by_tool
 from rfcn_lib.devices.sharing import Pile, finished
@@ -28,6 +29,7 @@ from rfcn_lib.graph.adapt import adapted_from_exported
 from rfcn_lib.graph.export import onnx_from_network
 from rfcn_lib.graph.operators import twin_from_vendor
 from rfcn_lib.pictures.bins import BinError
+from rfcn_lib.pictures.preprocess import PictureError
 from rfcn_lib.score.dumps import DumpError, audit, file_names, read_dump, shapes
 from rfcn_lib.score.perf_files import PerfError
 from rfcn_lib.score.throughput import expect_timed, interface_rate
@@ -48,7 +50,7 @@ def filled(tmp_path, tool):
     om = tmp_path / "rfcn.om"
     om.write_bytes(MODEL)
 
-    def call(ids=IDS, devices=(0,), batch=3, timeout_s=20.0, prepare=shown, port=PORT, troubles=tuple):
+    def call(ids=IDS, devices=(0,), batch=3, timeout_s=20.0, prepare=shown, port=PORT, **more):
         folder = tmp_path / "filled"
         return fill_by_tool(
             folder,
@@ -61,7 +63,7 @@ def filled(tmp_path, tool):
             batch=batch,
             what="test dumps",
             timeout_s=timeout_s,
-            troubles=troubles,
+            **more,
         )
 
     return call
@@ -106,9 +108,10 @@ def test_the_plan_is_said_before_the_first_batch_and_only_where_there_is_one(fil
     capsys.readouterr()
     made = filled(devices=(0, 1), batch=2)
     said = capsys.readouterr().err
-    assert said.startswith("test dumps: 5 pictures to do, 2 already there; canvas 112 x 80 px; ")
-    plan = r"(benchmark|ais_bench) on devices 0, 1, 2 at a time; at most 1 MB of bins, 0\.1 MB of dumps, \S+ GB free"
-    assert re.search(plan, said)
+    plan = r"test dumps: 5 pictures to do, 2 already there; (benchmark|ais_bench): canvas 112 x 80 px; devices 0, 1, "
+    assert re.match(
+        plan + r"batches of 2; at most 1 MB of bins, 0\.1 MB of dumps, \S+ GB free; stop when you like\n", said
+    )
     assert filled(devices=(0, 1), batch=2) == made
     assert capsys.readouterr().err == ""
 
@@ -231,6 +234,37 @@ def test_what_troubles_a_run_is_kept_before_and_after_it_however_it_ends(ended, 
     fault("")
     filled(batch=2, troubles=lambda: ["nothing is run, so nobody asks"]) if not ended else None
     assert note_troubles(tmp_path / "filled", []) == noted
+
+
+def test_a_dump_belongs_to_its_jpeg(filled, tmp_path):
+    """Digests of JPEGs stand in for them: one that changes is run again with its batch, one that changes meanwhile is no dump."""
+    now = {id: hashlib.sha256(id.encode()).hexdigest() for id in IDS}
+    ran = []
+
+    def prepare(id):
+        ran.append(id)
+        return shown(id)
+
+    def jpegs(ids):
+        return [now[id] for id in ids]
+
+    filled(batch=3, prepare=prepare, jpegs=jpegs)
+    assert ran == list(IDS)
+    filled(batch=3, prepare=prepare, jpegs=jpegs)
+    assert ran == list(IDS)
+    now[IDS[4]] = "1" * 64
+    made = filled(batch=3, prepare=prepare, jpegs=jpegs)
+    assert ran[len(IDS) :] == [IDS[4], IDS[3], IDS[5]], "its batch is timed again"
+    expect_timed(made.timings, dict.fromkeys(IDS, OM_SHA256))
+
+    def overtaken(id):
+        now[id] = "2" * 64
+        return shown(id)
+
+    now[IDS[0]] = "3" * 64
+    with pytest.raises(PictureError, match=f"a JPEG of {IDS[0]} to {IDS[2]} changed while it was read"):
+        filled(batch=3, prepare=overtaken, jpegs=jpegs)
+    assert IDS[0] in unfinished(tmp_path / "filled" / "dumps", IDS, PORT, jpegs)
 
 
 def test_one_picture_that_cannot_be_judged_costs_no_device_and_is_named_by_the_audit(filled, tmp_path, fault):
