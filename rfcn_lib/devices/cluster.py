@@ -84,7 +84,7 @@ def _finished(client: Any, job: Job, sources: Source, ids: Sequence[str], keep: 
     absent: dict[str, int] = {}
     alone_since = time.monotonic()
     while under_way or (waiting and not failed):
-        threads = sum(client.nthreads().values())
+        threads = _threads(client, len(ids))
         alone_since = time.monotonic() if threads else alone_since
         if time.monotonic() - alone_since > members.WORKERS_WITHIN_S:
             raise ClusterError(
@@ -103,7 +103,9 @@ def _finished(client: Any, job: Job, sources: Source, ids: Sequence[str], keep: 
         for future in _done(client, list(under_way), len(ids)):
             id, jpeg_sha256 = under_way.pop(future)
             try:
-                keep(id, future.result(timeout=LOOK_S), jpeg_sha256)
+                outputs = future.result(timeout=LOOK_S)
+            except CancelledError as error:
+                raise _lost(client, len(ids)) from error
             except distributed.TimeoutError as error:
                 if future.status == "error":
                     failed[id] = error
@@ -120,6 +122,7 @@ def _finished(client: Any, job: Job, sources: Source, ids: Sequence[str], keep: 
             except Exception as error:
                 failed[id] = error
             else:
+                keep(id, outputs, jpeg_sha256)
                 yield id
     for id in ids:
         if id in failed:
@@ -142,6 +145,14 @@ def _submitted(client: Any, job: Job, id: str, path: Path, size_wh: tuple[int, i
         words = (job, id, size_wh, path, jpeg)
         future = client.submit(worker.run_picture, *words, key=f"picture-{id}-{uuid.uuid4().hex}", pure=False)
     return future, hashlib.sha256(jpeg).hexdigest()
+
+
+def _threads(client: Any, count: int) -> int:
+    """Of all workers there are now."""
+    try:
+        return sum(client.nthreads().values())
+    except (OSError, CancelledError) as error:
+        raise _lost(client, count) from error
 
 
 def _done(client: Any, futures: list[Any], count: int) -> list[Any]:

@@ -41,7 +41,7 @@ def main() -> None:
     try:
         port = read_port(given.port)
         pictures = port.pictures.model_copy(update={"canvas_wh_px": (int(width), int(height))})
-        devkit = read_devkit(given.devkit, port.classes)
+        devkit = read_devkit(given.devkit, port.classes, only=given.ids)
         sizes = devkit.sizes_wh
         lay_out(given.work, given.ids, lambda id: prepare(devkit.picture_path(id), id, sizes[id], pictures))
     except (PortError, DevkitError, PictureError, BinError) as error:

@@ -62,13 +62,14 @@ def read_devkit(
     classes: Sequence[str],
     *,
     limit: int | None = None,
+    only: Sequence[str] | None = None,
     set_name: str = "test",
     pictures: bool = True,
 ) -> Devkit:
     """Read ids and truth of one set; with `pictures`, also see that every JPEG is there (none is opened).
 
-    `limit` keeps the first ids of the set file; annotations and JPEGs beyond it are not asked for. `pictures=False` is
-    for judging dumps made elsewhere, where sizes from the XML are all that is needed.
+    `limit` keeps the first ids of the set file, `only` those named; annotations and JPEGs of others are not asked for.
+    `pictures=False` is for judging dumps made elsewhere, where sizes from the XML are all that is needed.
 
     Raises:
         DevkitError: a folder, set file, annotation or JPEG is missing; an id is unsafe or doubled; a class is not among
@@ -83,7 +84,10 @@ def read_devkit(
         raise DevkitError(
             f"the limit is {limit}, but {set_path} lists {len(all_ids)} ids; use 1 to {len(all_ids)}, or no limit"
         )
-    ids = all_ids[:limit]
+    strange = sorted(set(only or ()) - set(all_ids))
+    if strange:
+        raise DevkitError(f"{strange[0]!r} is not one of the {len(all_ids)} ids of {set_path}; name some of those")
+    ids = all_ids[:limit] if only is None else tuple(only)
     _expect_files(year / "Annotations", ids, ".xml", f"restore them, or take their ids out of {set_path}")
     if pictures:
         _expect_files(year / "JPEGImages", ids, ".jpg", "restore them, or judge the first ones (--limit=N)")

@@ -84,9 +84,15 @@ def test_the_published_evaluator_gives_our_aps_from_arrays_from_text_and_by_id()
     assert 0 < ours.mean_ap < 1
 
 
+def test_the_specimens_own_outputs_are_timed_too():
+    row = score.specimen_row(1)
+    assert row.name.endswith("the specimen's own")
+    assert row.ratio > 0
+
+
 def test_the_ap_bench_runs_and_every_side_is_timed():
     rows = score.ap_rows(30, PORT.classes[:2])
-    assert [row.name.rpartition(" ")[2] for row in rows] == ["alone", "lines", "pycocotools", "faster-coco-eval"]
+    assert [row.name.rpartition(" ")[2] for row in rows] == ["alone", "too", "pycocotools", "faster-coco-eval"]
     assert all(row.ratio > 0 and len(row.here) == score.AP_ROUNDS for row in rows)
 
 
@@ -154,12 +160,15 @@ def test_disk_is_what_the_files_below_take_and_memory_is_the_process_own(tmp_pat
     assert whole_set.rss_bytes(child.pid) == 0
 
 
-def test_a_whole_set_is_summed_up_by_quarters_and_against_bins():
-    samples = [whole_set.Sample(n, 1, n, (500 + n) * 10**6, n * 132_000) for n in range(101)]
+def test_a_whole_set_is_summed_up_by_growth_and_against_bins():
+    """Process 1 grows by 1 MB a picture after a start that does not count; process 2 does not grow."""
+    samples = [whole_set.Sample(n, 1, n, (500 + n) * 10**6 if n else 0, n * 132_000) for n in range(51)]
+    samples += [whole_set.Sample(n, 2, n, 520 * 10**6 if n > 50 else 0, n * 132_000) for n in range(50, 101)]
     rows = whole_set.rows(samples, 100, 0)
     assert rows[0].ratio == pytest.approx(512 * 512 * 12 / 132_000)
     assert rows[1].ratio == pytest.approx(1344 * 1344 * 12 / 132_000)
-    assert (rows[2].there, rows[2].here) == ([525.0], [600.0])
+    assert rows[2].here == [550.0]
+    assert rows[3].here == pytest.approx([1000, 0], abs=1e-6)
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """A line of the verdict, pasted into a shell, lays out the very bins that the suite gave to the vendor's tool."""
 
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -23,11 +24,18 @@ def paste(line):
 
 @pytest.mark.parametrize("canvas_wh", [(512, 512), (352, 192)], ids=str)
 def test_the_bins_are_those_of_the_run(tmp_path, canvas_wh):
+    """On a devkit of which --limit asked for no other picture: none is asked for here."""
     port = read_port(PORT)
     devkit = read_devkit(DEVKIT, port.classes)
+    few = tmp_path / "few" / "VOC2007"
+    shutil.copytree(DEVKIT / "VOC2007" / "ImageSets", few / "ImageSets")
+    for folder, suffix in (("Annotations", "xml"), ("JPEGImages", "jpg")):
+        (few / folder).mkdir()
+        for id in IDS:
+            shutil.copy(DEVKIT / "VOC2007" / folder / f"{id}.{suffix}", few / folder)
     pictures = port.pictures.model_copy(update={"canvas_wh_px": canvas_wh})
     lay_out(tmp_path / "run", IDS, lambda id: prepare(devkit.picture_path(id), id, devkit.sizes_wh[id], pictures))
-    done = paste(typed(PORT, DEVKIT, canvas_wh, tmp_path / "by hand", IDS))
+    done = paste(typed(PORT, few.parent, canvas_wh, tmp_path / "by hand", IDS))
 
     assert done.returncode == 0, done.stderr
     names = {path.relative_to(tmp_path / "run") for path in (tmp_path / "run").rglob("*") if path.is_file()}
