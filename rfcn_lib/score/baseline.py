@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 LARGEST_FILE_BYTES = 10_000_000
+LARGEST_AP = 1 + 1e-9  # eleven elevenths, summed as the published loop sums them, are 1.0000000000000002
 
 
 class BaselineError(ValueError):
@@ -39,8 +40,8 @@ class Baseline(BaseModel):
     port_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     pictures: int = Field(ge=1)
     protocol: str
-    mean_ap: float = Field(gt=0, le=1)
-    ap: dict[str, Annotated[float, Field(ge=0, le=1)]]
+    mean_ap: float = Field(gt=0, le=LARGEST_AP)
+    ap: dict[str, Annotated[float, Field(ge=0, le=LARGEST_AP)]]
     timed: int = Field(ge=1)
     device_fps: float = Field(gt=0)
     script_fps: float = Field(gt=0)
@@ -79,9 +80,9 @@ def expect_same(baseline: Baseline, path: Path, classes: Collection[str], **dige
             f"the baseline {path} was measured on other {', '.join(other)} than are on trial, so its figures are no limit "
             "here; measure one with `pytest -m gpu` and the same --weights, --port, --devkit and --limit"
         )
-    if baseline.ap.keys() != set(classes):
-        odd = ", ".join(sorted(baseline.ap.keys() ^ set(classes))[:3])
+    strange = sorted(baseline.ap.keys() - set(classes))
+    if strange:
         raise BaselineError(
-            f"the baseline {path} should have the AP of each of the port's {len(classes)} classes, but differs in {odd}; "
-            "it was edited: measure one with `pytest -m gpu`"
+            f"the baseline {path} has an AP of {', '.join(strange[:3])}, but the port has no such class; it was edited: measure "
+            "one with `pytest -m gpu`"
         )

@@ -205,3 +205,60 @@ def test_killed_and_stopped_a_run_ends_with_the_verdict_of_an_undisturbed_one(fr
     run_pytest(f"--store={tmp_path / 'undisturbed'}", limit, f"--verdict={tmp_path / 'undisturbed.json'}")
 
     assert judged(tmp_path / "disturbed.json") == judged(tmp_path / "undisturbed.json")
+
+
+@pytest.mark.parametrize("changes", ["weights", "a JPEG", "an annotation"])
+def test_what_changes_between_the_candidate_and_the_reference_is_not_judged(changes, fresh, untidy, tmp_path):
+    """Hours lie between them at full size. Here: as soon as the reference's folder is there, the candidate's is full."""
+    devkit, ids = untidy
+    weights = tmp_path / "weights.pth"
+    shutil.copy(ROOT / "specimen" / "rfcn_specimen.pth", weights)
+    path = {
+        "weights": weights,
+        "a JPEG": devkit / "VOC2007" / "JPEGImages" / f"{ids[0]}.jpg",
+        "an annotation": devkit / "VOC2007" / "Annotations" / f"{ids[0]}.xml",
+    }[changes]
+    words = [*WORDS, f"--weights={weights}", "--port=specimen/port.toml", f"--store={fresh}"]
+    words += [f"--devkit={devkit}", "--limit=7"]  # a whole set would need every class
+    process = subprocess.Popen(
+        words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT
+    )
+    while not (fresh / "dumps" / "torch").exists() and process.poll() is None:
+        time.sleep(0.01)
+    path.write_bytes(path.read_bytes() + b"\n")
+    said = re.sub(r"\s+", " ", process.communicate(timeout=LONG_S)[0])
+
+    assert process.returncode == 1
+    assert "changed" in said
+    assert "NOT JUDGED" in said
+    assert not re.search(r"PASSED:|FAILED:|Traceback", said)
+
+
+def test_an_annotation_that_is_of_another_size_by_now_is_no_lower_score(fresh, untidy):
+    """Its dump is finished, so that nothing opens the JPEG any more; but boxes are scaled back by the annotation's size."""
+    devkit, ids = untidy
+    options = (f"--store={fresh}", f"--devkit={devkit}", "--limit=3")
+    code, words = run_pytest(*options)
+    assert code == 0, words
+    xml = devkit / "VOC2007" / "Annotations" / f"{ids[1]}.xml"
+    xml.write_text(re.sub(r"<width>(\d+)</width>", r"<width>\g<1>0</width>", xml.read_text()))
+    code, words = run_pytest(*options)
+
+    assert code == 1
+    assert re.search(rf"{ids[1]}\.jpg is \d+ x \d+ px, but its annotation says \d+0 x \d+", words)
+    assert "NOT JUDGED" in words
+
+
+def test_an_id_taken_out_of_the_set_costs_no_picture(fresh, untidy):
+    devkit, ids = untidy
+    options = (f"--store={fresh}", f"--devkit={devkit}", "--limit=6")
+    code, words = run_pytest(*options)
+    assert code == 0, words
+    before = stamps(fresh / "dumps" / "torch", ids[1:6])
+    (devkit / "VOC2007/ImageSets/Main/test.txt").write_text("\n".join(ids[1:]))
+    code, words = run_pytest(*options)
+
+    assert code == 0, words
+    assert words.count("1 pictures to do, 5 already there") == 2
+    assert stamps(fresh / "dumps" / "torch", ids[1:6]) == before
+    assert "every picture judged 6 == 6 passed" in re.sub(r"[│ ]+", " ", words)
