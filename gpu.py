@@ -1,6 +1,8 @@
 """The build graph, continued on a machine with a CUDA device: the source model's own figures, as a baseline file."""
 
 import hashlib
+import os
+import platform
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -95,6 +97,7 @@ def measure(
     import torch
 
     from rfcn_lib.devices import pytorch
+    from rfcn_lib.devices.cluster_worker import cpu_model
     from rfcn_lib.devices.filling import fill, made
     from rfcn_lib.score.from_dumps import judge
 
@@ -111,8 +114,9 @@ def measure(
     timed = devkit.ids[:TIMED_PICTURES]
     device_fps, script_fps = pytorch.rates(pytorch.device(weights, port, where), shown, port, timed)
     result = Baseline(
-        format="rfcn gpu baseline 2",
+        format="rfcn gpu baseline 3",
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        machine=f"{platform.node()}, {cpu_model()}, {os.cpu_count()} cores",
         gpu=gpu,
         driver=_driver(),
         versions={

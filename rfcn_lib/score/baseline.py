@@ -21,6 +21,7 @@ class BaselineError(ValueError):
 class Baseline(BaseModel):
     """Measured on one machine, over exactly `pictures` pictures whose ids have the digest `ids_sha256`.
 
+    machine     its name, processor and cores, as what is not on the GPU runs there
     device_fps  pictures per second inside the network's call, copies to and from the GPU included
     script_fps  pictures per second of the whole script, from JPEG to detections, as the published figure was taken
     timed       how many pictures both rates were taken over
@@ -28,8 +29,9 @@ class Baseline(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
-    format: Literal["rfcn gpu baseline 2"]
+    format: Literal["rfcn gpu baseline 3"]
     made: str
+    machine: str
     gpu: str
     driver: str
     versions: dict[str, str]

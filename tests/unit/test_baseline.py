@@ -4,6 +4,7 @@ There is no CUDA device on most hosts, so the measuring is tried on the CPU, und
 """
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,7 @@ def test_it_is_measured_written_and_read_back(measured):
 
     assert read_baseline(path) == found
     assert found.pictures == found.timed == FEW
+    assert re.fullmatch(r".+, .+, \d+ cores", found.machine)
     assert 0.3 < found.mean_ap <= 1
     assert 0 < found.script_fps < found.device_fps
 
