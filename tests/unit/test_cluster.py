@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -269,14 +270,21 @@ def test_the_verdict_is_the_local_one(given, store, twin_paths, pytestconfig, tm
 
 @pytest.mark.slow
 def test_a_worker_killed_half_way_costs_nothing(program, few, source, folder, local, tmp_path, monkeypatch):
-    """The worker is first stopped, so that it certainly holds a picture, or one's outputs, when it is killed."""
+    """The worker is first stopped, so that it certainly holds a picture, or one's outputs, when it is killed.
+
+    By the clock, not at a later picture: the scheduler may give the stopped one the next picture too, and then none is later.
+    """
     monkeypatch.setattr(cluster, "LOOK_S", 1.0)
     with scheduler(tmp_path) as made:
         lost = made.start()
         made.start()
         made.wait_for(2)
-        kill = at(12, lambda: lost.send_signal(signal.SIGKILL), source, few.ids)
-        asked = at(8, lambda: lost.send_signal(signal.SIGSTOP), kill, few.ids)
+
+        def stop_and_kill():
+            lost.send_signal(signal.SIGSTOP)
+            threading.Timer(3, lost.kill).start()
+
+        asked = at(8, stop_and_kill, source, few.ids)
         assert fill_on_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "killed") == COUNT
 
     assert content(folder) == local["onnx_runtime"]
