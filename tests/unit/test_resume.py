@@ -194,7 +194,7 @@ def test_killed_and_stopped_a_run_ends_with_the_verdict_of_an_undisturbed_one(fr
     assert code == 2
     stopped = re.search(r"dumps/torch: stopped with (\d+) of 8 pictures finished; they are kept in", words)
     assert stopped, words
-    assert 2 <= int(stopped[1]) < 8
+    assert 1 <= int(stopped[1]) < 8  # of the second one the files may be there, and its line not yet
     assert re.search(r"dumps/onnxruntime: \d+ pictures to do, [1-9] already there", words)
     assert (
         f"stopped: finished artifacts and finished pictures are kept in {fresh}, and the same command goes on" in words
