@@ -270,7 +270,7 @@ def test_the_verdict_is_the_local_one(given, store, twin_paths, pytestconfig, tm
 
 @pytest.mark.slow
 def test_a_worker_killed_half_way_costs_nothing(program, few, source, folder, local, tmp_path, monkeypatch):
-    """The worker is first stopped, so that it certainly holds a picture, or one's outputs, when it is killed.
+    """The worker is first stopped, so that it nearly always holds a picture, or one's outputs, when it is killed.
 
     By the clock, not at a later picture: the scheduler may give the stopped one the next picture too, and then none is later.
     """
@@ -289,7 +289,6 @@ def test_a_worker_killed_half_way_costs_nothing(program, few, source, folder, lo
 
     assert content(folder) == local["onnx_runtime"]
     assert sorted(noted(folder)) == sorted(few.ids), "each kept once"
-    assert noted(folder) != list(few.ids), "the lost worker's picture came later"
 
 
 @pytest.mark.slow
