@@ -129,9 +129,8 @@ def pictures(
     }
     if pytestconfig.getoption("--overflow") == "error":
         refuse_cropped(records.values())
-    if _jpegs_needed(
-        pytestconfig
-    ):  # a finished dump's JPEG is opened no more, but its boxes are scaled by its annotation
+    # a finished dump's JPEG is opened no more, but its boxes are scaled by its annotation
+    if _jpegs_needed(pytestconfig):
         expect_sizes({devkit.picture_path(id): devkit.sizes_wh[id] for id in devkit.ids})
     return records
 

@@ -270,23 +270,36 @@ def test_the_verdict_is_the_local_one(given, store, twin_paths, pytestconfig, tm
 
 @pytest.mark.slow
 def test_a_worker_killed_half_way_costs_nothing(program, few, source, folder, local, tmp_path, monkeypatch):
-    """The worker is first stopped, so that it nearly always holds a picture, or one's outputs, when it is killed.
+    """The worker is first stopped, and killed when the scheduler says that it holds a picture."""
+    from distributed import Client
 
-    By the clock, not at a later picture: the scheduler may give the stopped one the next picture too, and then none is later.
-    """
     monkeypatch.setattr(cluster, "LOOK_S", 1.0)
+    held, over = [], threading.Event()
     with scheduler(tmp_path) as made:
         lost = made.start()
         made.start()
         made.wait_for(2)
+        with Client(made.address, set_as_default=False) as looking:
+            address = next(address for address, pid in looking.run(os.getpid).items() if pid == lost.pid)
 
-        def stop_and_kill():
-            lost.send_signal(signal.SIGSTOP)
-            threading.Timer(3, lost.kill).start()
+            def kill():
+                while not held and not over.is_set():
+                    held.extend(looking.processing()[address])
+                    time.sleep(0.1)
+                lost.kill()
 
-        asked = at(8, stop_and_kill, source, few.ids)
-        assert fill_on_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "killed") == COUNT
+            killer = threading.Thread(target=kill)
 
+            def stop():
+                lost.send_signal(signal.SIGSTOP)
+                killer.start()
+
+            asked = at(8, stop, source, few.ids)
+            assert fill_on_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "killed") == COUNT
+            over.set()
+            killer.join()
+
+    assert held, "the lost worker had a picture to do"
     assert content(folder) == local["onnx_runtime"]
     assert sorted(noted(folder)) == sorted(few.ids), "each kept once"
 
