@@ -56,10 +56,8 @@ def candidate(
     as_made = made(folder.resolve()) if device == "npu" or _own(folder, wanted("store")) else None
     if pytestconfig.getoption("--reference") != "published":  # the reference comes first, for its run may take hours
         wanted("torch_dumps")
-    if as_made is not None:
-        expect_unchanged(
-            folder.resolve(), devkit.ids, port, wanted("jpegs")
-        )  # the other side, hours later, is of these too
+    if as_made is not None:  # the other side's pass lies hours away: both should be of the same JPEGs
+        expect_unchanged(folder.resolve(), devkit.ids, port, wanted("jpegs"))
     return _judged(folder, pictures, devkit, port, aloud, as_made)
 
 

@@ -1,125 +1,21 @@
-"""Known answers are tables that hosts really printed (public logs), shortened where three dots would say the same."""
+"""The table of `npu-smi info`: every known form is read, any other is an error that quotes it."""
 
 import os
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from npu_tables import A3, DUO, FOUR_310, ONE_310, TABLES, TWO_910B4
 
 from rfcn_lib.devices import npu_smi
 from rfcn_lib.devices.npu_smi import (
-    KNOWN_SOCS,
     Npu,
     NpuSmiError,
-    chips_on_card,
-    chosen,
     devices,
-    expect_alike,
     parse,
-    soc_of,
 )
-
-ONE_310 = """\
-+------------------------------------------------------------------------------------------------------+
-| npu-smi 23.0.0                                   Version: 23.0.0                                       |
-+-------------------------------+-----------------+------------------------------------------------------+
-| NPU     Name                  | Health          | Power(W)     Temp(C)           Hugepages-Usage(page) |
-| Chip    Device                | Bus-Id          | AICore(%)    Memory-Usage(MB)                        |
-+===============================+=================+======================================================+
-| 0       310                   | OK              | 12.8         61                0     / 969           |
-| 0       0                     | 0000:01:00.0    | 0            577  / 7759                             |
-+===============================+=================+======================================================+
-"""
-
-FOUR_310 = """\
-+--------------------------------------------------------------------------------+
-| npu-smi 20.2.2                       Version: 20.2.2                           |
-+-------------------+-----------------+------------------------------------------+
-| NPU     Name      | Health          | Power(W)          Temp(C)              |
-| Chip    Device    | Bus-Id          | AICore(%)         Memory-Usage(MB)     |
-+===================+=================+========================================+
-| 2048    310       | OK              | 12.8              46                   |
-| 0       0         | 0000:81:00.0    | 0                 2621 / 8192          |
-+-------------------+-----------------+----------------------------------------+
-| 2048    310       | OK              | 12.8              46                   |
-| 1       1         | 0000:82:00.0    | 0                 2621 / 8192          |
-+-------------------+-----------------+----------------------------------------+
-| 2048    310       | Warning         | 12.8              46                   |
-| 2       2         | 0000:83:00.0    | 37                2621 / 8192          |
-+-------------------+-----------------+----------------------------------------+
-| 2048    310       | OK              | 12.8              46                   |
-| 3       3         | 0000:84:00.0    | 0                 2621 / 8192          |
-+===================+=================+========================================+
-| 2049    310       | OK              | 12.8              46                   |
-| 0       4         | 0000:85:00.0    | 0                 2621 / 8192          |
-+===================+=================+========================================+
-"""
-
-DUO = """\
-+--------------------------------------------------------------------------------------------------------+
-| npu-smi 25.2.0                                   Version: 25.2.0                                       |
-+-------------------------------+-----------------+------------------------------------------------------+
-| NPU     Name                  | Health          | Power(W)     Temp(C)           Hugepages-Usage(page) |
-| Chip    Device                | Bus-Id          | AICore(%)    Memory-Usage(MB)                        |
-+===============================+=================+======================================================+
-| 2       310P3                 | OK              | NA           45                0     / 0             |
-| 0       0                     | 0000:01:00.0    | 0            1529 / 44280                            |
-+-------------------------------+-----------------+------------------------------------------------------+
-| 2       310P3                 | OK              | NA           43                0     / 0             |
-| 1       1                     | 0000:01:00.0    | 0            1412 / 43693                            |
-+===============================+=================+======================================================+
-+-------------------------------+-----------------+------------------------------------------------------+
-| NPU     Chip                  | Process id      | Process name             | Process memory(MB)        |
-+===============================+=================+======================================================+
-| 2       1                     | 12345           | python3                  | 1024                      |
-+===============================+=================+======================================================+
-"""
-
-TWO_910B4 = """\
-+------------------------------------------------------------------------------------------------+
-| npu-smi 24.1.1                   Version: 24.1.1                                               |
-+---------------------------+---------------+----------------------------------------------------+
-| NPU   Name                | Health        | Power(W)    Temp(C)           Hugepages-Usage(page)|
-| Chip                      | Bus-Id        | AICore(%)   Memory-Usage(MB)  HBM-Usage(MB)        |
-+===========================+===============+====================================================+
-| 4     910B4               | OK            | 88.2        30                0    / 0             |
-| 0                         | 0000:C1:00.0  | 0           0    / 0          26838/ 32768         |
-+===========================+===============+====================================================+
-| 5     910B4               | OK            | 87.0        30                0    / 0             |
-| 0                         | 0000:C2:00.0  | 0           0    / 0          29356/ 32768         |
-+===========================+===============+====================================================+
-+---------------------------+---------------+----------------------------------------------------+
-| NPU     Chip              | Process id    | Process name       | Process memory(MB)    | Process id in container |
-+===========================+===============+======================================================================+
-| 4       0                 | 29570         |                          | 3806                    | 7 |
-| 4       0                 | 18966         |                          | 2330                    | 8 |
-+===========================+===============+====================================================+
-| No running processes found in NPU 5                                                            |
-+===========================+===============+====================================================+
-"""
-
-A3 = """\
-+------------------------------------------------------------------------------------------------+
-| npu-smi 24.1.rc3.7               Version: 24.1.rc3.7                                           |
-+---------------------------+---------------+----------------------------------------------------+
-| NPU   Name                | Health        | Power(W)    Temp(C)           Hugepages-Usage(page)|
-| Chip  Phy-ID              | Bus-Id        | AICore(%)   Memory-Usage(MB)  HBM-Usage(MB)        |
-+===========================+===============+====================================================+
-| 0     Ascend910           | OK            | 178.7       37                0    / 0             |
-| 0     0                   | 0000:9D:00.0  | 0           0    / 0          3419 / 65536         |
-+------------------------------------------------------------------------------------------------+
-| 0     Ascend910           | OK            | -           36                0    / 0             |
-| 1     1                   | 0000:9F:00.0  | 0           0    / 0          3196 / 65536         |
-+===========================+===============+====================================================+
-| 1     Ascend910           | OK            | 186.4       36                0    / 0             |
-| 0     2                   | 0000:99:00.0  | 0           0    / 0          3413 / 65536         |
-+===========================+===============+====================================================+
-"""
-
-RC_310B = ONE_310.replace("310 ", "310B4").replace("0000:01:00.0", "NA          ")
-TABLES = {"310": ONE_310, "310 x 4": FOUR_310, "300I Duo": DUO, "910B4": TWO_910B4, "A3": A3, "310B": RC_310B}
 
 
 def fails(text: str) -> str:
@@ -305,116 +201,6 @@ def test_messages_say_what_is_wrong():
 
 def test_a_very_long_line_is_quoted_in_part():
     assert len(fails("x" * 100_000)) < 400
-
-
-# -- soc, choice -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("form", "soc"),
-    [("310", "Ascend310"), ("300I Duo", "Ascend310P3"), ("910B4", "Ascend910B4"), ("310B", "Ascend310B4")],
-)
-def test_soc_is_ascend_and_the_name(form, soc):
-    assert {soc_of(npu) for npu in parse(TABLES[form])} == {soc}
-    assert soc in KNOWN_SOCS
-
-
-@pytest.mark.parametrize(
-    ("name", "why"),
-    [
-        ("Ascend910", "does not tell which chip it is"),
-        ("910", "does not tell which chip it is"),
-        ("xxx", "is not known"),
-    ],
-)
-def test_a_name_that_does_not_tell_the_soc_asks_for_it(name, why):
-    with pytest.raises(NpuSmiError) as caught:
-        soc_of(Npu(3, 1, 1, name, "OK"))
-
-    assert f"device 3 calls itself {name!r}, which {why}; pass --soc=NAME, one of Ascend310, " in str(caught.value)
-
-
-def test_known_socs_are_different():
-    assert len(set(KNOWN_SOCS)) == len(KNOWN_SOCS)
-
-
-def test_chips_are_counted_by_card():
-    npus = parse(FOUR_310)
-
-    assert [chips_on_card(npus, npu) for npu in npus] == [4, 4, 4, 4, 1]
-
-
-@pytest.mark.parametrize(
-    ("places", "soc", "said"),
-    [
-        ((0, 3), None, None),
-        ((0, 3), "Ascend310", None),
-        (
-            (0, 4),
-            None,
-            "device 0 is a 310 on a card of 4, device 4 is a 310 on a card of 1; a rate of one card needs alike",
-        ),
-        ((0,), "Ascend310P3", "--soc=Ascend310P3, but device 0 is an Ascend310, which does not run"),
-    ],
-)
-def test_devices_that_share_the_pictures_are_alike(places, soc, said):
-    npus = parse(FOUR_310)
-    with pytest.raises(NpuSmiError, match=said) if said else nullcontext():
-        expect_alike(npus, [npus[place] for place in places], soc)
-
-
-def test_chips_of_different_names_are_not_alike():
-    npus = (*parse(ONE_310), Npu(7, 7, 0, "310P3", "OK"))
-
-    with pytest.raises(NpuSmiError, match="device 7 is a 310P3"):
-        expect_alike(npus, npus, None)
-
-
-def test_a_chip_whose_name_does_not_tell_its_soc_is_taken_as_told():
-    npus = parse(A3)
-    expect_alike(npus, npus[:2], "Ascend910_9362")
-
-
-def test_a_name_of_a_family_is_told_by_soc():
-    npus = (Npu(0, 0, 0, "910B", "OK"),)
-    with pytest.raises(NpuSmiError, match="calls itself '910B', which does not tell which chip it is; pass --soc=NAME"):
-        soc_of(npus[0])
-    expect_alike(npus, npus, "Ascend910B3")
-    with pytest.raises(NpuSmiError, match="--soc=Ascend310P3, but device 0 is an Ascend910B"):
-        expect_alike(npus, npus, "Ascend310P3")
-
-
-def test_devices_are_chosen_by_their_ids_in_the_order_given():
-    npus = parse(FOUR_310)
-
-    assert chosen(npus, None) == npus[:1]
-    assert chosen(npus, "3, 0") == (npus[3], npus[0])
-
-
-@pytest.mark.parametrize(
-    ("ids", "what"),
-    [
-        ("2048", "'2048' is not one"),
-        ("0,x", "'x' is not one"),
-        ("", "'' is not one"),
-        ("1,1", "one is named twice"),
-        ("1,01", "one is named twice"),
-        ("-1", "'-1' is not one"),
-        ("٣", "'٣' is not one"),
-    ],
-)
-def test_a_wrong_choice_names_the_devices_there_are(ids, what):
-    with pytest.raises(NpuSmiError) as caught:
-        chosen(parse(FOUR_310), ids)
-
-    assert str(caught.value) == (
-        f"--devices={ids} should name devices of this host between commas, but {what}; there are 0, 1, 2, 3, 4"
-    )
-
-
-def test_of_no_device_none_is_chosen():
-    with pytest.raises(NpuSmiError, match="lists no NPU; is the card seated"):
-        chosen((), None)
 
 
 # -- the real command --------------------------------------------------------------------------------------------------

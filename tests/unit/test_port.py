@@ -33,7 +33,7 @@ def test_the_published_port_says_what_the_published_sources_say() -> None:
 
 def test_a_port_is_frozen_hashable_comparable_and_travels_to_other_processes() -> None:
     port = read_port(PUBLISHED)
-    again = pickle.loads(pickle.dumps(port))
+    again = pickle.loads(pickle.dumps(port))  # as Dask sends it to a cluster's workers
     assert port == again
     assert hash(port) == hash(again)
     for table, key in ((port, "name"), (port.pictures, "short_side_px"), (port.criteria["mean_ap"], "limit")):

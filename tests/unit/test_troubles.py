@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from test_npu_smi import DUO, FOUR_310, ONE_310
+from npu_tables import DUO, FOUR_310, ONE_310
 
 from rfcn_lib.devices import toolkit, troubles
 from rfcn_lib.devices.npu_smi import NpuSmiError, parse
