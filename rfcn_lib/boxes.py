@@ -23,22 +23,18 @@ def iou(left_xyxy: Floats, right_xyxy: Floats) -> Floats:
     height = np.minimum(left_xyxy[..., 3], right_xyxy[..., 3]) - np.maximum(left_xyxy[..., 1], right_xyxy[..., 1]) + 1
     inside = np.maximum(width, 0) * np.maximum(height, 0)
     union = area(left_xyxy) + area(right_xyxy) - inside
-    result: Floats = np.divide(inside, union, out=np.zeros_like(inside), where=inside > 0)
+    result: Floats = inside / np.where(inside > 0, union, 1)
     return result
 
 
 def decode(boxes_xyxy: Floats, deltas: Floats) -> Floats:
-    """Apply dx dy dw dh to boxes: (N, 4), (N, 4 * C) -> (N, 4 * C), same frame, with "+1" widths."""
-    width = (boxes_xyxy[:, 2] - boxes_xyxy[:, 0] + 1)[:, None]
-    height = (boxes_xyxy[:, 3] - boxes_xyxy[:, 1] + 1)[:, None]
-    half = boxes_xyxy.dtype.type(0.5)
-    centre_x = boxes_xyxy[:, :1] + half * width + deltas[:, 0::4] * width
-    centre_y = boxes_xyxy[:, 1:2] + half * height + deltas[:, 1::4] * height
-    half_width = half * (np.exp(deltas[:, 2::4]) * width)
-    half_height = half * (np.exp(deltas[:, 3::4]) * height)
+    """Apply dx dy dw dh to boxes that broadcast against them: (..., 4), (..., 4) -> (..., 4), same frame, "+1" widths."""
+    size, half = boxes_xyxy[..., 2:] - boxes_xyxy[..., :2] + 1, boxes_xyxy.dtype.type(0.5)
+    centre = boxes_xyxy[..., :2] + half * size + deltas[..., :2] * size
+    half_size = half * (np.exp(deltas[..., 2:]) * size)
     decoded = np.empty_like(deltas)
-    decoded[:, 0::4], decoded[:, 1::4] = centre_x - half_width, centre_y - half_height
-    decoded[:, 2::4], decoded[:, 3::4] = centre_x + half_width, centre_y + half_height
+    np.subtract(centre, half_size, out=decoded[..., :2])
+    np.add(centre, half_size, out=decoded[..., 2:])
     return decoded
 
 
@@ -51,7 +47,7 @@ def encode(boxes_xyxy: Floats, wanted_xyxy: Floats) -> Floats:
 
 
 def clip(boxes_xyxy: Floats, size_wh: tuple[int, int]) -> Floats:
-    """(N, 4 * C) -> (N, 4 * C) with x in [0, width - 1] and y in [0, height - 1]."""
-    limit = np.tile(np.asarray(size_wh, boxes_xyxy.dtype) - 1, boxes_xyxy.shape[1] // 2)
-    result: Floats = np.clip(boxes_xyxy, 0, limit)
-    return result
+    """(..., 4) -> (..., 4) with x in [0, width - 1] and y in [0, height - 1]."""
+    limit = np.asarray((*size_wh, *size_wh), boxes_xyxy.dtype) - 1
+    inside: Floats = np.minimum(np.clip(boxes_xyxy, 0, limit.max()), limit)  # numpy is fast where a limit is one number
+    return inside

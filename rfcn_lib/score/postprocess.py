@@ -13,8 +13,9 @@ from rfcn_lib import boxes
 from rfcn_lib.port import Detecting, Port
 from rfcn_lib.records import Detections, Floats, Ints, Outputs, Picture, expect_shape
 
-CHUNK: Final = 192  # candidates looked at together at first, then twice as many each time: changes the time only
-LARGEST_CHUNK: Final = 768  # measured best of 64 to 256 and 256 to 1024
+CHUNK: Final = 256  # candidates looked at together at first: changes the time only
+LARGER: Final = 3  # how many times as many the next time
+SORTED: Final = 1024  # the best this many are sorted first, the others only where they are asked for
 
 
 def detections_from_outputs(outputs: Outputs, picture: Picture, port: Port) -> Detections:
@@ -32,48 +33,46 @@ def detections_from_outputs(outputs: Outputs, picture: Picture, port: Port) -> D
     rules, columns = port.detections, len(port.classes) + 1
     expect_shape("cls_prob", outputs.cls_prob, (None, columns))
     scores_cr = np.ascontiguousarray(outputs.cls_prob[:, 1:].T)
-    boxes_crx = _boxes_in_picture(outputs, picture, rules).reshape(-1, columns - 1, 4).transpose(1, 0, 2).copy()
-    if not (np.isfinite(scores_cr).all() and np.isfinite(boxes_crx).all()):
+    boxes_xcr = _boxes_in_picture(outputs, picture, rules)
+    if not (np.isfinite(scores_cr).all() and np.isfinite(boxes_xcr).all()):
         raise ValueError(f"outputs of picture {picture.id} hold NaN or Inf (or deltas that lead there); audit its dump")
-    kept = _best(boxes_crx, scores_cr, rules)
-    return Detections(boxes_crx.reshape(-1, 4)[kept], scores_cr.reshape(-1)[kept], kept // max(len(outputs.rois), 1))
+    kept = _best(boxes_xcr.reshape(4, -1), scores_cr, rules)
+    found = boxes_xcr.reshape(4, -1)[:, kept].T.copy()
+    return Detections(found, scores_cr.reshape(-1)[kept], kept // max(len(outputs.rois), 1))
 
 
 def _boxes_in_picture(outputs: Outputs, picture: Picture, rules: Detecting) -> Floats:
-    """(R, 4 * C), picture frame, without background. The one line that leaves the net frame is the last."""
-    deltas = outputs.bbox_pred[:, 4:]
-    stds = np.tile(np.asarray(rules.delta_stds, deltas.dtype), deltas.shape[1] // 4)
+    """(4, C, R), picture frame, without background. The one line that leaves the net frame is the last."""
+    by_class = outputs.bbox_pred.reshape(len(outputs.rois), outputs.cls_prob.shape[1], 4)
+    deltas_xcr = np.ascontiguousarray(by_class[:, 1:].T)  # coordinate by coordinate, as numpy's arithmetic likes it
+    deltas_xcr = deltas_xcr * np.asarray(rules.delta_stds, deltas_xcr.dtype)[:, None, None]
+    rois_xr = np.ascontiguousarray(outputs.rois[:, 1:].T, deltas_xcr.dtype)
     with np.errstate(over="ignore", invalid="ignore"):  # an endless box is clipped; NaN is refused by the caller
-        decoded = boxes.decode(outputs.rois[:, 1:].astype(deltas.dtype, copy=False), deltas * stds)
-    in_picture: Floats = boxes.clip(decoded, picture.scaled_wh) / deltas.dtype.type(picture.scale)
-    return in_picture
+        decoded = boxes.decode(rois_xr.T, deltas_xcr.transpose(1, 2, 0))
+    in_picture: Floats = boxes.clip(decoded, picture.scaled_wh) / deltas_xcr.dtype.type(picture.scale)
+    return in_picture.transpose(2, 0, 1)
 
 
-def _best(boxes_crx: Floats, scores_cr: Floats, rules: Detecting) -> Ints:
-    """Kept positions (class * R + row), best first; boxes (C, R, 4), scores (C, R).
+def _best(boxes_xn: Floats, scores_cr: Floats, rules: Detecting) -> Ints:
+    """Kept positions (class * R + row), best first; boxes (4, C * R), a coordinate's numbers side by side, scores (C, R).
 
     Whether a box survives depends only on better boxes of its class. So candidates of all classes are walked together,
     best first, and the walk ends where the plain definition (NMS of everything, then the best) would cut anyway.
     A box goes when its IoU with a kept, better one exceeds the limit (strictly: the CUDA kernel behind the published GPU
     number; upstream's CPU kernel drops at equality too).
     """
-    rows, flat_boxes, flat_scores = boxes_crx.shape[1], boxes_crx.reshape(-1, 4), scores_cr.reshape(-1)
+    rows, scores = scores_cr.shape[1], scores_cr.reshape(-1)
     kept = np.zeros(0, np.intp)
-    for chunk in _best_first(flat_scores, rules.score_above):
-        if len(kept) >= rules.per_picture and flat_scores[chunk[0]] < flat_scores[kept[rules.per_picture - 1]]:
+    for chunk in _best_first(scores, rules.score_above):
+        if len(kept) >= rules.per_picture and scores[chunk[0]] < scores[kept[rules.per_picture - 1]]:
             break
-        dropped = np.zeros(len(chunk), bool)
         if len(kept):
-            dropped[_covered(flat_boxes, kept, chunk, rows, rules.nms_iou)[1]] = True
-            chunk = chunk[~dropped]
-            dropped = np.zeros(len(chunk), bool)
-        winners, losers = _covered(flat_boxes, chunk, chunk, rows, rules.nms_iou)
-        for better, worse in zip(winners.tolist(), losers.tolist(), strict=True):
-            if not dropped[better]:  # settled: all pairs it could lose came before
-                dropped[worse] = True
-        kept = np.concatenate([kept, chunk[~dropped]])
+            free = np.ones(len(chunk), bool)
+            free[_covered(boxes_xn, kept, chunk, rows, rules.nms_iou)[1]] = False
+            chunk = chunk[free]
+        kept = np.concatenate([kept, _survivors(boxes_xn, chunk, rows, rules.nms_iou)])
     if len(kept) > rules.per_picture:  # the last chunk may have run past the cut
-        kept = kept[flat_scores[kept] >= flat_scores[kept[rules.per_picture - 1]]]
+        kept = kept[scores[kept] >= scores[kept[rules.per_picture - 1]]]
     return kept
 
 
@@ -81,29 +80,47 @@ def _best_first(scores: Floats, above: float) -> Iterator[Ints]:
     """Positions of the (N,) scores above the floor in chunks, best first, ties by position; sorted only as far as asked."""
     left, size = np.flatnonzero(scores > above), CHUNK
     while left.size:
-        now = np.ones(left.size, bool)
-        if left.size > size:
-            now = scores[left] >= np.partition(scores[left], -size)[-size]  # ties stay together
-        part, left = left[now], left[~now]
-        part = part[np.argsort(-scores[part], kind="stable")]
-        yield from (part[start : start + size] for start in range(0, len(part), size))
-        size = min(2 * size, LARGEST_CHUNK)
+        values = scores.take(left)
+        least = np.partition(values, -SORTED)[-SORTED] if left.size > SORTED else -np.inf  # ties stay together
+        now = np.flatnonzero(values >= least)
+        part = left[now[np.argsort(-values[now], kind="stable")]]
+        while part.size:
+            yield part[:size]
+            part, size = part[size:], LARGER * size
+        left = left[values < least]
+
+
+def _survivors(boxes_xn: Floats, chunk: Ints, rows: int, iou_above: float) -> Ints:
+    """NMS among the candidates of one chunk, best first, each class for itself."""
+    winners, losers = _covered(boxes_xn, chunk, chunk, rows, iou_above)
+    free, start, worse = [True] * len(chunk), 0, losers.tolist()
+    for better, end in enumerate(np.bincount(winners, minlength=len(chunk)).cumsum().tolist()):
+        if free[better]:  # settled: all that it could lose to came before
+            for position in worse[start:end]:
+                free[position] = False
+        start = end
+    return chunk[free]
 
 
 def _covered(
-    flat_boxes: Floats, better: Ints, worse: Ints, rows: int, iou_above: float
+    boxes_xn: Floats, better: Ints, worse: Ints, rows: int, iou_above: float
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Which of `better` cover which of `worse`, pairs of one class only: two index arrays, ascending by the first.
 
     When both are the same candidates, best first, each is paired with those after it.
     """
-    labels = worse // rows
-    by_class = np.argsort(labels, kind="stable")
-    first, last = (np.searchsorted(labels[by_class], better // rows, side) for side in ("left", "right"))
+    labels, labels_of_better = worse // rows, better // rows
+    by_class = np.argsort(labels.astype(np.uint16), kind="stable")  # 16 bits are sorted by radix
+    ends = np.bincount(labels, minlength=boxes_xn.shape[1] // rows).cumsum()
+    last = ends[labels_of_better]
     if better is worse:
+        first = np.empty_like(last)
         first[by_class] = np.arange(1, len(worse) + 1)
+    else:
+        first = np.concatenate([[0], ends])[labels_of_better]
     many = last - first
     winner = np.repeat(np.arange(len(better)), many)
-    loser = by_class[np.arange(len(winner)) + np.repeat(first - (np.cumsum(many) - many), many)]
-    covers = boxes.iou(flat_boxes[better[winner]], flat_boxes[worse[loser]]) > iou_above
-    return winner[covers], loser[covers]
+    loser = by_class[np.arange(len(winner)) + np.repeat(first - (many.cumsum() - many), many)]
+    overlap = boxes.iou(boxes_xn.take(better[winner], 1).T, boxes_xn.take(worse[loser], 1).T)
+    covers = np.flatnonzero(overlap > iou_above)
+    return winner.take(covers), loser.take(covers)

@@ -1,3 +1,4 @@
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -109,11 +110,18 @@ def cases(draw: st.DrawFn) -> tuple[Outputs, Picture, Port]:
 
 
 @settings(max_examples=200, deadline=None)
-@given(cases(), st.sampled_from([1, 2, 5, 64]))
-def test_it_equals_the_definition_bit_for_bit(case: tuple[Outputs, Picture, Port], chunk: int) -> None:
+@given(cases(), st.sampled_from([1, 2, 5, 64]), st.sampled_from([1, 3]), st.sampled_from([1, 4, 20, 64]))
+def test_it_equals_the_definition_bit_for_bit_and_leaves_the_outputs_as_they_were(
+    case: tuple[Outputs, Picture, Port], chunk: int, larger: int, sorted_first: int
+) -> None:
+    before = deepcopy(case[0])
     with pytest.MonkeyPatch.context() as patch, np.errstate(over="ignore"):
         patch.setattr(postprocess, "CHUNK", chunk)
+        patch.setattr(postprocess, "LARGER", larger)
+        patch.setattr(postprocess, "SORTED", sorted_first)
         assert_same(detections_from_outputs(*case), by_definition(*case))
+    for name in ("rois", "cls_prob", "bbox_pred"):
+        assert np.array_equal(getattr(case[0], name), getattr(before, name))
 
 
 @pytest.mark.parametrize("decimals", [1, 2, 8])
