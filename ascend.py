@@ -21,13 +21,12 @@ from rfcn_lib.devices.troubles import note_troubles, troubles_now
 from rfcn_lib.pictures import by_hand
 from rfcn_lib.pictures.canvases import Canvases, Wh, name_of, note_canvases
 from rfcn_lib.pictures.voc import Devkit
-from rfcn_lib.port import PUBLISHED, Port, on_canvas, read_port
+from rfcn_lib.port import PUBLISHED, Port, read_port
 from rfcn_lib.records import Floats, Picture, Scope
 from rfcn_lib.score.baseline import Baseline
 from rfcn_lib.score.throughput import (
     Rate,
     ScopeError,
-    Timing,
     by_agreement,
     end_to_end,
     expect_timed,
@@ -138,8 +137,6 @@ def npu_run(
     simulated = runner.simulated or toolkit.simulated([*om_paths.values(), *toolkit.simulated_tools()])
     limit_s = pytestconfig.getoption("--tool-timeout")
     ids_of_devices = [npu.device_id for npu in npus]
-    timings: list[Timing] = []
-    lost: dict[int, str] = {}
     with aloud(), store.growing(kept_as("npu"), om_runner, **made_of) as folder:
         simulated = simulated or toolkit.simulated([folder])  # by an earlier run
         for place in (folder, folder / om_runner.DUMPS) if simulated else ():  # dumps may be copied out
@@ -147,35 +144,31 @@ def npu_run(
             (place / toolkit.MARK).write_text("made by a stand-in for the vendor's tools; no evidence of anything\n")
         _refuse(note_troubles(folder, []), folder, pytestconfig)  # of earlier runs: not after hours of this one
         note_canvases(folder / om_runner.DUMPS, canvases)
-        for canvas, ids in canvases.items():
-            filled = fill_by_tool(
-                folder,
-                ids,
-                on_canvas(port, canvas),
-                shown,
-                Tool(runner.name, program),
-                om_paths[canvas],
-                [npu.device_id for npu in npus if npu.device_id not in lost],
-                batch=pictures_per_run(canvas, len(npus)),
-                what=f"{'SIMULATED ' if simulated else ''}{kept_as('dumps/npu')}",
-                timeout_s=float(limit_s) if limit_s else None,
-                troubles=lambda: troubles_now(ids_of_devices),
-                jpegs=jpegs,
-            )
-            timings += filled.timings
-            lost |= filled.lost
+        filled = fill_by_tool(
+            folder,
+            canvases,
+            port,
+            shown,
+            Tool(runner.name, program),
+            om_paths,
+            ids_of_devices,
+            batch={canvas: pictures_per_run(canvas, len(npus)) for canvas in canvases},
+            what=f"{'SIMULATED ' if simulated else ''}{kept_as('dumps/npu')}",
+            timeout_s=float(limit_s) if limit_s else None,
+            troubles=lambda: troubles_now(ids_of_devices),
+            jpegs=jpegs,
+        )
         troubles = note_troubles(folder, [])
     _refuse(troubles, folder, pytestconfig)
     _link(store.root / kept_as("dumps/npu"), folder / om_runner.DUMPS)
     shown_on = {id: canvas for canvas, ids in canvases.items() for id in ids}
-    places = [om_runner.work_folder(folder, timing.perf.device_id) for timing in timings]
+    places = [om_runner.work_folder(folder, timing.perf.device_id) for timing in filled.timings]
     batches = [
         f"{by_hand.typed(port_path, devkit.folder, shown_on[t.ids[0]], place, t.ids)} && {t.typed}"
-        for t, place in zip(timings, places, strict=True)
+        for t, place in zip(filled.timings, places, strict=True)
     ]
     compiled = [om.with_name("command.txt").read_text(encoding="utf-8") for om in om_paths.values()]
     commands = (*exports(), *_probes(), *compiled, *batches)
-    filled = Filled(tuple(timings), lost)
     return NpuRun(folder / om_runner.DUMPS, filled, chips, runner, npus[0].name, troubles, simulated, commands)
 
 

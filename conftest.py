@@ -3,18 +3,17 @@
 Heavy stages are imported where they are used, so that judging dumps needs no deep-learning framework.
 """
 
-import importlib
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
 from rfcn_lib.devices.threads import one_thread
-from rfcn_lib.pictures.canvases import Canvases, Wh, name_of, note_canvases
+from rfcn_lib.pictures.canvases import Canvases, Wh, name_of
 from rfcn_lib.pictures.voc import Devkit
 from rfcn_lib.port import Port, on_canvas
 from rfcn_lib.score.verdict import Criterion, Relation
@@ -25,8 +24,19 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # down twentyfold; alone, a process that gives the core away is half as fast.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-pytest_plugins = ("given", "trial", "ascend_host", "ascend", "gpu", "reporting")  # each before those that import it
+pytest_plugins = (
+    "given",
+    "passes",
+    "trial",
+    "ascend_host",
+    "ascend",
+    "gpu",
+    "reporting",
+)  # each before those that import it
 
+Pass = Callable[
+    ..., Path
+]  # every picture through a device, or the first ones: first_look=True; returns the folder of dumps
 UNIT = Path(__file__).parent / "tests" / "unit"
 CONTRACT = (
     "export",
@@ -94,12 +104,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What the options call for is declared before anything runs, so that --setup-plan shows the whole build graph."""
-    reference = [] if config.getoption("--reference") == "published" else ["torch_dumps"]
-    candidate = {"host": [] if config.getoption("--dumps") else ["onnxruntime_dumps"], "npu": ["npu_run"]}
+    reference = [] if config.getoption("--reference") == "published" else ["torch"]
+    candidate = [] if config.getoption("--dumps") else ["onnxruntime"]
+    passes = {"host": [*candidate, *reference], "npu": reference}
     for item in items:
         if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
             params, names = item.callspec.params, item.fixturenames
-            first = [*candidate[str(params["device"])], *reference] if "candidate" in names else []
+            first: list[str] = []
+            if "candidate" in names:
+                over, npu = passes[str(params["device"])], params["device"] == "npu"
+                looks, dumps = ([f"{one}_{what}" for one in over] for what in ("first_look", "dumps"))
+                first = ["npus", "runner", "om_paths", *looks, "npu_run", *dumps] if npu else [*looks, *dumps]
             first += ["twin_paths"] if params.get("graphs", "full-size") != "full-size" else []
             item.fixturenames = [*first, *names]  # a list of its own: parametrized items share theirs
 
@@ -153,83 +168,44 @@ def twin_paths(store: Store, adapted_paths: Mapping[Wh, Path], kept_as: Any) -> 
 
 
 @pytest.fixture(scope="session")
-def torch_dumps(
-    weights: Path, port: Port, devkit: Devkit, pictures: object, shown_as_published: Any, filled: Callable[..., Path]
-) -> Path:
-    """The source model's outputs, float32 on the host's CPU; on the published canvas whatever the candidate's."""
+def torch_pass(
+    weights: Path, port: Port, devkit: Devkit, pictures: object, shown_as_published: Any, passing: Callable[..., Pass]
+) -> Pass:
+    """The source model, float32 on the host's CPU; on the published canvas whatever the candidate's."""
     canvases = {port.pictures.canvas_wh_px: devkit.ids}
     made_of = {"weights": weights, "proposals": port.proposals, "one_thread": one_thread()}
-    return filled("dumps/torch", "pytorch", made_of, canvases, shown_as_published, lambda _: (weights, port))
+    return passing("dumps/torch", "pytorch", made_of, canvases, shown_as_published, lambda _: (weights, port))
 
 
 @pytest.fixture(scope="session")
-def onnxruntime_dumps(
-    twin_paths: Mapping[Wh, Path], canvases: Canvases, pictures: object, shown: Any, kept_as: Any, filled: Any
-) -> Path:
-    """The adapted graph's outputs: its executable twin in ONNX Runtime, standing in for the NPU."""
+def onnxruntime_pass(
+    twin_paths: Mapping[Wh, Path], canvases: Canvases, pictures: object, shown: Any, kept_as: Any, passing: Any
+) -> Pass:
+    """The adapted graph: its executable twin in ONNX Runtime, standing in for the NPU."""
     made_of = {"twins": {name_of(canvas): twin for canvas, twin in twin_paths.items()}}
     loaded = lambda canvas: (twin_paths[canvas],)  # noqa: E731
-    return filled(kept_as("dumps/onnxruntime"), "onnx_runtime", made_of, canvases, shown, loaded)  # type: ignore[no-any-return]
+    return passing(kept_as("dumps/onnxruntime"), "onnx_runtime", made_of, canvases, shown, loaded)  # type: ignore[no-any-return]
 
 
 @pytest.fixture(scope="session")
-def filled(
-    pytestconfig: pytest.Config,
-    store: Store,
-    port: Port,
-    devkit: Devkit,
-    jpegs: Any,
-    aloud: Callable[[], AbstractContextManager[object]],
-) -> Callable[..., Path]:
-    """filled(name, kind, made_of, canvases, shown, loaded): a folder of dumps, canvas by canvas.
+def torch_first_look(torch_pass: Pass) -> Path:
+    """Its first pictures: how many hours the run takes is said before they are spent, on whichever pass comes first."""
+    return torch_pass(first_look=True)
 
-    `kind` is the module of rfcn_lib.devices that makes them. Its `device(*loaded(canvas))` is started for one canvas at a
-    time, and only where a picture's dump is missing; with --dask the workers start it, from the file loaded(canvas)[0].
-    """
-    dask = pytestconfig.getoption("--dask")
 
-    def grown(
-        name: str,
-        kind: Literal["pytorch", "onnx_runtime"],
-        made_of: Mapping[str, Any],
-        canvases: Canvases,
-        shown: Any,
-        loaded: Callable[[Wh], Any],
-    ) -> Path:
-        from rfcn_lib.devices.cluster import Program, fill_on_cluster
-        from rfcn_lib.devices.filling import by_canvas, fill
+@pytest.fixture(scope="session")
+def onnxruntime_first_look(onnxruntime_pass: Pass) -> Path:
+    return onnxruntime_pass(first_look=True)
 
-        code = f"rfcn_lib.devices.{kind}"
-        keyed = {canvas: store.digests.of(loaded(canvas)[0]) for canvas in canvases}
 
-        def started(canvas: Wh) -> Any:
-            given = loaded(canvas)
-            return store.as_keyed(given[0], lambda: importlib.import_module(code).device(*given), keyed[canvas])
+@pytest.fixture(scope="session")
+def torch_dumps(torch_pass: Pass) -> Path:
+    return torch_pass()
 
-        with aloud(), store.growing(name, code, **made_of, pictures=port.pictures) as folder:
-            note_canvases(folder, canvases)
-            if not dask:
-                device = lambda: by_canvas(started)  # noqa: E731
-                in_turn = [id for ids in canvases.values() for id in ids]
-                fill(
-                    folder,
-                    in_turn,
-                    port,
-                    shown,
-                    device,
-                    name,
-                    jpegs=jpegs,
-                    canvases=canvases if len(canvases) > 1 else None,
-                )
-                return folder
-            for canvas, ids in canvases.items():
-                given = loaded(canvas)[0]
-                program = Program(kind, given, keyed[canvas])
-                sources = lambda id: (devkit.picture_path(id), devkit.sizes_wh[id])  # noqa: E731
-                fill_on_cluster(folder, ids, on_canvas(port, canvas), sources, program, dask, name, jpegs=jpegs)
-        return folder
 
-    return grown
+@pytest.fixture(scope="session")
+def onnxruntime_dumps(onnxruntime_pass: Pass) -> Path:
+    return onnxruntime_pass()
 
 
 @pytest.fixture(scope="session")

@@ -19,10 +19,12 @@ from rfcn_lib.devices import cluster_members as members
 from rfcn_lib.devices import cluster_worker as worker
 from rfcn_lib.devices.cluster_members import checked, connected, ready, send, threads_here
 from rfcn_lib.devices.cluster_worker import AbsentError, ClusterError, Job, Program
-from rfcn_lib.devices.filling import Jpegs, begun, expect_room, keeping
+from rfcn_lib.devices.filling import Jpegs, begun, expect_unchanged, keeping
+from rfcn_lib.devices.plans import expect_room, in_canvases, say_hours, say_plan
+from rfcn_lib.pictures.canvases import Canvases, Wh
 from rfcn_lib.pictures.preprocess import LARGEST_PICTURE_PX, PictureError
-from rfcn_lib.port import Port
-from rfcn_lib.progress import progress, say
+from rfcn_lib.port import Port, on_canvas
+from rfcn_lib.progress import progress
 
 __all__ = ["ClusterError", "Program", "checked", "fill_on_cluster"]
 
@@ -36,44 +38,63 @@ TRIES: Final = 5  # to give a worker the program before the picture gives up
 
 def fill_on_cluster(
     folder: Path,
-    ids: Sequence[str],
+    canvases: Canvases,
     port: Port,
     sources: Source,
-    program: Program,
+    program: Callable[[Wh], Program],
     address: str,
     what: str,
     *,
     jpegs: Jpegs | None = None,
+    first_look: bool = False,
+    planned: bool = False,
 ) -> int:
-    """Make the missing dumps of `ids`; returns how many that were. The cluster is only asked when one is missing.
+    """Make the missing dumps of every canvas's pictures; returns how many. The cluster is only asked when one is missing.
 
     The dumps are `fill`'s to the last byte where processor and versions agree. When a picture fails, no further one is
-    begun, those under way are kept, and then the first failure is raised. Memory does not grow with `ids`. `jpegs`: as in
-    `fill`.
+    begun, those under way are kept, and then the first failure is raised. Memory does not grow with the pictures.
+    `program`: canvas -> what runs its pictures. `jpegs`, `planned`: as in `fill`. `first_look`: a few pictures for
+    each thread, until the plan and the hours are said.
 
     Raises:
         ClusterError: no scheduler or worker answers, one is not like this machine, all workers are lost, or a picture
             took four workers with it.
         PictureError, DumpError, GraphError, CheckpointError: as when the pictures are run here.
     """
+    ids = [id for of_canvas in canvases.values() for id in of_canvas]
     wanted = begun(folder, ids, port, jpegs)
     if not wanted:
         return 0
-    size = program.path.stat().st_size
-    if size > LARGEST_PROGRAM_BYTES:
-        raise ClusterError(
-            f"{program.path} has {size:,} bytes, but at most {LARGEST_PROGRAM_BYTES:,} are sent to workers"
-        )
-    before, room = len(ids) - len(wanted), expect_room(folder, len(wanted), port, what)
-    threads = threads_here(program)
-    with connected(checked(address)) as client, keeping(folder, ids, wanted, port, what, jpegs) as keep:
-        job = ready(client, replace(program, path=program.path.absolute()), port, threads)
-        plan = f"{len(wanted):,} pictures to do, {before:,} already there"
-        canvas = "canvas {} x {} px".format(*port.pictures.canvas_wh_px)
-        say(f"{what}: {plan}; {canvas}; {room}; {_count(len(client.nthreads()))} at {address}; stop when you like")
-        for _ in progress(_finished(client, job, sources, wanted, keep), len(wanted), what, before=before):
+    before, room, missing = len(ids) - len(wanted), expect_room(folder, len(wanted), port, what), set(wanted)
+    to_do = {canvas: [id for id in of_canvas if id in missing] for canvas, of_canvas in canvases.items()}
+    programs = {canvas: _sendable(program(canvas)) for canvas, left in to_do.items() if left}
+    threads, done = threads_here(next(iter(programs.values()))), list[str]()
+    with connected(checked(address)) as client, keeping(folder, ids, wanted, what) as keep:
+
+        def canvas_by_canvas() -> Iterator[str]:
+            for canvas, loaded in programs.items():
+                job = ready(client, loaded, on_canvas(port, canvas), threads)
+                if not (done or planned):
+                    workers = f"{_count(len(client.nthreads()))} at {address}"
+                    say_plan(what, len(wanted), before, in_canvases(canvases), room, workers)
+                at_once, ended_s = sum(job.at_once.values()), list[float]()
+                left = to_do[canvas][: 2 * at_once] if first_look else to_do[canvas]
+                for id in _finished(client, job, sources, left, keep):
+                    done.append(id)
+                    ended_s.append(time.monotonic())
+                    if len(ended_s) == 2 * at_once and len(done) == len(ended_s) and not planned:
+                        # the first picture of each thread also paid for its start
+                        rest = [id for id in wanted if id not in done]
+                        say_hours(what, ended_s[-1] - ended_s[at_once - 1], done[at_once:], rest, canvases)
+                    yield id
+                if first_look:
+                    return
+
+        for _ in progress(canvas_by_canvas(), len(wanted), what, before=before):
             pass
-    return len(wanted)
+    if not first_look:
+        expect_unchanged(folder, ids, port, jpegs)
+    return len(done)
 
 
 def _finished(client: Any, job: Job, sources: Source, ids: Sequence[str], keep: Callable[..., None]) -> Iterator[str]:
@@ -127,6 +148,15 @@ def _finished(client: Any, job: Job, sources: Source, ids: Sequence[str], keep: 
     for id in ids:
         if id in failed:
             raise _in_words(id, failed[id])
+
+
+def _sendable(program: Program) -> Program:
+    size = program.path.stat().st_size
+    if size > LARGEST_PROGRAM_BYTES:
+        raise ClusterError(
+            f"{program.path} has {size:,} bytes, but at most {LARGEST_PROGRAM_BYTES:,} are sent to workers"
+        )
+    return replace(program, path=program.path.absolute())
 
 
 def _submitted(client: Any, job: Job, id: str, path: Path, size_wh: tuple[int, int]) -> tuple[Any, str]:

@@ -7,7 +7,6 @@ its files have their sizes and the ledger beside the folder has its line, which 
 
 import os
 import re
-import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -16,12 +15,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
+from rfcn_lib.devices.plans import expect_room, in_canvases, say_hours, say_plan
 from rfcn_lib.pictures.canvases import Canvases, Wh
 from rfcn_lib.pictures.preprocess import PictureError  # and so the store counts preprocessing to the code of a dump
 from rfcn_lib.port import Port
-from rfcn_lib.progress import in_words, progress, say
+from rfcn_lib.progress import progress, say
 from rfcn_lib.records import Floats, Outputs, Picture
-from rfcn_lib.score.dumps import DumpError, digest_of, file_names, shapes, sweep, write_dump
+from rfcn_lib.score.dumps import digest_of, file_names, shapes, sweep, write_dump
 
 Prepare = Callable[[str], tuple[Floats, Picture]]  # id -> (1, 3, H, W) float32 and what was done to the picture
 Run = Callable[[Floats, Picture], Outputs]
@@ -29,8 +29,6 @@ Jpegs = Callable[[Sequence[str]], Sequence[str]]  # ids -> sha256 (hex) of their
 
 LEDGER: Final = "made.txt"  # beside the folder of dumps: `id sha256-of-dump sha256-of-jpeg`; an id's last line counts
 IN_MEMORY: Final = 2  # prepared pictures: the one that runs and the next; 21.7 MB each at the published canvas
-WORTH_SAYING_S: Final = 60  # a shorter run is over before its length is read
-BLOCK_BYTES: Final = 4096  # files take whole blocks of the disk
 _SHA256: Final = "[0-9a-f]{64}"
 _LINE: Final = re.compile(rf"(\S+) ({_SHA256})(?: ({_SHA256}))?|(\S+) -")  # `id -`: its dump is being made again
 
@@ -66,12 +64,15 @@ def fill(
     *,
     jpegs: Jpegs | None = None,
     canvases: Canvases | None = None,
+    first_look: bool = False,
+    planned: bool = False,
 ) -> int:
     """Make the missing dumps of `ids`, in that order; returns how many that were.
 
     `device` is only started when one is missing. `prepare` runs in a thread, at most IN_MEMORY pictures at a time. With
     `jpegs` a dump belongs to its JPEG: one that has changed is done again, the others are not. `canvases`: where
     they are several, for the plan that is said before the first picture and the hours that are said after the second.
+    `first_look`: only until both are said. `planned`: they were said before.
     No two processes may fill a folder at once; `Store.growing` sees to that.
 
     Raises:
@@ -84,25 +85,30 @@ def fill(
         return 0
     room, run = expect_room(folder, len(wanted), port, what), device()
     with (
-        keeping(folder, ids, wanted, port, what, jpegs) as keep,
+        keeping(folder, ids, wanted, what) as keep,
         closing(_prepared(wanted, prepare, jpegs)) as pictures,
     ):
-        before, canvas_before, said = len(ids) - len(wanted), None, False
-        for at, id in enumerate(progress(wanted, len(wanted), what, before=before)):
+        before, canvas_before, paced, done = len(ids) - len(wanted), None, False, 0
+        for id in progress(wanted, len(wanted), what, before=before):
             jpeg_sha256, im_data, picture = next(pictures)
-            if id == wanted[0]:
-                plan = f"{len(wanted):,} pictures to do, {before:,} already there"
-                canvas = f"{len(canvases)} canvases" if canvases else "canvas {} x {} px".format(*picture.canvas_wh)
-                say(f"{what}: {plan}; {canvas}; {room}; stop when you like")
+            if not done:
+                canvases = canvases or {picture.canvas_wh: tuple(ids)}
+                if not planned:
+                    say_plan(what, len(wanted), before, in_canvases(canvases), room)
             start = time.monotonic()
             outputs = run(im_data, picture)
             del im_data  # else three are in memory while the next one is awaited
             keep(id, outputs, *jpeg_sha256)
-            if not said and picture.canvas_wh == canvas_before:  # the first one of a canvas also paid for its start
-                said = True
-                _say_hours(what, time.monotonic() - start, wanted[at:], canvases or {(1, 1): tuple(ids)})
+            done += 1
+            if not paced and picture.canvas_wh == canvas_before:  # the first one of a canvas also paid for its start
+                paced = True
+                if not planned:
+                    say_hours(what, time.monotonic() - start, [id], wanted[done:], canvases or {})
+                if first_look:
+                    return done
             canvas_before = picture.canvas_wh
-    return len(wanted)
+    expect_unchanged(folder, ids, port, jpegs)
+    return done
 
 
 def by_canvas(start: Callable[[Wh], Run]) -> Run:
@@ -119,14 +125,6 @@ def by_canvas(start: Callable[[Wh], Run]) -> Run:
     return run
 
 
-def _say_hours(what: str, first_s: float, ids: Sequence[str], canvases: Canvases) -> None:
-    """How long the pictures after the first of `ids` will take, each as long as its canvas is large."""
-    area = {id: width * height for (width, height), shown in canvases.items() for id in shown}
-    left_s = first_s * sum(area[id] for id in ids[1:]) / area[ids[0]]
-    if left_s >= WORTH_SAYING_S:
-        say(f"{what}: {len(ids) - 1:,} pictures are left, about {in_words(left_s)} at the pace of {ids[0]}")
-
-
 def begun(folder: Path, ids: Sequence[str], port: Port, jpegs: Jpegs | None) -> tuple[str, ...]:
     """The ids to be done, once what a killed run left half written is gone."""
     sweep(folder)
@@ -134,14 +132,8 @@ def begun(folder: Path, ids: Sequence[str], port: Port, jpegs: Jpegs | None) -> 
 
 
 @contextmanager
-def keeping(
-    folder: Path, ids: Sequence[str], wanted: Sequence[str], port: Port, what: str, jpegs: Jpegs | None
-) -> Iterator[Callable[..., None]]:
-    """keep(id, outputs, *jpeg_sha256): write one picture's dump, then its line. A run that is stopped says what is kept.
-
-    Raises:
-        PictureError: at the end: a JPEG changed meanwhile.
-    """
+def keeping(folder: Path, ids: Sequence[str], wanted: Sequence[str], what: str) -> Iterator[Callable[..., None]]:
+    """keep(id, outputs, *jpeg_sha256): write one picture's dump, then its line. A run that is stopped says what is kept."""
     known, done = made(folder), 0
     try:
         with ledger(folder) as note:
@@ -159,7 +151,6 @@ def keeping(
         there = f"{len(ids) - len(wanted) + done:,} of {len(ids):,} pictures finished; they are kept in {folder}"
         say(f"{what}: stopped with {there}, and the same command goes on from there")
         raise
-    expect_unchanged(folder, ids, port, jpegs)
 
 
 def expect_unchanged(folder: Path, ids: Sequence[str], port: Port, jpegs: Jpegs | None) -> None:
@@ -194,23 +185,6 @@ def _prepared(
             yield waiting.popleft().result()
     finally:
         thread.shutdown(wait=False, cancel_futures=True)  # Ctrl-C does not wait for a picture nobody wants any more
-
-
-def expect_room(folder: Path, count: int, port: Port, what: str) -> str:
-    """What the dumps of `count` pictures need and what there is, in words. Raises DumpError when that is too little."""
-    sizes = (4 * rows * columns for rows, columns in shapes(port))
-    need = count * sum(-(-size // BLOCK_BYTES) * BLOCK_BYTES for size in sizes)
-    free = shutil.disk_usage(folder).free
-    if need > free:
-        raise DumpError(
-            f"{what}: the dumps of {count:,} pictures need {_size(need)}, but the disk of {folder} has {_size(free)} left; "
-            "free some space, or pass --store=DIR on another disk; what is there is kept"
-        )
-    return f"{_size(need)} of dumps, {_size(free)} free"
-
-
-def _size(count: float) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def _some(ids: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from rfcn_lib.devices.filling import expect_room
+from rfcn_lib.pictures.canvases import Wh
 from rfcn_lib.port import Port
 from rfcn_lib.score.dumps import FLOAT32, shapes
 
@@ -16,24 +16,20 @@ class NoRoomError(Exception):
     """The disk has no room for a batch."""
 
 
-def plan(folder: Path, count: int, port: Port, what: str, devices: Sequence[int], batch: int) -> str:
-    """Canvas, devices and batches of `count` pictures, what they take of the disk of `folder` and what there is, in words.
-
-    Raises:
-        DumpError: the disk has no room for the dumps.
-    """
-    width, height = port.pictures.canvas_wh_px
-    bins_bytes = 2 * batch * len(devices) * _bin_bytes(port)  # a batch under way and the next one
-    room = expect_room(folder, count, port, what)
+def in_batches(devices: Sequence[int], batches: Sequence[int], bin_bytes: Sequence[int]) -> str:
+    """Devices, batches and the bins that lie on the disk at a time, in words; batch and size of a bin per canvas."""
     named = f"device{'s' if len(devices) > 1 else ''} {', '.join(map(str, devices))}"
-    return (
-        f"canvas {width} x {height} px; {named}, batches of {batch}; at most {bins_bytes / 1e6:.0f} MB of bins, {room}"
-    )
+    of = " or ".join(map(str, sorted(set(batches))))
+    # a batch under way and the next one
+    bins_bytes = max(2 * batch * len(devices) * size for batch, size in zip(batches, bin_bytes, strict=True))
+    return f"{named}, batches of {of}; at most {bins_bytes / 1e6:.0f} MB of bins"
 
 
 def expect_batch_room(folder: Path, count: int, port: Port) -> None:
     """Raise NoRoomError unless the disk of `folder` has room for the bins and dumps of `count` pictures."""
-    picture = _bin_bytes(port) + FLOAT32.itemsize * sum(rows * columns for rows, columns in shapes(port))
+    picture = bin_bytes(port.pictures.canvas_wh_px) + FLOAT32.itemsize * sum(
+        rows * columns for rows, columns in shapes(port)
+    )
     need, free = picture * count + SPARE_BYTES, shutil.disk_usage(folder).free
     if free < need:
         raise NoRoomError(
@@ -42,6 +38,6 @@ def expect_batch_room(folder: Path, count: int, port: Port) -> None:
         )
 
 
-def _bin_bytes(port: Port) -> int:
-    width, height = port.pictures.canvas_wh_px
-    return FLOAT32.itemsize * 3 * width * height
+def bin_bytes(canvas_wh: Wh) -> int:
+    """Size of a bin: (1, 3, H, W) float32."""
+    return FLOAT32.itemsize * 3 * canvas_wh[0] * canvas_wh[1]

@@ -24,7 +24,7 @@ import fatal
 import pytest
 import tiny
 
-from rfcn_lib.devices import cluster, cluster_members, onnx_runtime, pytorch
+from rfcn_lib.devices import cluster, cluster_members, onnx_runtime, plans, pytorch
 from rfcn_lib.devices.cluster import ClusterError, Program, fill_on_cluster
 from rfcn_lib.devices.filling import LEDGER, fill, missing, unfinished
 from rfcn_lib.graph.export import onnx_from_network
@@ -151,6 +151,12 @@ def local(files, few, source, tmp_path_factory):
     return made
 
 
+def over_cluster(folder, ids, port, source, program, address, what, **more):
+    """One canvas, the port's own, and one program."""
+    canvases = {port.pictures.canvas_wh_px: tuple(ids)}
+    return fill_on_cluster(folder, canvases, port, source, lambda _: program, address, what, **more)
+
+
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
     """A scheduler and two workers that live as long as this file's tests."""
@@ -193,7 +199,7 @@ def at(number, act, source, ids):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["onnx_runtime", "pytorch"])
 def test_the_dumps_are_a_local_run_s_byte_for_byte(kind, files, two, few, source, folder, local, monkeypatch, capfd):
-    made = fill_on_cluster(folder, few.ids, tiny.PORT, source, program_of(files[kind], kind), two.address, kind)
+    made = over_cluster(folder, few.ids, tiny.PORT, source, program_of(files[kind], kind), two.address, kind)
 
     assert made == COUNT
     assert content(folder) == local[kind]
@@ -201,7 +207,7 @@ def test_the_dumps_are_a_local_run_s_byte_for_byte(kind, files, two, few, source
     jpegs = lambda ids: [sha256(source(id)[0].read_bytes()).hexdigest() for id in ids]  # noqa: E731
     assert unfinished(folder, few.ids, tiny.PORT, jpegs) == (), "the ledger has the JPEGs' digests"
     assert "differ" not in capfd.readouterr().err
-    assert fill_on_cluster(folder, few.ids, tiny.PORT, source, program_of(files[kind], kind), "tcp://no:1", kind) == 0
+    assert over_cluster(folder, few.ids, tiny.PORT, source, program_of(files[kind], kind), "tcp://no:1", kind) == 0
 
 
 @pytest.mark.slow
@@ -212,7 +218,7 @@ def test_a_program_that_workers_cannot_see_is_sent_in_pieces(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cluster_members, "PIECE_BYTES", 10_000)
     program = program_of(Path("/proc/self/cwd/elsewhere.onnx"))
-    fill_on_cluster(folder, few.ids, tiny.PORT, source, program, two.address, "sent")
+    over_cluster(folder, few.ids, tiny.PORT, source, program, two.address, "sent")
 
     assert content(folder) == local["onnx_runtime"]
     received = list(two.log.parent.glob(f"worker*/**/{program.sha256}.program"))
@@ -221,9 +227,24 @@ def test_a_program_that_workers_cannot_see_is_sent_in_pieces(
 
 
 @pytest.mark.slow
+def test_a_first_look_is_four_pictures_for_two_threads_and_says_the_plan_and_the_hours_of_all(
+    program, two, few, source, folder, local, monkeypatch, capfd
+):
+    monkeypatch.setattr(plans, "WORTH_SAYING_S", 0)
+    assert over_cluster(folder, few.ids, tiny.PORT, source, program, two.address, "look", first_look=True) == 4
+    plan, hours = capfd.readouterr().err.splitlines()
+    assert plan.startswith(f"look: {COUNT} pictures to do, 0 already there; canvas ")
+    assert f"; 2 workers at {two.address}; stop when you like" in plan
+    assert re.fullmatch(rf"look: {COUNT - 4} pictures are left, about \d+ s at the pace of \S+ to \S+", hours)
+    assert over_cluster(folder, few.ids, tiny.PORT, source, program, two.address, "look", planned=True) == COUNT - 4
+    assert capfd.readouterr().err == ""
+    assert content(folder) == local["onnx_runtime"]
+
+
+@pytest.mark.slow
 def test_processes_of_this_machine_go_the_same_way(program, few, source, folder, local):
     before = dict(os.environ)
-    assert fill_on_cluster(folder, few.ids, tiny.PORT, source, program, "local:2", "local") == COUNT
+    assert over_cluster(folder, few.ids, tiny.PORT, source, program, "local:2", "local") == COUNT
     assert content(folder) == local["onnx_runtime"]
     assert dict(os.environ) == before, "OMP_NUM_THREADS=1 for the workers is not left here, where torch may start later"
 
@@ -294,7 +315,7 @@ def test_a_worker_killed_half_way_costs_nothing(program, few, source, folder, lo
                 killer.start()
 
             asked = at(8, stop, source, few.ids)
-            assert fill_on_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "killed") == COUNT
+            assert over_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "killed") == COUNT
             over.set()
             killer.join()
 
@@ -318,7 +339,7 @@ def test_a_worker_that_comes_late_gets_the_program_and_pictures(
             made.wait_for(2)
 
         asked = at(6, late, source, few.ids)
-        fill_on_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "late")
+        over_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "late")
 
     assert content(folder) == local["onnx_runtime"]
     assert list(tmp_path.glob("worker1/**/*.program"))
@@ -335,11 +356,11 @@ def test_all_workers_lost_is_said_and_another_run_goes_on(program, few, source, 
         with pytest.raises(
             ClusterError, match=r"all workers .* are lost.*14 of 24 pictures are left, the others are kept"
         ):
-            fill_on_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "lost")
+            over_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "lost")
         assert len(noted(folder)) == 10
         made.start()
         made.wait_for(1)
-        assert fill_on_cluster(folder, few.ids, tiny.PORT, source, program, made.address, "again") == 14
+        assert over_cluster(folder, few.ids, tiny.PORT, source, program, made.address, "again") == 14
     assert content(folder) == local["onnx_runtime"]
 
 
@@ -350,7 +371,7 @@ def test_a_lost_scheduler_is_said(program, few, source, folder, tmp_path):
         made.wait_for(1)
         asked = at(10, made.scheduler.kill, source, few.ids)
         with pytest.raises(ClusterError, match=r"the Dask scheduler at tcp://.* was lost.* finished ones are kept"):
-            fill_on_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "lost")
+            over_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "lost")
     assert len(noted(folder)) == 10
 
 
@@ -362,19 +383,19 @@ def test_a_client_that_ends_half_way_loses_nothing(signal_sent, program, two, fe
 import os, sys
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests" / "unit")!r}]
 from pathlib import Path
-from test_cluster import at, fill_on_cluster, program_of, read_devkit, read_port, tiny
+from test_cluster import at, over_cluster, program_of, read_devkit, read_port, tiny
 few = read_devkit(Path("specimen/VOCdevkit"), read_port(Path("specimen/port.toml")).classes, limit={COUNT})
 source = lambda id: (few.picture_path(id), few.sizes_wh[id])
 end = at(12, lambda: os.kill(os.getpid(), {int(signal_sent)}), source, few.ids)
 program = program_of(Path({str(program.path)!r}))
-fill_on_cluster(Path({str(folder)!r}), few.ids, tiny.PORT, end, program, {two.address!r}, "ended")
+over_cluster(Path({str(folder)!r}), few.ids, tiny.PORT, end, program, {two.address!r}, "ended")
 """)
     done = subprocess.run([sys.executable, client], cwd=ROOT, capture_output=True, text=True, timeout=300)
 
     assert done.returncode == -signal_sent, done.stderr
     kept = len(noted(folder))
     assert kept in (10, 11, 12)
-    assert fill_on_cluster(folder, few.ids, tiny.PORT, source, program, two.address, "on") == COUNT - kept
+    assert over_cluster(folder, few.ids, tiny.PORT, source, program, two.address, "on") == COUNT - kept
     assert content(folder) == local["onnx_runtime"]
     assert sorted(noted(folder)) == sorted(few.ids)
 
@@ -395,7 +416,7 @@ def test_a_picture_that_kills_every_worker_is_named(program, few, source, folder
             made.start()
         made.wait_for(3)
         with pytest.raises(ClusterError, match=rf"picture {id} was under way on 2 workers when they died, .*tcp://"):
-            fill_on_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "fatal")
+            over_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "fatal")
     assert set(few.ids[:5]) <= set(noted(folder))
     assert id not in noted(folder)
     assert all(local["onnx_runtime"][name] == data for name, data in content(folder).items())
@@ -416,7 +437,7 @@ def test_a_picture_that_cannot_be_shown_is_named_as_in_a_local_run(damage, progr
     with pytest.raises(PictureError) as at_home:
         prepare(bad, id, size_wh, tiny.PORT.pictures)
     with pytest.raises(PictureError, match=r"bad\.jpg") as abroad:
-        fill_on_cluster(folder, few.ids, tiny.PORT, asked, program, two.address, "bad")
+        over_cluster(folder, few.ids, tiny.PORT, asked, program, two.address, "bad")
     assert str(abroad.value) == str(at_home.value)
     assert set(few.ids[:10]) <= set(noted(folder))
     assert id in missing(folder, few.ids, tiny.PORT)
@@ -427,7 +448,7 @@ def test_a_file_that_is_no_graph_is_named(two, few, source, folder, tmp_path):
     path = tmp_path / "twin.onnx"
     path.write_bytes(b"no graph")
     with pytest.raises(onnx_runtime.GraphError, match=r"cannot load .*twin\.onnx"):
-        fill_on_cluster(folder, few.ids, tiny.PORT, source, program_of(path), two.address, "bad")
+        over_cluster(folder, few.ids, tiny.PORT, source, program_of(path), two.address, "bad")
     assert content(folder) == {}
 
 
@@ -438,7 +459,7 @@ def test_a_program_that_changed_is_not_run(files, two, few, source, folder, tmp_
     (tmp_path / "changed.onnx").write_bytes(files["onnx_runtime"].read_bytes() + b"\0")
     program = Program("onnx_runtime", Path("/proc/self/cwd/changed.onnx"), sha256(b"as it was").hexdigest())
     with pytest.raises(ClusterError, match=r"worker tcp://.* received .*changed\.onnx with sha256 .*, but should"):
-        fill_on_cluster(folder, few.ids, tiny.PORT, source, program, two.address, "changed")
+        over_cluster(folder, few.ids, tiny.PORT, source, program, two.address, "changed")
     assert content(folder) == {}
 
 
@@ -456,7 +477,7 @@ def test_a_worker_with_other_code_or_libraries_is_refused(program, few, source, 
         with pytest.raises(
             ClusterError, match=r"worker tcp://\S+ has another text of rfcn_lib/boxes\.py, .*same commit"
         ):
-            fill_on_cluster(*run, made.address, "other")
+            over_cluster(*run, made.address, "other")
         other.kill()
         other.wait()
         old = made.start(PYTHONPATH=str(tmp_path / "old"))
@@ -465,14 +486,14 @@ def test_a_worker_with_other_code_or_libraries_is_refused(program, few, source, 
         with pytest.raises(
             ClusterError, match=r"worker tcp://\S+ has onnxruntime 1\.0\.0, but should have onnxruntime 1\.[1-9]"
         ):
-            fill_on_cluster(*run, made.address, "old")
+            over_cluster(*run, made.address, "old")
         old.kill()
         old.wait()
         made.start(cwd=tmp_path, PYTHONPATH="")
         time.sleep(1)
         made.wait_for(1)
         with pytest.raises(ClusterError, match=r"worker tcp://\S+ cannot run this suite's code .*rfcn_lib"):
-            fill_on_cluster(*run, made.address, "none")
+            over_cluster(*run, made.address, "none")
     assert content(folder) == {}
 
 
@@ -490,7 +511,7 @@ def test_a_worker_that_comes_late_with_other_code_makes_no_dump(program, few, so
 
         asked = at(6, late, source, few.ids)
         with pytest.raises(ClusterError, match=r"worker tcp://\S+ .*has another text of rfcn_lib/boxes\.py"):
-            fill_on_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "late")
+            over_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "late")
     assert all(local["onnx_runtime"][name] == data for name, data in content(folder).items())
     assert set(few.ids[:6]) <= set(noted(folder))
 
@@ -499,10 +520,10 @@ def test_a_worker_that_comes_late_with_other_code_makes_no_dump(program, few, so
 def test_a_scheduler_without_workers_is_said(program, few, source, folder, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster_members, "WORKERS_WITHIN_S", 1)
     with scheduler(tmp_path) as made, pytest.raises(ClusterError, match=r"has no worker, waited 1 s; start some with"):
-        fill_on_cluster(folder, few.ids, tiny.PORT, source, program, made.address, "none")
+        over_cluster(folder, few.ids, tiny.PORT, source, program, made.address, "none")
 
 
 def test_an_address_where_nobody_answers_is_said(program, few, source, folder, monkeypatch):
     monkeypatch.setattr(cluster_members, "CONNECT_S", 1)
     with pytest.raises(ClusterError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1 .*--dask=ADDRESS"):
-        fill_on_cluster(folder, few.ids, tiny.PORT, source, program, "tcp://127.0.0.1:1", "nobody")
+        over_cluster(folder, few.ids, tiny.PORT, source, program, "tcp://127.0.0.1:1", "nobody")

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from fake_device import IDS, PORT, Bench, outputs_of, picture_of, port_of
 
-from rfcn_lib.devices import filling, onnx_runtime
+from rfcn_lib.devices import filling, onnx_runtime, plans
 from rfcn_lib.devices.filling import LEDGER, by_canvas, fill, made, missing, unfinished
 from rfcn_lib.digests import Digests, code_behind
 from rfcn_lib.pictures.preprocess import PictureError
@@ -482,7 +482,7 @@ def test_how_long_it_will_take_is_said_after_the_second_picture_of_a_canvas(fold
     """By this clock a picture takes one second, half of one on a canvas of half the area, ten more the first on each."""
     now, heard, bench = [0.0], [], Bench()
     monkeypatch.setattr(filling.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(filling, "WORTH_SAYING_S", 0.1)
+    monkeypatch.setattr(plans, "WORTH_SAYING_S", 0.1)
     monkeypatch.setattr(filling, "progress", lambda items, *_, **__: items)
     canvases = {(16, 16): IDS[: shares[0]], (16, 8): IDS[shares[0] :]}
     on = {id: canvas for canvas, ids in canvases.items() for id in ids}
@@ -506,6 +506,18 @@ def test_how_long_it_will_take_is_said_after_the_second_picture_of_a_canvas(fold
     assert [bool(err) for err in heard] == [at in (0, after) for at in range(len(IDS) + 1)]
     assert "2 canvases;" in heard[0]
     assert heard[after] == f"dumps/torch: {said}\n"
+
+
+def test_a_first_look_ends_when_the_plan_and_the_hours_are_said_and_the_rest_is_silent(folder, capsys, monkeypatch):
+    monkeypatch.setattr(plans, "WORTH_SAYING_S", 0)
+    bench = Bench()
+    assert bench.fill(folder, first_look=True) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition(";")[0] for line in said[:1]] == ["dumps: 4 pictures to do, 0 already there"]
+    assert said[1:] == [f"dumps: 2 pictures are left, about 0 s at the pace of {IDS[1]}"]
+    assert bench.fill(folder, planned=True) == 2
+    assert capsys.readouterr().err == ""
+    assert bench.ran == list(IDS)
 
 
 def test_one_canvas_at_a_time_is_started_and_given_back():

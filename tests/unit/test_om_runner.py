@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import fake_tools
@@ -19,7 +20,7 @@ import tiny
 from fake_tools import CANVAS_WH, IDS, MODEL, PORT, first_number, outputs_of, shown
 
 from rfcn_lib import spec
-from rfcn_lib.devices import onnx_runtime
+from rfcn_lib.devices import onnx_runtime, plans
 from rfcn_lib.devices.filling import unfinished
 from rfcn_lib.devices.om_batch import OmRunError
 from rfcn_lib.devices.om_runner import Tool, fill_by_tool
@@ -52,15 +53,16 @@ def filled(tmp_path, tool):
 
     def call(ids=IDS, devices=(0,), batch=3, timeout_s=20.0, prepare=shown, port=PORT, **more):
         folder = tmp_path / "filled"
+        canvas = port.pictures.canvas_wh_px
         return fill_by_tool(
             folder,
-            ids,
+            {canvas: tuple(ids)},
             port,
             prepare,
             tool,
-            om,
+            {canvas: om},
             devices,
-            batch=batch,
+            batch={canvas: batch},
             what="test dumps",
             timeout_s=timeout_s,
             **more,
@@ -113,6 +115,43 @@ def test_the_plan_is_said_before_the_first_batch_and_only_where_there_is_one(fil
         plan + r"batches of 2; at most 1 MB of bins, 0\.1 MB of dumps, \S+ GB free; stop when you like\n", said
     )
     assert filled(devices=(0, 1), batch=2) == made
+    assert capsys.readouterr().err == ""
+
+
+def test_how_long_it_will_take_is_said_after_the_first_batch(filled, capsys, monkeypatch):
+    """Two pictures of seven are done: whatever that took, five are left."""
+    monkeypatch.setattr(plans, "WORTH_SAYING_S", 0)
+    filled(batch=2)
+    said = re.findall(
+        r"test dumps: (\d+) pictures are left, about \d+ s at the pace of (\S+) to (\S+)\n", capsys.readouterr().err
+    )
+    assert said == [("5", IDS[0], IDS[1])]
+
+
+def test_pictures_of_several_canvases_go_through_their_own_models_from_one_pile(tmp_path, capsys):
+    """The last four on a narrower canvas: in one plan, never two canvases in a batch, every timing of its own om."""
+    tool, narrow = fake_tools.tool_in(tmp_path, "benchmark"), (64, 80)
+    canvases = {CANVAS_WH: IDS[:3], narrow: IDS[3:]}
+    oms = {canvas: tmp_path / f"{canvas[0]}.om" for canvas in canvases}
+    for canvas, om in oms.items():
+        om.write_bytes(MODEL + bytes(canvas))
+
+    def prepare(id):
+        im_data, picture = shown(id)
+        return (
+            (im_data, picture) if id in canvases[CANVAS_WH] else (im_data[..., :64], replace(picture, canvas_wh=narrow))
+        )
+
+    folder, batch = tmp_path / "filled", {CANVAS_WH: 2, narrow: 3}
+    made = fill_by_tool(folder, canvases, PORT, prepare, tool, oms, (0, 1), batch=batch, what="two")
+    plan = "two: 7 pictures to do, 0 already there; benchmark: 2 canvases; devices 0, 1, batches of 2 or 3; at most 1 MB of"
+    assert capsys.readouterr().err.startswith(plan)
+    assert dumps_of(tmp_path) == set(IDS)
+    of_canvas = {hashlib.sha256(om.read_bytes()).hexdigest(): canvases[canvas] for canvas, om in oms.items()}
+    assert {t.om_sha256 for t in made.timings} == set(of_canvas)
+    assert all(set(t.ids) <= set(of_canvas[t.om_sha256]) for t in made.timings)
+    again = fill_by_tool(folder, canvases, PORT, prepare, tool, oms, (0, 1), batch=batch, what="two")
+    assert sorted(t.ids for t in again.timings) == sorted(t.ids for t in made.timings)
     assert capsys.readouterr().err == ""
 
 
@@ -340,7 +379,7 @@ def test_a_disk_that_takes_no_more_stops_all_devices(filled, tmp_path):
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"batch": 0}, "batch is 0"),
+        ({"batch": 0}, r"batches are \[0\]"),
         ({"devices": ()}, r"devices are \[\]"),
         ({"devices": (1, 1)}, r"devices are \[1, 1\], but should be .* different device ids"),
         ({"devices": (-1,)}, r"devices are \[-1\]"),
@@ -393,7 +432,10 @@ def test_the_stand_in_s_dumps_are_the_twin_s_to_the_byte(tmp_path, monkeypatch, 
     twin, om = twin_and_om
     pictures = {id: (tiny.im_data_of(int(id)), tiny.picture_of(id)) for id in IDS}
     tool = Tool(runner, {"benchmark": str(STANDIN / "benchmark.x86_64"), "ais_bench": "python3"}[runner])
-    made = fill_by_tool(tmp_path, IDS, PORT, pictures.__getitem__, tool, om, (0, 3), batch=2, what="stand-in")
+    made = fill_by_tool(
+        tmp_path, {CANVAS_WH: IDS}, PORT, pictures.__getitem__, tool, {CANVAS_WH: om}, (0, 3),
+        batch={CANVAS_WH: 2}, what="stand-in",
+    )  # fmt: skip
     expect_timed(made.timings, dict.fromkeys(IDS, hashlib.sha256(om.read_bytes()).hexdigest()))
     run = onnx_runtime.device(twin)
     for id in IDS:
@@ -489,8 +531,9 @@ def test_ctrl_c_reaches_the_tool_of_a_single_device_at_once(tmp_path):
     code = (
         "import signal; from pathlib import Path; import fake_tools as f; from rfcn_lib.devices.om_runner import *\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's shell has it ignored\n"
-        f"fill_by_tool(Path({str(tmp_path)!r}) / 'filled', f.IDS, f.PORT, f.shown, Tool('benchmark', {tool.program!r}), "
-        f"Path({str(tmp_path)!r}) / 'rfcn.om', (0,), batch=7, what='x')"
+        f"fill_by_tool(Path({str(tmp_path)!r}) / 'filled', {{f.CANVAS_WH: f.IDS}}, f.PORT, f.shown, "
+        f"Tool('benchmark', {tool.program!r}), {{f.CANVAS_WH: Path({str(tmp_path)!r}) / 'rfcn.om'}}, (0,), "
+        "batch={f.CANVAS_WH: 7}, what='x')"
     )
     here = Path(__file__).parent
     environment = {**os.environ, "FAKE": "hang", "PYTHONPATH": f"{here}:{here.parent.parent}"}

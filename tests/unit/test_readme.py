@@ -69,6 +69,8 @@ def test_the_setup_plan_shows_the_build_graph():
         "onnx_paths",
         "adapted_paths",
         "twin_paths",
+        "onnxruntime_first_look",
+        "torch_first_look",
         "onnxruntime_dumps",
         "torch_dumps",
         "candidate",
