@@ -37,6 +37,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     option = config.getoption
+    if option("markexpr") == "npu" and option("--dumps"):
+        raise pytest.UsageError(
+            f"-m npu judges what this host's NPU makes, but --dumps={option('--dumps')} were made elsewhere: judge them with "
+            "-m accuracy, or leave out --dumps"
+        )
     try:
         if option("--runner") is not None and option("--runner") not in toolkit.RUNNERS:
             raise toolkit.ToolkitError(f"--runner={option('--runner')} should be {' or '.join(toolkit.RUNNERS)}")

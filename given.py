@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rfcn_lib import spec
+from rfcn_lib.devices.plans import in_bytes
 from rfcn_lib.pictures.canvases import Canvases, Wh, fitted_canvases, name_of, share_of, shared_out
 from rfcn_lib.pictures.preprocess import expect_sizes, picture_record, prepare, refuse_cropped
 from rfcn_lib.pictures.voc import Devkit, read_devkit
@@ -20,6 +21,7 @@ from rfcn_lib.store import Store
 SPECIMEN = Path(__file__).parent / "specimen"
 SPECIMEN_WEIGHTS = SPECIMEN / "rfcn_specimen.pth"
 CANVASES = ("published", "fitted")
+GRAPHS = ("exported", "adapted", "twin")
 
 Shown = Callable[[str], tuple[Floats, Picture]]
 _CHOSEN = pytest.StashKey[Canvases]()
@@ -38,7 +40,11 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     if not is_fitted(config):
         return []
     try:
-        return [f"canvases: {describe(_chosen(config), read_port(_port_path(config)))}"]
+        found = _chosen(config)
+        return [
+            f"canvases: {describe(found, read_port(_port_path(config)))}",
+            f"graphs: {_graphs_on_disk(config, found)}",
+        ]
     except ValueError as error:  # whoever asks for the pictures meets it again, and says it in full
         return [f"canvases: fitted, but not chosen yet: {str(error).splitlines()[0]}"]
 
@@ -62,6 +68,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def is_fitted(config: pytest.Config) -> bool:
     """Whether --canvas=fitted."""
     return str(config.getoption("--canvas")) == "fitted"
+
+
+def _graphs_on_disk(config: pytest.Config, canvases: Canvases) -> str:
+    weights = Path(config.getoption("--weights") or SPECIMEN_WEIGHTS)
+    size = weights.stat().st_size if weights.is_file() else 0
+    return (
+        f"{len(GRAPHS)} of each canvas ({', '.join(GRAPHS)}), each as large as the weights: they take "
+        f"{in_bytes(size * len(GRAPHS) * len(canvases))} of the store, whatever the number of pictures"
+    )
 
 
 def describe(canvases: Canvases, port: Port) -> str:

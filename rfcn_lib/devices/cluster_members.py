@@ -18,6 +18,9 @@ CONNECT_S: Final = 10
 WORKERS_WITHIN_S: Final = 60  # also how long a run that lost all workers waits for one to come back
 PIECE_BYTES: Final = 16_000_000
 MOST_PROCESSES: Final = 256
+TLS_NAMES: Final = tuple(  # of the environment; docs.dask.org, distributed, TLS/SSL
+    f"DASK_DISTRIBUTED__COMM__TLS__{name}" for name in ("CA_FILE", "CLIENT__CERT", "CLIENT__KEY")
+)
 _ADDRESS: Final = re.compile(r"(tcp|tls)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):([0-9]{1,5})")
 _LOCAL: Final = re.compile(r"local:([0-9]{1,5})")
 _ALIKE: Final = (
@@ -74,6 +77,11 @@ def connected(address: str) -> Iterator[Any]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Mismatched versions found")  # we look ourselves, and closer
             client = Client(address, timeout=CONNECT_S, set_as_default=False)  # type: ignore[no-untyped-call]
+    except TypeError as error:  # how Dask says that it was given no certificates
+        raise ClusterError(
+            f"{address} asks for TLS, but Dask has no certificates here; name them in {', '.join(TLS_NAMES)}, those that the "
+            "scheduler was started with"
+        ) from error
     except (OSError, ValueError) as error:
         raise ClusterError(
             f"no Dask scheduler answers at {address} ({str(error).splitlines()[0][:200]}); start one with "

@@ -33,6 +33,18 @@ def test_another_address_is_refused(address):
         checked(address)
 
 
+def test_tls_without_certificates_is_said_with_the_names_of_dask_s_own_settings(monkeypatch):
+    for name in cluster_members.TLS_NAMES:
+        monkeypatch.delenv(name, raising=False)
+    with (
+        pytest.raises(
+            ClusterError, match=r"tls://127\.0\.0\.1:1 asks for TLS, but .* DASK_DISTRIBUTED__COMM__TLS__CA_FILE,"
+        ),
+        cluster_members.connected("tls://127.0.0.1:1"),
+    ):
+        pass
+
+
 def test_without_dask_the_way_to_get_it_is_said(monkeypatch):
     monkeypatch.setattr(cluster_members.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ClusterError, match=r"pip install .*\.\[cluster\]"):

@@ -230,6 +230,7 @@ def test_fitted_canvases_hold_the_same_criteria_and_crop_nothing(accuracy, store
 
     assert code == 0, words
     assert "canvases: fitted: 192x272 (34 pictures), " in words
+    assert re.search(r"graphs: 3 of each canvas .* they take 3\d\.\d MB of the store", words)
     assert re.search(r"PASSED: 4 criteria hold over 140 pictures, on 6 FITTED canvases on the host stand-in", words)
     assert sum(trial["canvases"].values()) == 140
     assert trial["canvas_area"] < 0.25
@@ -340,6 +341,14 @@ def test_a_wrong_option_is_answered_in_a_sentence(option, answer):
     assert code == 4
     assert answer in words
     assert "Traceback" not in words
+
+
+def test_dumps_of_elsewhere_are_no_npu_run():
+    """All would be skipped, with exit status 0, and somebody would read that as an answer."""
+    code, words = run_pytest("-m", "npu", "--dumps=specimen")
+
+    assert code == 4
+    assert "-m npu judges what this host's NPU makes, but --dumps=specimen were made elsewhere" in words
 
 
 @pytest.mark.parametrize(
