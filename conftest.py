@@ -114,7 +114,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             if "candidate" in names:
                 over, npu = passes[str(params["device"])], params["device"] == "npu"
                 looks, dumps = ([f"{one}_{what}" for one in over] for what in ("first_look", "dumps"))
-                first = ["npus", "runner", "om_paths", *looks, "npu_run", *dumps] if npu else [*looks, *dumps]
+                first = ["npus", "runner", "atc", "om_paths", *looks, "npu_run", *dumps] if npu else [*looks, *dumps]
             first += ["twin_paths"] if params.get("graphs", "full-size") != "full-size" else []
             item.fixturenames = [*first, *names]  # a list of its own: parametrized items share theirs
 

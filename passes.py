@@ -53,6 +53,10 @@ def passing(
         def made(first_look: bool = False) -> Path:
             nonlocal looked
             with aloud(), store.growing(name, code, **made_of, pictures=port.pictures) as folder:
+                for (
+                    canvas
+                ) in canvases:  # hours may lie between the first look and the pass, and workers load what was keyed
+                    store.as_keyed(loaded(canvas)[0], lambda: None, keyed[canvas])
                 note_canvases(folder, canvases)
                 options: Any = {"jpegs": jpegs, "first_look": first_look, "planned": looked}
                 looked = True

@@ -6,6 +6,7 @@ once, in pieces, unless they find the same bytes at the same path.
 """
 
 import hashlib
+import statistics
 import time
 import uuid
 import warnings
@@ -67,71 +68,74 @@ def fill_on_cluster(
         return 0
     before, room, missing = len(ids) - len(wanted), expect_room(folder, len(wanted), port, what), set(wanted)
     to_do = {canvas: [id for id in of_canvas if id in missing] for canvas, of_canvas in canvases.items()}
+    if first_look:  # where most of the run lies
+        to_do = dict([max(to_do.items(), key=lambda one: len(one[1]))])
     programs = {canvas: _sendable(program(canvas)) for canvas, left in to_do.items() if left}
     threads, done = threads_here(next(iter(programs.values()))), list[str]()
     with connected(checked(address)) as client, keeping(folder, ids, wanted, what) as keep:
 
         def canvas_by_canvas() -> Iterator[str]:
+            paced = planned
             for canvas, loaded in programs.items():
-                job = ready(client, loaded, on_canvas(port, canvas), threads)
+                job, left = ready(client, loaded, on_canvas(port, canvas), threads), to_do[canvas]
                 if not (done or planned):
                     workers = f"{_count(len(client.nthreads()))} at {address}"
                     say_plan(what, len(wanted), before, in_canvases(canvases), room, workers)
-                at_once, ended_s = sum(job.at_once.values()), list[float]()
-                left = to_do[canvas][: 2 * at_once] if first_look else to_do[canvas]
-                for id in _finished(client, job, sources, left, keep):
+                at_once, second_s = sum(job.at_once.values()), list[float]()
+                second = set(left[at_once : 2 * at_once])  # a thread's first picture also pays for its start
+                for id, taken_s in _finished(client, job, sources, left[: 2 * at_once] if first_look else left, keep):
                     done.append(id)
-                    ended_s.append(time.monotonic())
-                    if len(ended_s) == 2 * at_once and len(done) == len(ended_s) and not planned:
-                        # the first picture of each thread also paid for its start
+                    second_s += [taken_s] * (id in second)
+                    if len(second_s) == at_once and not paced:
+                        paced = True
                         rest = [id for id in wanted if id not in done]
-                        say_hours(what, ended_s[-1] - ended_s[at_once - 1], done[at_once:], rest, canvases)
+                        say_hours(what, statistics.median(second_s) / at_once, [id], rest, canvases)
                     yield id
-                if first_look:
-                    return
 
-        for _ in progress(canvas_by_canvas(), len(wanted), what, before=before):
+        arrivals = canvas_by_canvas()
+        for _ in arrivals if first_look else progress(arrivals, len(wanted), what, before=before):
             pass
     if not first_look:
         expect_unchanged(folder, ids, port, jpegs)
     return len(done)
 
 
-def _finished(client: Any, job: Job, sources: Source, ids: Sequence[str], keep: Callable[..., None]) -> Iterator[str]:
-    """Yield the ids as they are kept."""
+def _finished(
+    client: Any, job: Job, sources: Source, ids: Sequence[str], keep: Callable[..., None]
+) -> Iterator[tuple[str, float]]:
+    """Yield each id as it is kept, and the seconds since it was handed out."""
     import distributed
 
-    waiting, under_way, failed = list(reversed(ids)), dict[Any, tuple[str, str]](), dict[str, Exception]()
+    waiting, under_way, failed = list(reversed(ids)), dict[Any, tuple[str, str, float]](), dict[str, Exception]()
     absent: dict[str, int] = {}
     alone_since = time.monotonic()
     while under_way or (waiting and not failed):
-        threads = _threads(client, len(ids))
+        threads = _threads(client)
         alone_since = time.monotonic() if threads else alone_since
         if time.monotonic() - alone_since > members.WORKERS_WITHIN_S:
             raise ClusterError(
                 f"all workers of {client.scheduler.address} are lost, and none came back within {members.WORKERS_WITHIN_S} s; "
-                f"{len(waiting) + len(under_way)} of {len(ids)} pictures are left, the others are kept; see the workers' "
-                "logs, start them again and run the same command"
+                "what is finished is kept; see the workers' logs, start them again and run the same command"
             )
         # one picture each: what waits on a worker that dies is suspected too
         while waiting and not failed and len(under_way) < threads:
             id = waiting.pop()
             try:
                 future, jpeg_sha256 = _submitted(client, job, id, *sources(id))
-                under_way[future] = id, jpeg_sha256
+                under_way[future] = id, jpeg_sha256, time.monotonic()
             except PictureError as error:
                 failed[id] = error
-        for future in _done(client, list(under_way), len(ids)):
-            id, jpeg_sha256 = under_way.pop(future)
+        for future in _done(client, list(under_way)):
+            id, jpeg_sha256, since = under_way.pop(future)
             try:
                 outputs = future.result(timeout=LOOK_S)
             except CancelledError as error:
-                raise _lost(client, len(ids)) from error
+                raise _lost(client) from error
             except distributed.TimeoutError as error:
                 if future.status == "error":
                     failed[id] = error
                 else:  # a worker that answers no more; Dask gives it up after a while
-                    under_way[future] = id, jpeg_sha256
+                    under_way[future] = id, jpeg_sha256, since
             except AbsentError as error:
                 absent[id] = absent.get(id, 0) + 1
                 if absent[id] >= TRIES:
@@ -144,7 +148,7 @@ def _finished(client: Any, job: Job, sources: Source, ids: Sequence[str], keep: 
                 failed[id] = error
             else:
                 keep(id, outputs, jpeg_sha256)
-                yield id
+                yield id, time.monotonic() - since
     for id in ids:
         if id in failed:
             raise _in_words(id, failed[id])
@@ -177,15 +181,15 @@ def _submitted(client: Any, job: Job, id: str, path: Path, size_wh: tuple[int, i
     return future, hashlib.sha256(jpeg).hexdigest()
 
 
-def _threads(client: Any, count: int) -> int:
+def _threads(client: Any) -> int:
     """Of all workers there are now."""
     try:
         return sum(client.nthreads().values())
     except (OSError, CancelledError) as error:
-        raise _lost(client, count) from error
+        raise _lost(client) from error
 
 
-def _done(client: Any, futures: list[Any], count: int) -> list[Any]:
+def _done(client: Any, futures: list[Any]) -> list[Any]:
     """Those that are finished or failed; after LOOK_S without any, none."""
     import distributed
 
@@ -198,7 +202,7 @@ def _done(client: Any, futures: list[Any], count: int) -> list[Any]:
     except distributed.TimeoutError:  # not the builtin one on Python 3.10
         return []
     except CancelledError as error:
-        raise _lost(client, count) from error
+        raise _lost(client) from error
 
 
 def _in_words(id: str, error: Exception) -> Exception:
@@ -217,9 +221,9 @@ def _in_words(id: str, error: Exception) -> Exception:
     )
 
 
-def _lost(client: Any, count: int) -> ClusterError:
+def _lost(client: Any) -> ClusterError:
     return ClusterError(
-        f"the Dask scheduler at {client.scheduler.address} was lost; of {count} pictures the finished ones are kept; start "
+        f"the Dask scheduler at {client.scheduler.address} was lost; the finished pictures are kept; start "
         "it and its workers again and run the same command"
     )
 

@@ -70,9 +70,9 @@ def fill(
     """Make the missing dumps of `ids`, in that order; returns how many that were.
 
     `device` is only started when one is missing. `prepare` runs in a thread, at most IN_MEMORY pictures at a time. With
-    `jpegs` a dump belongs to its JPEG: one that has changed is done again, the others are not. `canvases`: where
-    they are several, for the plan that is said before the first picture and the hours that are said after the second.
-    `first_look`: only until both are said. `planned`: they were said before.
+    `jpegs` a dump belongs to its JPEG: one that has changed is done again, the others are not. `canvases`:
+    whose pictures these are, for the plan that is said before the first picture and the hours after the second one of a
+    canvas; by default all are of one. `first_look`: end there. `planned`: both were said before.
     No two processes may fill a folder at once; `Store.growing` sees to that.
 
     Raises:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rfcn_lib.devices.filling import Jpegs, Prepare, expect_unchanged, unfinished
 from rfcn_lib.devices.om_batch import OmRunError
-from rfcn_lib.devices.om_job import DUMPS, TIMINGS, WORK, Job, Model, Tool, forget_next, run_batch, work_folder
+from rfcn_lib.devices.om_job import DUMPS, TIMINGS, WORK, Job, Model, Tool, forget_next, work_folder
 from rfcn_lib.devices.om_room import NoRoomError, bin_bytes, in_batches
 from rfcn_lib.devices.plans import expect_room, in_canvases, say_hours, say_plan
 from rfcn_lib.devices.sharing import Pile, finished
@@ -25,7 +25,7 @@ from rfcn_lib.port import Port, on_canvas
 from rfcn_lib.progress import progress
 from rfcn_lib.score.throughput import Timing, chosen, read_timings
 
-__all__ = ["DUMPS", "Filled", "OmRunError", "Tool", "fill_by_tool", "run_batch", "work_folder"]
+__all__ = ["DUMPS", "Filled", "OmRunError", "Tool", "fill_by_tool", "work_folder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +92,13 @@ def fill_by_tool(
         folder, {id: models[canvas] for canvas in canvases for id in canvases[canvas]}, shown, tool, timeout_s, jpegs
     )
     note_troubles(folder, troubles() if wanted else ())
-    at_once, start, done = min(len(devices), len(pile.batches)), time.monotonic(), set[str]()
+    at_once, start, paced = min(len(devices), len(pile.batches)), time.monotonic(), False
     try:
-        for batch_done in progress(
-            finished(pile, devices, job.lay, job.do), len(wanted), what, before=before, size=len
-        ):
-            if not done:
-                left_to_do = [id for id in wanted if id not in batch_done]
-                say_hours(what, (time.monotonic() - start) / at_once, batch_done, left_to_do, canvases)
-            done.update(batch_done)
+        for of_batch in progress(finished(pile, devices, job.lay, job.do), len(wanted), what, before=before, size=len):
+            if not paced:
+                rest = [id for id in wanted if id not in of_batch]
+                say_hours(what, (time.monotonic() - start) / at_once, of_batch, rest, canvases)
+                paced = True
     finally:
         note_troubles(folder, [f"device {id} was lost: {reason}" for id, reason in pile.lost.items()])
         note_troubles(folder, troubles() if wanted else ())

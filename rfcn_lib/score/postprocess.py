@@ -14,7 +14,7 @@ from rfcn_lib.port import Detecting, Port
 from rfcn_lib.records import Detections, Floats, Ints, Outputs, Picture, expect_shape
 
 CHUNK: Final = 256  # candidates looked at together at first: changes the time only
-LARGER: Final = 3  # how many times as many the next time
+LARGER: Final = 3  # how many times as many the next time, up to SORTED: an outputs' every score may be the same
 SORTED: Final = 1024  # the best this many are sorted first, the others only where they are asked for
 
 
@@ -86,7 +86,7 @@ def _best_first(scores: Floats, above: float) -> Iterator[Ints]:
         part = left[now[np.argsort(-values[now], kind="stable")]]
         while part.size:
             yield part[:size]
-            part, size = part[size:], LARGER * size
+            part, size = part[size:], min(LARGER * size, SORTED)
         left = left[values < least]
 
 

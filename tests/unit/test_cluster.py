@@ -235,7 +235,7 @@ def test_a_first_look_is_four_pictures_for_two_threads_and_says_the_plan_and_the
     plan, hours = capfd.readouterr().err.splitlines()
     assert plan.startswith(f"look: {COUNT} pictures to do, 0 already there; canvas ")
     assert f"; 2 workers at {two.address}; stop when you like" in plan
-    assert re.fullmatch(rf"look: {COUNT - 4} pictures are left, about \d+ s at the pace of \S+ to \S+", hours)
+    assert re.fullmatch(rf"look: {COUNT - 4} pictures are left, about \d+ s at the pace of \S+", hours)
     assert over_cluster(folder, few.ids, tiny.PORT, source, program, two.address, "look", planned=True) == COUNT - 4
     assert capfd.readouterr().err == ""
     assert content(folder) == local["onnx_runtime"]
@@ -353,9 +353,7 @@ def test_all_workers_lost_is_said_and_another_run_goes_on(program, few, source, 
         lost = made.start()
         made.wait_for(1)
         asked = at(10, lost.kill, source, few.ids)
-        with pytest.raises(
-            ClusterError, match=r"all workers .* are lost.*14 of 24 pictures are left, the others are kept"
-        ):
+        with pytest.raises(ClusterError, match=r"all workers .* are lost.*what is finished is kept"):
             over_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "lost")
         assert len(noted(folder)) == 10
         made.start()
@@ -370,7 +368,9 @@ def test_a_lost_scheduler_is_said(program, few, source, folder, tmp_path):
         made.start()
         made.wait_for(1)
         asked = at(10, made.scheduler.kill, source, few.ids)
-        with pytest.raises(ClusterError, match=r"the Dask scheduler at tcp://.* was lost.* finished ones are kept"):
+        with pytest.raises(
+            ClusterError, match=r"the Dask scheduler at tcp://.* was lost; the finished pictures are kept"
+        ):
             over_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "lost")
     assert len(noted(folder)) == 10
 

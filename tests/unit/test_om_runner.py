@@ -150,6 +150,7 @@ def test_pictures_of_several_canvases_go_through_their_own_models_from_one_pile(
     of_canvas = {hashlib.sha256(om.read_bytes()).hexdigest(): canvases[canvas] for canvas, om in oms.items()}
     assert {t.om_sha256 for t in made.timings} == set(of_canvas)
     assert all(set(t.ids) <= set(of_canvas[t.om_sha256]) for t in made.timings)
+    assert all(f"-om_path={oms[CANVAS_WH if t.ids[0] in IDS[:3] else narrow]}" in t.typed for t in made.timings)
     again = fill_by_tool(folder, canvases, PORT, prepare, tool, oms, (0, 1), batch=batch, what="two")
     assert sorted(t.ids for t in again.timings) == sorted(t.ids for t in made.timings)
     assert capsys.readouterr().err == ""

@@ -124,6 +124,13 @@ def test_it_equals_the_definition_bit_for_bit_and_leaves_the_outputs_as_they_wer
         assert np.array_equal(getattr(case[0], name), getattr(before, name))
 
 
+def test_where_every_score_is_the_same_no_chunk_is_of_all_candidates() -> None:
+    """As of a device that says one thing: all pairs of 20,000 boxes would be gigabytes."""
+    chunks = list(postprocess._best_first(np.full(20_000, 0.05, F), 0.0))
+    assert np.array_equal(np.concatenate(chunks), np.arange(20_000))
+    assert max(map(len, chunks)) <= postprocess.SORTED
+
+
 @pytest.mark.parametrize("decimals", [1, 2, 8])
 def test_it_equals_the_definition_on_a_full_picture(decimals: int) -> None:
     random = np.random.default_rng(decimals)

@@ -59,6 +59,14 @@ def test_every_folder_of_the_map_is_there():
         assert (ROOT / name).exists() or (ROOT / "rfcn_lib" / name).exists(), name
 
 
+def test_the_setup_plan_asks_for_an_npu_before_anything_is_made_and_looks_at_the_reference_before_the_npu_s_hours():
+    words = [sys.executable, "-m", "pytest", "-m", "npu", "tests/test_accuracy.py", "--setup-plan"]
+    built = re.findall(r"SETUP +S (\w+)", subprocess.run(words, cwd=ROOT, capture_output=True, text=True).stdout)
+
+    chain = ["npus", "runner", "atc", "onnx_paths", "om_paths", "torch_first_look", "npu_run", "torch_dumps", "trial"]
+    assert [name for name in built if name in chain] == chain
+
+
 def test_the_setup_plan_shows_the_build_graph():
     words = [sys.executable, "-m", "pytest", "-m", "accuracy", "tests/test_accuracy.py", "--setup-plan"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
