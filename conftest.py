@@ -32,6 +32,7 @@ pytest_plugins = (
     "ascend",
     "gpu",
     "reporting",
+    "option_checks",
 )  # each before those that import it
 
 Pass = Callable[

@@ -58,6 +58,7 @@ def test_nothing_imports_tests_tools_or_conftest():
         "given",
         "passes",
         "reporting",
+        "option_checks",
         "trial",
         "ascend",
         "ascend_host",
