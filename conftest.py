@@ -28,6 +28,7 @@ pytest_plugins = (
     "given",
     "passes",
     "trial",
+    "reference",
     "ascend_host",
     "ascend",
     "gpu",

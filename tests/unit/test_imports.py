@@ -60,6 +60,7 @@ def test_nothing_imports_tests_tools_or_conftest():
         "reporting",
         "option_checks",
         "trial",
+        "reference",
         "ascend",
         "ascend_host",
         "gpu",
