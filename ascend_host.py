@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rfcn_lib.devices import atc as compiler
-from rfcn_lib.devices import npu_smi, toolkit
+from rfcn_lib.devices import npu_choice, npu_smi, toolkit
 from rfcn_lib.devices.troubles import troubles_of
 
 MASK = "ASCEND_RT_VISIBLE_DEVICES"
@@ -88,11 +88,11 @@ def npus(pytestconfig: pytest.Config, need: Any) -> tuple[npu_smi.Npu, ...]:
             f"{MASK}={masked} gives the devices other numbers for the tools than npu-smi gives them, so health and use "
             f"would be asked of others than run; unset {MASK}, and choose with --devices="
         )
-    chosen = npu_smi.chosen(there, pytestconfig.getoption("--devices"))
+    chosen = npu_choice.chosen(there, pytestconfig.getoption("--devices"))
     troubles = troubles_of(there, chosen)
     if troubles and pytestconfig.getoption("--accept"):
         raise HostError("; ".join(troubles) + "; --accept needs idle, healthy devices")
-    npu_smi.expect_alike(there, chosen, pytestconfig.getoption("--soc"))
+    npu_choice.expect_alike(there, chosen, pytestconfig.getoption("--soc"))
     return chosen
 
 
@@ -109,4 +109,4 @@ def soc(pytestconfig: pytest.Config, need: Any, atc: toolkit.Atc) -> str:
         return toolkit.checked_soc(asked, atc.home)
     found = toolkit.npus()
     there = need(found, f"{found}; or pass --soc=NAME, such as --soc=Ascend310, to compile without a device")
-    return npu_smi.soc_of(npu_smi.chosen(there, pytestconfig.getoption("--devices"))[0])
+    return npu_choice.soc_of(npu_choice.chosen(there, pytestconfig.getoption("--devices"))[0])

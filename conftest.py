@@ -28,10 +28,12 @@ pytest_plugins = (
     "given",
     "passes",
     "trial",
+    "reference",
     "ascend_host",
     "ascend",
     "gpu",
     "reporting",
+    "option_checks",
 )  # each before those that import it
 
 Pass = Callable[

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from reference import expect_fair
 from rfcn_lib.command import CommandError, run
 from rfcn_lib.pictures.voc import Devkit
 from rfcn_lib.port import Port
 from rfcn_lib.score.baseline import Baseline, expect_same, read_baseline, write_baseline
 from rfcn_lib.store import Store
-from trial import expect_fair
 
 TIMED_PICTURES = 100  # enough for a steady rate; timing all of them would double the run
 

@@ -1,11 +1,10 @@
-"""Who stands where: the candidate, what it is held against, and everything that took part, on record.
+"""Who stands where: the candidate, and everything that took part, on record; reference.py has what it is held against.
 
 The build graph of conftest.py ends in dumps; here they become evaluations, and one trial per candidate.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,9 @@ from rfcn_lib import spec
 from rfcn_lib.devices import toolkit
 from rfcn_lib.devices.filling import expect_unchanged, made
 from rfcn_lib.pictures.canvases import Canvases, name_of, noted_canvases, share_of
-from rfcn_lib.pictures.preprocess import cropped, picture_record
+from rfcn_lib.pictures.preprocess import cropped
 from rfcn_lib.pictures.voc import Devkit
 from rfcn_lib.port import PUBLISHED, Port, read_port
-from rfcn_lib.port import Criterion as PortCriterion
 from rfcn_lib.records import Picture
 from rfcn_lib.score.baseline import Baseline
 from rfcn_lib.score.dumps import file_names
@@ -27,8 +25,6 @@ from rfcn_lib.score.from_dumps import Judged, judge
 from rfcn_lib.score.verdict import ELSEWHERE, HOST, NPU, SIMULATED, CandidateOn, Reference, Trial
 from rfcn_lib.store import Store
 
-LEAST_REFERENCE_MEAN_AP = 0.3  # a reference that finds less cannot say what a port lost; upstream scores 0.6986
-LEAST_OF_A_PART = 0.05  # a few pictures may be hard ones
 ON_ITS_OWN_CANVAS = "published figures are of the published canvas; judge them without --canvas=fitted"
 
 
@@ -58,56 +54,7 @@ def candidate(
         wanted("torch_dumps")
     if as_made is not None:  # the other side's pass lies hours away: both should be of the same JPEGs
         expect_unchanged(folder.resolve(), devkit.ids, port, wanted("jpegs"))
-    return _judged(folder, pictures, devkit, port, aloud, as_made)
-
-
-@pytest.fixture(scope="session")
-def source_model(
-    torch_dumps: Path, pictures: Mapping[str, Picture], devkit: Devkit, port: Port, aloud: Any, jpegs: Any
-) -> Judged:
-    expect_unchanged(torch_dumps.resolve(), devkit.ids, port, jpegs)
-    judged = _judged(torch_dumps, pictures, devkit, port, aloud, made(torch_dumps))
-    expect_fair(judged.evaluation.mean_ap, devkit.ids == devkit.all_ids)
-    return judged
-
-
-@pytest.fixture(scope="session")
-def published_mean_ap(
-    pytestconfig: pytest.Config, port: Port, devkit: Devkit, baseline: Baseline | None, need: Any
-) -> PortCriterion:
-    """The GPU's mean AP: of --baseline, or else the published figure, on the one set it was published for."""
-    need(not is_fitted(pytestconfig), ON_ITS_OWN_CANVAS)
-    if baseline:
-        return PortCriterion(
-            limit=baseline.mean_ap, source=f"--baseline: source model on {baseline.gpu}, same pictures"
-        )
-    found = _published(port, devkit)
-    return need(isinstance(found, PortCriterion) and found, found)  # type: ignore[no-any-return]
-
-
-@pytest.fixture(scope="session")
-def reference(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Reference:
-    """What the candidate is held against: the source model on the same pictures, or the published figure."""
-    wanted = request.getfixturevalue
-    if pytestconfig.getoption("--reference") == "published":
-        baseline: Baseline | None = wanted("baseline")
-        if baseline and not is_fitted(pytestconfig):
-            return Reference(f"--baseline: source model on {baseline.gpu}", baseline.mean_ap, baseline.ap)
-        figure = ON_ITS_OWN_CANVAS if is_fitted(pytestconfig) else _published(wanted("port"), wanted("devkit"))
-        if isinstance(figure, str):
-            raise UnfairError(f"--reference=published: {figure}, or use --reference=torch")
-        return Reference(f"published figure ({figure.source})", figure.limit, {})
-    judged: Judged = wanted("source_model")
-    on = f", on {_published_canvas(wanted('devkit'), wanted('port'))}" if is_fitted(pytestconfig) else ""
-    return Reference(
-        f"PyTorch {version('torch')}, float32 on the host CPU{on}", judged.evaluation.mean_ap, judged.evaluation.ap
-    )
-
-
-@pytest.fixture(scope="session")
-def reference_by_class(reference: Reference, need: Any) -> Reference:
-    """A reference that knows the AP of every class; the published guide gives the mean alone."""
-    return need(reference.ap and reference, "the published figure has no class APs; judge with --reference=torch")  # type: ignore[no-any-return]
+    return judged(folder, pictures, devkit, port, aloud, as_made)
 
 
 @pytest.fixture(scope="session")
@@ -145,9 +92,9 @@ def trial(
             )
     exhibits["candidate dumps"] = _dumps_exhibit(candidate)
     if reference.ap:
-        judged: Judged = wanted("source_model")
-        exhibits["reference dumps"] = _dumps_exhibit(judged)
-        if judged.sha256 == candidate.sha256:
+        source: Judged = wanted("source_model")
+        exhibits["reference dumps"] = _dumps_exhibit(source)
+        if source.sha256 == candidate.sha256:
             raise UnfairError(
                 f"the dumps in {candidate.folder} are the source model's own, byte for byte, but should come from the "
                 "port: no other device rounds alike; pass the folder the device wrote with --dumps=DIR"
@@ -183,16 +130,6 @@ def trial(
 
 class UnfairError(ValueError):
     """The trial itself is wrong, so no number of it is worth judging."""
-
-
-def expect_fair(mean_ap: float, whole_set: bool) -> None:
-    """Raise UnfairError when the source model itself finds next to nothing."""
-    least = LEAST_REFERENCE_MEAN_AP if whole_set else LEAST_OF_A_PART
-    if mean_ap < least:
-        raise UnfairError(
-            f"the source model's mean AP is {mean_ap:.4f}, but should be at least {least} for a fair trial: "
-            "who finds so little cannot say what a port lost; are --weights, --port and --devkit of one kind?"
-        )
 
 
 def _judged_on(device: str, wanted: Callable[[str], Any]) -> tuple[CandidateOn, str, dict[str, Path], tuple[str, ...]]:
@@ -237,14 +174,6 @@ def _expect_canvases(folder: Path, canvases: Canvases) -> None:
         )
 
 
-def _published_canvas(devkit: Devkit, port: Port) -> str:
-    """The reference's canvas, and what it cuts off there."""
-    records = [picture_record(id, size, port.pictures) for id, size in devkit.sizes_wh.items()]
-    lost = len(cropped(records))
-    said = f", where {lost} pictures lose part of their area" if lost else ""
-    return f"the port's own canvas {name_of(port.pictures.canvas_wh_px)}{said}"
-
-
 def _own(folder: Path, store: Store) -> bool:
     """Whether these are dumps that this suite's host devices made in this store."""
     real = folder.resolve()
@@ -284,24 +213,13 @@ def _exhibit(store: Store, path: Path) -> dict[str, Any]:
     return {"path": str(path), "sha256": store.digests.of(path), "bytes": sum(file.stat().st_size for file in files)}
 
 
-def _published(port: Port, devkit: Devkit) -> PortCriterion | str:
-    """The published figure, or why there is none to be held against."""
-    if "mean_ap" not in port.criteria:
-        return f"the port '{port.name}' names no published mean AP ([criteria.mean_ap])"
-    if len(devkit.ids) != spec.VOC_TEST_COUNT:
-        return (
-            "the published mean AP is judged on the whole of VOC2007 test (4,952 ids); pass --devkit=PATH, no --limit"
-        )
-    return port.criteria["mean_ap"]
-
-
 def _dumps_exhibit(judged: Judged) -> dict[str, Any]:
     names = (name for id in judged.evaluation.ids for name in file_names(id))  # others may lie there, unread
     size = sum((judged.folder / name).stat().st_size for name in names)
     return {"path": str(judged.folder), "sha256": judged.sha256, "bytes": size}
 
 
-def _judged(
+def judged(
     folder: Path,
     pictures: Mapping[str, Picture],
     devkit: Devkit,
@@ -309,6 +227,7 @@ def _judged(
     aloud: Any,
     as_made: Mapping[str, str] | None,
 ) -> Judged:
+    """The dumps in `folder`, judged over the whole set or the part of it that is on trial; `as_made`: id -> sha256."""
     whole_set = devkit.ids == devkit.all_ids
     with aloud():
         return judge(

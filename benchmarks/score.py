@@ -32,7 +32,8 @@ from rfcn_lib.records import Detections, Outputs, Truth
 from rfcn_lib.score.arrays import Found, Objects
 from rfcn_lib.score.average_precision import evaluate
 from rfcn_lib.score.coco import ALL_SIZES, datasets
-from rfcn_lib.score.dumps import read_dump, write_dump
+from rfcn_lib.score.dump_audit import read_dump
+from rfcn_lib.score.dumps import write_dump
 from rfcn_lib.score.postprocess import detections_from_outputs
 from rfcn_lib.store import Store
 

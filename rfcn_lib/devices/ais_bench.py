@@ -14,14 +14,8 @@ from typing import Any, Final
 
 from rfcn_lib.devices.om_batch import Batch, OmRunError, Outputs, Task, attempt, written
 from rfcn_lib.pictures.bins import BINS
-from rfcn_lib.score.perf_files import (
-    PerfError,
-    expect_pictures,
-    perf_from_summary,
-    perfs_from_log,
-    read_text,
-    summary_from_text,
-)
+from rfcn_lib.score.perf import PerfError, expect_pictures, read_text
+from rfcn_lib.score.perf_files import perf_from_summary, perfs_from_log, summary_from_text
 
 NAME: Final = "ais_bench"
 RESULT: Final = "result"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rfcn_lib import spec
 from rfcn_lib.command import CommandError, CommandTimeoutError, Done, explain, run
+from rfcn_lib.devices.atc_error_codes import advice_on, codes_of
 
 SUCCESS = "ATC run success"
 NAME = "rfcn"  # as published: --output=rfcn
@@ -25,61 +26,6 @@ PRECISION_MODES = (  # ATC user guide, --precision_mode
     "force_fp16", "force_fp32", "cube_fp16in_fp32out", "allow_fp32_to_fp16", "must_keep_origin_dtype",
     "allow_mix_precision", "allow_mix_precision_fp16", "allow_mix_precision_bf16", "allow_fp32_to_bf16",
 )  # fmt: skip
-
-_NO_PARSER = (
-    "the toolkit has no ONNX parser for this operator at this opset",
-    "is it in the default domain, and the opset 11? (`pytest -m adapt` looks); if so this CANN lacks the operator's "
-    "ONNX plugin: take a newer one",
-)
-_NO_KERNEL = (
-    "the operator is known, but no kernel for it and this soc is installed",
-    "install the operators' package of this soc (Ascend-cann-kernels-*, from CANN 8.5 on *-ops-*), of the toolkit's "
-    "version; is --soc right?",
-)
-_PYTHON = (
-    "the compiler's Python part cannot be imported",
-    "put the python3 that the toolkit was installed with first on PATH, with its requirements (numpy, decorator, "
-    "sympy, cffi, attrs, psutil, protobuf, scipy), then source set_env.sh again",
-)
-_INNER = (
-    "an inner error of the compiler",
-    "read the first ERROR line of the newest ~/ascend/log/debug/plog/plog-*.log; it names the operator or the file",
-)
-_MISSING_FLAG = ("a flag that atc needs is missing or empty", "is a value in --atc-arg empty or not quoted?")
-MEANINGS = {  # error_code.json of CANN 8.1.RC1: code -> (what it means, what to try)
-    "E10001": (
-        "this atc does not know a flag, or does not accept its value",
-        "check --soc, --precision-mode and --atc-arg against `atc --help` of this toolkit",
-    ),
-    "E10002": ("the input's shape is not accepted", "does the port's canvas_wh_px fit the exported graph?"),
-    "E10007": _MISSING_FLAG,
-    "E10016": ("a flag names an operator or input that is not in the graph", "check the names given with --atc-arg"),
-    "E10054": _MISSING_FLAG,
-    "E10501": ("the operator's prototype is not registered", _NO_KERNEL[1]),
-    "E16002": _NO_PARSER,
-    "E16005": ("the graph imports more than one opset", "export without custom domains; run `pytest -m adapt`"),
-    "E19010": _NO_PARSER,
-    "E19999": _INNER,
-    "E20007": (
-        "a graph fusion of the compiler failed",
-        "switch the fusion it names off: --atc-arg=--fusion_switch_file=FILE",
-    ),
-    "E40000": _PYTHON,
-    "E40021": (
-        "an operator could not be compiled",
-        "the text names it: check its attributes and shapes (`pytest -m adapt`), and that memory and /tmp suffice",
-    ),
-    "EC0010": _PYTHON,
-    "EE9999": _INNER,
-    "EZ3002": (
-        "the kernels of this soc do not take the operator as it stands",
-        "the reason in the text says which limit",
-    ),
-    "EZ3003": _NO_KERNEL,
-    "EZ9010": _NO_PARSER,
-    "EZ9999": _INNER,
-}
-_CODED = re.compile(r"^.*?\b(E[0-9]{5}|E[A-Z][0-9]{4})\b:?[ \t]*(.*)$", re.MULTILINE)
 
 
 class AtcError(RuntimeError):
@@ -120,7 +66,7 @@ def om_from_adapted(
         done = run(words, cwd=work, timeout_s=timeout_s, log=log)
     except CommandTimeoutError as error:
         hint = "known of hosts with little memory (4 GB) and slow ones; look at `free -g` and `top` while it runs"
-        raise AtcError(f"{what}: {error}\n  try:     {hint}", _codes(error.done)) from error
+        raise AtcError(f"{what}: {error}\n  try:     {hint}", codes_of(error.done)) from error
     except CommandError as error:
         shutil.rmtree(work, ignore_errors=True)
         raise AtcError(f"{what}: {error}") from error
@@ -231,35 +177,4 @@ def _om(done: Done, what: str, work: Path) -> Path:
             what += f": atc reported success, but wrote no {NAME}*.om"
         else:
             what += f": atc should write one om, but wrote {', '.join(f'{om.name} ({om.stat().st_size} bytes)' for om in oms)}"
-    codes = dict(reversed(_CODED.findall(said)))  # the first text of each code
-    advice = [_advice(code, codes[code]) for code in _codes(done)] or [_without_a_code(done)]
-    raise AtcError("\n".join([explain(done, what), *advice]), _codes(done))
-
-
-def _codes(done: Done) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(code for code, _ in _CODED.findall(done.stdout + done.stderr)))
-
-
-def _advice(code: str, text: str) -> str:
-    means, try_this = MEANINGS.get(
-        code, ("a code unknown here", "the vendor's troubleshooting guide lists it; else the plog in ~/ascend/log")
-    )
-    shown = "".join(letter if letter.isprintable() else "?" for letter in text)[:300]
-    return f"  {code + ':':<9}{shown}\n    means: {means}\n    try:   {try_this}"
-
-
-def _without_a_code(done: Done) -> str:
-    library = re.search(r"error while loading shared libraries: (\S+?):?\s", done.stdout + done.stderr)
-    if library:
-        return (
-            f"  try:     {library[1]} comes with the driver or the toolkit: source the toolkit's set_env.sh; on a host "
-            "without driver put the toolkit's <arch>-linux/devlib on LD_LIBRARY_PATH"
-        )
-    if done.returncode in (-9, 137):
-        return "  try:     the system may have killed it for want of memory: look at `dmesg` and `free -g`"
-    if done.returncode < 0 or done.returncode > 128:
-        return (
-            "  try:     a crash without a word is known of graphs with an NMS that some versions cannot fuse: run "
-            "`pytest -m adapt`, then try another CANN; the newest ~/ascend/log/debug/plog/plog-*.log shows how far it came"
-        )
-    return "  try:     the newest ~/ascend/log/debug/plog/plog-*.log; ASCEND_SLOG_PRINT_TO_STDOUT=1 prints it"
+    raise AtcError("\n".join([explain(done, what), *advice_on(done)]), codes_of(done))

@@ -10,7 +10,8 @@ from typing import Final
 from rfcn_lib import spec
 from rfcn_lib.devices.om_batch import Batch, OmRunError, Outputs, Task, attempt, written
 from rfcn_lib.pictures.bins import INFO
-from rfcn_lib.score.perf_files import PerfError, expect_pictures, perf_from_benchmark, read_text
+from rfcn_lib.score.perf import PerfError, expect_pictures, read_text
+from rfcn_lib.score.perf_files import perf_from_benchmark
 
 NAME: Final = "benchmark"
 RESULT: Final = "result"

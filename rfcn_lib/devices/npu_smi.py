@@ -25,20 +25,8 @@ from rfcn_lib.command import CommandError, explain, run
 
 BORDER = re.compile(r"\+[-=+]*\+")
 ID_COLUMNS = {("Chip", "Device"), ("Chip", "Phy-ID"), ("Chip",)}
-FAMILY = "910B"  # some drivers call 910B1 to 910B4 so
 TIMEOUT_S = 60.0
 MOST_CHIPS = 1024
-
-# platform_config/*.ini of an installed CANN 8.1.RC1; ATC guide, --soc_version: "Ascend" + Name of npu-smi info
-KNOWN_SOCS = (
-    "Ascend310",
-    *(f"Ascend310B{number}" for number in (1, 2, 3, 4)),
-    *(f"Ascend310P{number}" for number in (1, 3, 5, 7)),
-    "Ascend610",
-    *(f"Ascend910{kind}" for kind in ("A", "ProA", "ProB", "PremiumA")),
-    *(f"Ascend910B{kind}" for kind in ("", "1", "2", "2C", "3", "4", "4-1")),
-    *(f"Ascend910_{number}" for number in (9362, 9372, 9381, 9382, 9391, 9392)),  # A3
-)
 
 
 class NpuSmiError(RuntimeError):
@@ -130,73 +118,18 @@ def parse(text: str) -> tuple[Npu, ...]:
     return tuple(replace(c.npu, busy=c.npu.busy + busy.get((c.npu.npu_id, c.npu.chip), ())) for c in chips)
 
 
-def soc_of(npu: Npu) -> str:
-    """What `atc --soc_version` takes for this chip: "Ascend" + its name.
-
-    Raises:
-        NpuSmiError: the name alone does not tell (A3 calls itself Ascend910, others 910B), or no known soc is called so.
-    """
-    soc = f"Ascend{npu.name}"
-    if soc not in KNOWN_SOCS or npu.name == FAMILY:
-        why = "does not tell which chip it is" if "910" in npu.name else "is not known"
-        raise NpuSmiError(
-            f"device {npu.device_id} calls itself {npu.name!r}, which {why}; pass --soc=NAME, one of "
-            f"{', '.join(KNOWN_SOCS)}"
-        )
-    return soc
-
-
 def chips_on_card(npus: Iterable[Npu], npu: Npu) -> int:
     """How many chips the card of `npu` has, by the table: four on an Atlas 300I, two on a 300I Duo."""
     return sum(other.npu_id == npu.npu_id for other in npus)
 
 
-def expect_alike(npus: Sequence[Npu], chosen: Sequence[Npu], soc: str | None) -> None:
-    """One model runs on all of `chosen`, and one chip's rate x the chips of its card means the same on each.
-
-    Raises:
-        NpuSmiError: chips of different names, cards of different numbers of chips, or not the chip that `soc` names.
-    """
-    kinds = {npu.device_id: (npu.name, chips_on_card(npus, npu)) for npu in chosen}
-    if len(set(kinds.values())) > 1:
-        said = ", ".join(f"device {id} is a {name} on a card of {chips}" for id, (name, chips) in kinds.items())
-        raise NpuSmiError(f"{said}; a rate of one card needs alike ones: choose others with --devices=")
-    first = chosen[0]
-    name = f"Ascend{first.name}"
-    other = soc and name in KNOWN_SOCS and (not soc.startswith(name) if first.name == FAMILY else soc != name)
-    if other:
-        raise NpuSmiError(
-            f"--soc={soc}, but device {first.device_id} is an {name}, which does not run a model compiled for "
-            "another chip; leave --soc out, or choose other --devices"
-        )
-
-
-def chosen(npus: Sequence[Npu], ids: str | None) -> tuple[Npu, ...]:
-    """The NPUs named by `ids`, such as "0,1,3", in that order; the first one where `ids` is None.
-
-    Raises:
-        NpuSmiError: not numbers between commas, one twice, or one that is not there; names the valid ones.
-    """
-    if not npus:
-        raise NpuSmiError("npu-smi info lists no NPU; is the card seated, and may this container see it?")
-    there = {npu.device_id: npu for npu in npus}
-    words = [str(npus[0].device_id)] if ids is None else [word.strip() for word in ids.split(",")]
-    wrong = [word for word in words if _number(word) not in there]
-    if wrong or len({int(word) for word in words}) != len(words):
-        what = f"{wrong[0]!r} is not one" if wrong else "one is named twice"
-        raise NpuSmiError(
-            f"--devices={ids} should name devices of this host between commas, but {what}; "
-            f"there are {', '.join(map(str, sorted(there)))}"
-        )
-    return tuple(there[int(word)] for word in words)
+def number(word: str) -> int | None:
+    """The whole number that a word of up to six ASCII digits says, or else None."""
+    return int(word) if re.fullmatch(r"[0-9]{1,6}", word) else None
 
 
 def _cells(row: str) -> list[str]:
     return [cell.strip() for cell in row.strip("|").split("|")]
-
-
-def _number(word: str) -> int | None:
-    return int(word) if re.fullmatch(r"[0-9]{1,6}", word) else None
 
 
 def _quoted(line: str) -> str:
@@ -237,19 +170,19 @@ def _chip(upper: str, lower: str, columns: tuple[str, ...], place: int) -> _Chip
     named, health = (*_cells(upper), "", "")[:2]
     npu_id, _, name = named.partition(" ")
     if (
-        _number(npu_id) is None
+        number(npu_id) is None
         or not re.fullmatch(r"[A-Za-z0-9_.-]+", name.strip())
         or not re.fullmatch(r"[A-Za-z]+", health)
     ):
         raise _unknown(upper, "'NPU Name | Health | ...' of a chip")
     numbered, bus, usage = (*_cells(lower), "", "", "")[:3]
-    numbers = [_number(word) for word in numbered.split()]
+    numbers = [number(word) for word in numbered.split()]
     if len(numbers) != len(columns) or None in numbers or not re.fullmatch(r"[0-9A-Fa-f:.]+|NA|N/A|-", bus):
         raise _unknown(lower, f"'{' '.join(columns)} | Bus-Id | ...' of a chip")
     load = (usage.split() or [""])[0]
     if not re.fullmatch(r"[0-9]{1,3}|NA|N/A|-", load):
         raise _unknown(lower, "'... | AICore(%) ...', a number, NA or -")
-    busy = (f"AICore at {load} %",) if (_number(load) or 0) > 0 else ()
+    busy = (f"AICore at {load} %",) if (number(load) or 0) > 0 else ()
     chip, device = int(numbers[0] or 0), numbers[-1] if len(columns) == 2 else place
     return _Chip(Npu(int(device or 0), int(npu_id), chip, name.strip(), health, busy), bus)
 
@@ -270,7 +203,7 @@ def _processes(rows: Sequence[str]) -> tuple[set[int], dict[tuple[int, int], tup
         if none and len(cells) == 1:
             idle.add(int(none[1]))
             continue
-        place = [_number(word) for word in cells[0].split()]
+        place = [number(word) for word in cells[0].split()]
         if len(cells) < 4 or len(place) != 2 or None in place or not re.fullmatch("[0-9]{1,10}", cells[1]):
             raise _unknown(row, "a process, or 'No running processes found in NPU N'")
         named = _printable(cells[2:3]) or "of no name"

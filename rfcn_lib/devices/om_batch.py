@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from rfcn_lib.command import CommandError, CommandTimeoutError, Done, explain, run
-from rfcn_lib.score.perf_files import Perf
+from rfcn_lib.score.perf import Perf
 
 LOG: Final = "tool.log"
 HINTS: Final = {  # what a tool says -> what it means; the phrases are those of ais_bench's FAQ

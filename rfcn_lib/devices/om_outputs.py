@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from rfcn_lib import spec
 from rfcn_lib.port import Port
 from rfcn_lib.records import Outputs
-from rfcn_lib.score.dumps import FLOAT32, fault_of, shapes
+from rfcn_lib.score.dump_audit import fault_of
+from rfcn_lib.score.dumps import FLOAT32, shapes
 
 
 def fault(files: Sequence[Path], port: Port) -> str | None:

@@ -15,7 +15,8 @@ from typing import Literal, get_args
 
 from rfcn_lib.command import CommandError, last_words, run
 from rfcn_lib.devices import npu_smi
-from rfcn_lib.devices.npu_smi import KNOWN_SOCS, Npu
+from rfcn_lib.devices.npu_choice import KNOWN_SOCS
+from rfcn_lib.devices.npu_smi import Npu
 
 RunnerName = Literal["benchmark", "ais_bench"]
 RUNNERS: tuple[RunnerName, ...] = get_args(RunnerName)  # the published one first

@@ -10,7 +10,8 @@ from rfcn_lib.progress import progress
 from rfcn_lib.records import Picture, Truth
 from rfcn_lib.score.arrays import classes_with_truth
 from rfcn_lib.score.average_precision import VOC07, Evaluation, Protocol, evaluate
-from rfcn_lib.score.dumps import DumpError, read_dumps
+from rfcn_lib.score.dump_audit import read_dumps
+from rfcn_lib.score.dumps import DumpError
 from rfcn_lib.score.postprocess import detections_from_outputs
 
 
@@ -40,7 +41,7 @@ def judge(
     error in a whole set; in a part of one it is left out. Full-precision scores.
 
     Raises:
-        DumpError, EvaluationError: see `dumps.audit` and `average_precision.evaluate`.
+        DumpError, EvaluationError: see `dump_audit.audit` and `average_precision.evaluate`.
     """
     detections, together = {}, hashlib.sha256()
     dumps = read_dumps(folder, tuple(truth), port, surplus_allowed=surplus_allowed)

@@ -8,13 +8,11 @@
 import json
 import math
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-ToolName = Literal["benchmark", "ais_bench"]
+from rfcn_lib.score.perf import Perf, PerfError, read_text
 
-LARGEST_BYTES: Final = 64_000_000  # a summary names every picture's files: some 400 bytes a picture
 SAME: Final = 1e-6  # relative; two places of one output, both printed in full
 PRINTED: Final = 1e-5  # relative; a product of two numbers of six digits, as C++ streams print them
 LOOSE: Final = 0.05  # pictures; beyond printing, how far rate x time may lie from a whole number
@@ -47,30 +45,6 @@ _LOGGED_DEVICE: Final = re.compile(
 _LOGGED_SUM: Final = re.compile(rf"summary throughput: *({_NUMBER})\s*$", re.MULTILINE)
 
 
-class PerfError(ValueError):
-    """What a tool said of its speed cannot be used: names the file, quotes it, says what should be there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Perf:
-    """What one run of a tool on one device said of its speed.
-
-    pictures       how many it ran, computed from its own numbers; None where it does not say
-    interface_fps  pictures per second of the model-execute call alone
-    pipeline_fps   the tool's own inference stage, or None
-    wall_seconds   the tool's own clock around all its stages, or None
-    text           what it was read from
-    """
-
-    tool: ToolName
-    device_id: int
-    pictures: int | None
-    interface_fps: float
-    pipeline_fps: float | None
-    wall_seconds: float | None
-    text: str
-
-
 def read_perf(path: Path, device_id: int) -> Perf:
     """Read a perf file of either tool, known by what is in it.
 
@@ -82,26 +56,6 @@ def read_perf(path: Path, device_id: int) -> Perf:
         return perf_from_summary(text, device_id, str(path))
     read = perf_from_pure_inference if "ave_throughputRate" in text else perf_from_benchmark
     return read(text, device_id, str(path))
-
-
-def read_text(path: Path) -> str:
-    """The file's text. Raises PerfError when it is not there, is empty, no text, or larger than LARGEST_BYTES."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_BYTES + 1)
-    except OSError as error:
-        raise PerfError(
-            f"no perf file at {path}: {error.strerror}; the tool should have written it: see its log"
-        ) from error
-    if len(data) > LARGEST_BYTES:
-        raise PerfError(f"{path} has more than {LARGEST_BYTES:,} bytes, but a perf file is small; is it another file?")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise PerfError(f"{path} is no text ({data[:40]!r}): {error.reason}; pass the tool's perf file") from error
-    if not text.strip():
-        raise PerfError(f"{path} is empty, but should hold what the tool measured; run the pictures again")
-    return text
 
 
 def perf_from_benchmark(text: str, device_id: int, where: str = "perf file") -> Perf:
@@ -215,16 +169,6 @@ def perfs_from_log(text: str, device_id: int, where: str = "log") -> tuple[Perf,
     if size and not _same(1000 * float(size) / _positive(where, "NPU_compute_time.mean", mean_ms), fps):
         raise _unknown(where, f"1000*{size}/{mean_ms}: {rate}", "a quotient that is right")
     return (Perf("ais_bench", device_id, None, fps, None, None, text),)
-
-
-def expect_pictures(perf: Perf, count: int) -> None:
-    """Raise PerfError unless the tool's own numbers say that it ran `count` pictures."""
-    if perf.pictures != count:
-        ran = "does not say how many pictures it ran" if perf.pictures is None else f"ran {perf.pictures} pictures"
-        raise PerfError(
-            f"{perf.tool} on device {perf.device_id} {ran} by its own perf file, but was given {count}; a rate over "
-            f"other pictures than those judged says nothing: run them again. It said: {perf.text.strip()[:300]!r}"
-        )
 
 
 def _count(where: str, what: str, number: float) -> int:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final, get_args
 
 from rfcn_lib.records import Scope
-from rfcn_lib.score.perf_files import Perf, PerfError, perf_from_benchmark, perf_from_summary, read_text
+from rfcn_lib.score.perf import Perf, PerfError, read_text
+from rfcn_lib.score.perf_files import perf_from_benchmark, perf_from_summary
 
 Span = tuple[float, float]  # from, to: seconds since the epoch, this host's clock
 

@@ -11,7 +11,7 @@ from tiny import CANVAS_WH, PORT, picture_of
 
 from rfcn_lib.devices.om_runner import Tool
 from rfcn_lib.score.dumps import shapes
-from rfcn_lib.score.perf_files import ToolName
+from rfcn_lib.score.perf import ToolName
 
 IDS = tuple(f"{number:06}" for number in range(1, 8))
 MODEL = b"a compiled model"

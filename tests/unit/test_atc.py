@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rfcn_lib.devices.atc import (
-    MEANINGS,
     PRECISION_MODES,
     AtcError,
     atc_arguments,
@@ -16,6 +15,7 @@ from rfcn_lib.devices.atc import (
     expect_known,
     om_from_adapted,
 )
+from rfcn_lib.devices.atc_error_codes import MEANINGS
 from rfcn_lib.store import Store
 
 START = "ATC start working now, please wait for a moment."

@@ -21,7 +21,8 @@ from rfcn_lib.pictures.voc import read_devkit
 from rfcn_lib.port import PUBLISHED, read_port
 from rfcn_lib.records import Outputs
 from rfcn_lib.score.average_precision import evaluate, evaluate_arrays
-from rfcn_lib.score.dumps import read_dump, write_dump
+from rfcn_lib.score.dump_audit import read_dump
+from rfcn_lib.score.dumps import write_dump
 
 PORT = read_port(PUBLISHED)
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from rfcn_lib.graph.export import onnx_from_network
 from rfcn_lib.graph.operators import twin_from_vendor
 from rfcn_lib.records import Picture
 from rfcn_lib.score.agreement import agree
-from rfcn_lib.score.dumps import audit, read_dump
+from rfcn_lib.score.dump_audit import audit, read_dump
 from rfcn_lib.source.checkpoint import CheckpointError, save_checkpoint
 
 CANVAS = tiny.CANVAS_WH

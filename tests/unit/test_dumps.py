@@ -7,7 +7,8 @@ import pytest
 
 from rfcn_lib.port import PUBLISHED, Port, read_port
 from rfcn_lib.records import Outputs
-from rfcn_lib.score.dumps import DumpError, audit, read_dump, read_dumps, write_dump
+from rfcn_lib.score.dump_audit import audit, read_dump, read_dumps
+from rfcn_lib.score.dumps import DumpError, write_dump
 
 IDS = ("000001", "000002", "2008_000003")
 

@@ -22,7 +22,8 @@ from rfcn_lib.devices.filling import LEDGER, by_canvas, fill, made, missing, unf
 from rfcn_lib.digests import Digests, code_behind
 from rfcn_lib.pictures.preprocess import PictureError
 from rfcn_lib.records import Picture
-from rfcn_lib.score.dumps import DumpError, audit, digest_of, file_names, read_dump
+from rfcn_lib.score.dump_audit import audit, read_dump
+from rfcn_lib.score.dumps import DumpError, digest_of, file_names
 
 
 @pytest.fixture

@@ -18,14 +18,8 @@ from onnx.reference import ReferenceEvaluator
 
 from rfcn_lib import spec
 from rfcn_lib.graph.export import onnx_from_network
-from rfcn_lib.graph.operators import (
-    HOST_DOMAIN,
-    TwinError,
-    host_functions,
-    nms_function,
-    pool_function,
-    twin_from_vendor,
-)
+from rfcn_lib.graph.host_definitions import HOST_DOMAIN, TwinError, nms_function, pool_function
+from rfcn_lib.graph.operators import host_functions, twin_from_vendor
 from rfcn_lib.source.operators import multi_class_nms, position_sensitive_pool
 
 FLOAT, INT32 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT32

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from rfcn_lib.devices.filling import LEDGER, made, unfinished
-from rfcn_lib.score.dumps import audit, digest_of, file_names
+from rfcn_lib.score.dump_audit import audit
+from rfcn_lib.score.dumps import digest_of, file_names
 
 ROOT = Path(__file__).parent.parent.parent
 KILLS, PICTURES, SEED = 52, 12, 2007

@@ -5,16 +5,8 @@ from contextlib import nullcontext
 import pytest
 from npu_tables import A3, FOUR_310, ONE_310, TABLES
 
-from rfcn_lib.devices.npu_smi import (
-    KNOWN_SOCS,
-    Npu,
-    NpuSmiError,
-    chips_on_card,
-    chosen,
-    expect_alike,
-    parse,
-    soc_of,
-)
+from rfcn_lib.devices.npu_choice import KNOWN_SOCS, chosen, expect_alike, soc_of
+from rfcn_lib.devices.npu_smi import Npu, NpuSmiError, chips_on_card, parse
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,9 @@ from rfcn_lib.graph.export import onnx_from_network
 from rfcn_lib.graph.operators import twin_from_vendor
 from rfcn_lib.pictures.bins import BinError
 from rfcn_lib.pictures.preprocess import PictureError
-from rfcn_lib.score.dumps import DumpError, audit, file_names, read_dump, shapes
-from rfcn_lib.score.perf_files import PerfError
+from rfcn_lib.score.dump_audit import audit, read_dump
+from rfcn_lib.score.dumps import DumpError, file_names, shapes
+from rfcn_lib.score.perf import PerfError
 from rfcn_lib.score.throughput import expect_timed, interface_rate
 
 STANDIN = Path(__file__).parent.parent / "standin"

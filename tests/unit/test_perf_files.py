@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rfcn_lib.score.perf import PerfError, expect_pictures
 from rfcn_lib.score.perf_files import (
-    PerfError,
-    expect_pictures,
     perf_from_benchmark,
     perf_from_pure_inference,
     perf_from_summary,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfcn_lib.score.perf_files import Perf, PerfError
+from rfcn_lib.score.perf import Perf, PerfError
 from rfcn_lib.score.throughput import (
     Rate,
     ScopeError,

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from rfcn_lib.devices import toolkit
-from rfcn_lib.devices.npu_smi import KNOWN_SOCS, NpuSmiError
+from rfcn_lib.devices.npu_choice import KNOWN_SOCS
+from rfcn_lib.devices.npu_smi import NpuSmiError
 from rfcn_lib.devices.toolkit import (
     Missing,
     ToolkitError,

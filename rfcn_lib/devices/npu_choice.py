@@ -1,0 +1,74 @@
+"""Which NPUs are run on and compiled for: the devices chosen, what they have in common, and the soc that atc knows them by."""
+
+from collections.abc import Sequence
+
+from rfcn_lib.devices.npu_smi import Npu, NpuSmiError, chips_on_card, number
+
+FAMILY = "910B"  # some drivers call 910B1 to 910B4 so
+
+# platform_config/*.ini of an installed CANN 8.1.RC1; ATC guide, --soc_version: "Ascend" + Name of npu-smi info
+KNOWN_SOCS = (
+    "Ascend310",
+    *(f"Ascend310B{number}" for number in (1, 2, 3, 4)),
+    *(f"Ascend310P{number}" for number in (1, 3, 5, 7)),
+    "Ascend610",
+    *(f"Ascend910{kind}" for kind in ("A", "ProA", "ProB", "PremiumA")),
+    *(f"Ascend910B{kind}" for kind in ("", "1", "2", "2C", "3", "4", "4-1")),
+    *(f"Ascend910_{number}" for number in (9362, 9372, 9381, 9382, 9391, 9392)),  # A3
+)
+
+
+def soc_of(npu: Npu) -> str:
+    """What `atc --soc_version` takes for this chip: "Ascend" + its name.
+
+    Raises:
+        NpuSmiError: the name alone does not tell (A3 calls itself Ascend910, others 910B), or no known soc is called so.
+    """
+    soc = f"Ascend{npu.name}"
+    if soc not in KNOWN_SOCS or npu.name == FAMILY:
+        why = "does not tell which chip it is" if "910" in npu.name else "is not known"
+        raise NpuSmiError(
+            f"device {npu.device_id} calls itself {npu.name!r}, which {why}; pass --soc=NAME, one of "
+            f"{', '.join(KNOWN_SOCS)}"
+        )
+    return soc
+
+
+def expect_alike(npus: Sequence[Npu], chosen: Sequence[Npu], soc: str | None) -> None:
+    """One model runs on all of `chosen`, and one chip's rate x the chips of its card means the same on each.
+
+    Raises:
+        NpuSmiError: chips of different names, cards of different numbers of chips, or not the chip that `soc` names.
+    """
+    kinds = {npu.device_id: (npu.name, chips_on_card(npus, npu)) for npu in chosen}
+    if len(set(kinds.values())) > 1:
+        said = ", ".join(f"device {id} is a {name} on a card of {chips}" for id, (name, chips) in kinds.items())
+        raise NpuSmiError(f"{said}; a rate of one card needs alike ones: choose others with --devices=")
+    first = chosen[0]
+    name = f"Ascend{first.name}"
+    other = soc and name in KNOWN_SOCS and (not soc.startswith(name) if first.name == FAMILY else soc != name)
+    if other:
+        raise NpuSmiError(
+            f"--soc={soc}, but device {first.device_id} is an {name}, which does not run a model compiled for "
+            "another chip; leave --soc out, or choose other --devices"
+        )
+
+
+def chosen(npus: Sequence[Npu], ids: str | None) -> tuple[Npu, ...]:
+    """The NPUs named by `ids`, such as "0,1,3", in that order; the first one where `ids` is None.
+
+    Raises:
+        NpuSmiError: not numbers between commas, one twice, or one that is not there; names the valid ones.
+    """
+    if not npus:
+        raise NpuSmiError("npu-smi info lists no NPU; is the card seated, and may this container see it?")
+    there = {npu.device_id: npu for npu in npus}
+    words = [str(npus[0].device_id)] if ids is None else [word.strip() for word in ids.split(",")]
+    wrong = [word for word in words if number(word) not in there]
+    if wrong or len({int(word) for word in words}) != len(words):
+        what = f"{wrong[0]!r} is not one" if wrong else "one is named twice"
+        raise NpuSmiError(
+            f"--devices={ids} should name devices of this host between commas, but {what}; "
+            f"there are {', '.join(map(str, sorted(there)))}"
+        )
+    return tuple(there[int(word)] for word in words)
