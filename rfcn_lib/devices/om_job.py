@@ -1,8 +1,8 @@
 """One batch of pictures on one device: laid out, run, and what it finished kept.
 
-<folder>/dumps/<id>_<k>.bin      as `rfcn_lib.score.dumps` reads them
+<folder>/dumps/<id>_<k>.bin      as `rfcn_lib.score.dump_audit` reads them
 <folder>/made.txt                digest of each dump as it came from the device; `rfcn_lib.devices.filling`
-<folder>/timings/*.json          what the tool said of its speed, one per batch; `rfcn_lib.score.throughput`
+<folder>/timings/*.json          what the tool said of its speed, one per batch; `rfcn_lib.score.timings`
 <folder>/work/device<N>/         the batch under way, where the tool runs: bin/, demo.info, tool.log
 <folder>/work/next-<id>/         the batch after it, laid out meanwhile
 """
@@ -23,7 +23,7 @@ from rfcn_lib.pictures.bins import BINS, lay_out
 from rfcn_lib.pictures.preprocess import PictureError
 from rfcn_lib.port import Port
 from rfcn_lib.score.dumps import digest_of, file_names
-from rfcn_lib.score.throughput import Timing, write_timing
+from rfcn_lib.score.timings import Timing, write_timing
 
 DUMPS: Final = "dumps"
 TIMINGS: Final = "timings"

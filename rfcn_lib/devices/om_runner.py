@@ -23,7 +23,7 @@ from rfcn_lib.pictures.bins import BinError
 from rfcn_lib.pictures.canvases import Canvases, Wh
 from rfcn_lib.port import Port, on_canvas
 from rfcn_lib.progress import progress
-from rfcn_lib.score.throughput import Timing, chosen, read_timings
+from rfcn_lib.score.timings import Timing, chosen, read_timings
 
 __all__ = ["DUMPS", "Filled", "OmRunError", "Tool", "fill_by_tool", "work_folder"]
 

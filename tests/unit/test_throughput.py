@@ -10,19 +10,16 @@ from rfcn_lib.score.perf import Perf, PerfError
 from rfcn_lib.score.throughput import (
     Rate,
     ScopeError,
-    Timing,
     by_agreement,
-    chosen,
     end_to_end,
     expect_timed,
     interface_rate,
     per_card,
     ratio,
     reaches,
-    read_timings,
     together,
-    write_timing,
 )
+from rfcn_lib.score.timings import Timing, chosen, read_timings, write_timing
 
 OM = "5" * 64
 
