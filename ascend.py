@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from ascend_host import HostError
-from given import is_fitted
+from given import ON_ITS_OWN_CANVAS, is_fitted
 from rfcn_lib.command import SAID, exports, run
 from rfcn_lib.devices import atc as compiler
 from rfcn_lib.devices import npu_smi, om_runner, toolkit
+from rfcn_lib.devices.om_room import bin_bytes
 from rfcn_lib.devices.om_runner import Filled, Tool, fill_by_tool
 from rfcn_lib.devices.troubles import note_troubles, troubles_now
 from rfcn_lib.pictures import by_hand
@@ -35,7 +36,6 @@ from rfcn_lib.score.throughput import (
     together,
 )
 from rfcn_lib.store import Store
-from trial import ON_ITS_OWN_CANVAS
 
 BINS_BYTES = 900_000_000  # of bins on the disk at a time: a batch under way and the next one, on every device
 LARGEST_BATCH = 32  # a tool that dies costs a batch; a longer one would save little, the model is loaded once for each
@@ -194,8 +194,7 @@ def _probes() -> list[str]:
 
 def pictures_per_run(canvas_wh: tuple[int, int], devices: int) -> int:
     """Pictures of one run of the tool, so that bins never fill the disk: 20 at the published canvas on one device."""
-    bin_bytes = 4 * 3 * canvas_wh[0] * canvas_wh[1]
-    return min(max(BINS_BYTES // (2 * devices * bin_bytes), 1), LARGEST_BATCH)
+    return min(max(BINS_BYTES // (2 * devices * bin_bytes(canvas_wh)), 1), LARGEST_BATCH)
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add(
         "--tool-timeout",
         metavar="SECONDS",
-        help="longest run of a vendor's tool; default: an hour for atc, 30 s per picture",
+        help="longest run of a vendor's tool; default: an hour for atc, 300 s and 30 s per picture for a batch",
     )
     add("--atc-arg", metavar="--FLAG=VALUE", action="append", default=[], help="one more flag for atc; may be repeated")
 

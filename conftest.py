@@ -24,6 +24,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # down twentyfold; alone, a process that gives the core away is half as fast.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# each before those that import it; hooks of the last are called first
 pytest_plugins = (
     "given",
     "passes",
@@ -34,20 +35,13 @@ pytest_plugins = (
     "gpu",
     "reporting",
     "option_checks",
-)  # each before those that import it
+)
 
-Pass = Callable[
-    ..., Path
-]  # every picture through a device, or the first ones: first_look=True; returns the folder of dumps
+# every picture through a device, or with first_look=True the first ones; returns the folder of dumps
+Pass = Callable[..., Path]
 UNIT = Path(__file__).parent / "tests" / "unit"
-CONTRACT = (
-    "export",
-    "adapt",
-    "accuracy",
-    "performance",
-    "npu",
-    "gpu",
-)  # marks of no test below tests/unit; four of one file
+# marks of no test below tests/unit; the first four of one file each
+CONTRACT = ("export", "adapt", "accuracy", "performance", "npu", "gpu")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -20,8 +20,7 @@ from rfcn_lib.store import Store
 
 SPECIMEN = Path(__file__).parent / "specimen"
 SPECIMEN_WEIGHTS = SPECIMEN / "rfcn_specimen.pth"
-CANVASES = ("published", "fitted")
-GRAPHS = ("exported", "adapted", "twin")
+ON_ITS_OWN_CANVAS = "published figures are of the published canvas; judge them without --canvas=fitted"
 
 Shown = Callable[[str], tuple[Floats, Picture]]
 _CHOSEN = pytest.StashKey[Canvases]()
@@ -41,10 +40,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         return []
     try:
         found = _chosen(config)
-        return [
-            f"canvases: {describe(found, read_port(_port_path(config)))}",
-            f"graphs: {_graphs_on_disk(config, found)}",
-        ]
+        words = [f"canvases: {describe(found, read_port(_port_path(config)))}"]
+        return words if config.getoption("--dumps") else [*words, f"graphs: {_graphs_on_disk(config, found)}"]
     except ValueError as error:  # whoever asks for the pictures meets it again, and says it in full
         return [f"canvases: fitted, but not chosen yet: {str(error).splitlines()[0]}"]
 
@@ -73,14 +70,15 @@ def is_fitted(config: pytest.Config) -> bool:
 def _graphs_on_disk(config: pytest.Config, canvases: Canvases) -> str:
     weights = Path(config.getoption("--weights") or SPECIMEN_WEIGHTS)
     size = weights.stat().st_size if weights.is_file() else 0
+    graphs = ("exported", "adapted", "om" if config.getoption("markexpr") == "npu" else "twin")
     return (
-        f"{len(GRAPHS)} of each canvas ({', '.join(GRAPHS)}), each as large as the weights: they take "
-        f"{in_bytes(size * len(GRAPHS) * len(canvases))} of the store, whatever the number of pictures"
+        f"{len(graphs)} of each canvas ({', '.join(graphs)}), each about as large as the weights: they take at most "
+        f"{in_bytes(size * len(graphs) * len(canvases))} of the store, whatever the number of pictures"
     )
 
 
 def describe(canvases: Canvases, port: Port) -> str:
-    """`fitted: 688x512 (2472 pictures), ..., 21.5 % of the area of the published 1344x1344`."""
+    """`fitted: 688x512 (2472 pictures), ...; 21.5% of the area of the port's own 1344x1344`."""
     published = port.pictures.canvas_wh_px
     if list(canvases) == [published]:
         return f"{name_of(published)}, the port's own"

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
-from rfcn_lib.pictures.canvases import Canvases, Wh, note_canvases
+from rfcn_lib.pictures.canvases import Canvases, Wh, ids_of, note_canvases
 from rfcn_lib.pictures.voc import Devkit
 from rfcn_lib.port import Port
 from rfcn_lib.store import Store
@@ -50,13 +50,16 @@ def passing(
             given = loaded(canvas)
             return store.as_keyed(given[0], lambda: importlib.import_module(code).device(*given), keyed[canvas])
 
+        def expect_keyed() -> None:
+            """Hours may lie between the first look and the pass, and workers load what was keyed then."""
+            for canvas in canvases:
+                store.as_keyed(loaded(canvas)[0], lambda: None, keyed[canvas])
+
         def made(first_look: bool = False) -> Path:
             nonlocal looked
+            expect_keyed()
             with aloud(), store.growing(name, code, **made_of, pictures=port.pictures) as folder:
-                for (
-                    canvas
-                ) in canvases:  # hours may lie between the first look and the pass, and workers load what was keyed
-                    store.as_keyed(loaded(canvas)[0], lambda: None, keyed[canvas])
+                expect_keyed()
                 note_canvases(folder, canvases)
                 options: Any = {"jpegs": jpegs, "first_look": first_look, "planned": looked}
                 looked = True
@@ -65,8 +68,16 @@ def passing(
                     program = lambda canvas: Program(kind, loaded(canvas)[0], keyed[canvas])  # noqa: E731
                     fill_on_cluster(folder, canvases, port, sources, program, dask, name, **options)
                 else:
-                    ids = [id for of_canvas in canvases.values() for id in of_canvas]
-                    fill(folder, ids, port, shown, lambda: by_canvas(started), name, canvases=canvases, **options)
+                    fill(
+                        folder,
+                        ids_of(canvases),
+                        port,
+                        shown,
+                        lambda: by_canvas(started),
+                        name,
+                        canvases=canvases,
+                        **options,
+                    )
             return folder
 
         return made

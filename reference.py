@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from given import is_fitted
+from given import ON_ITS_OWN_CANVAS, is_fitted
 from rfcn_lib import spec
 from rfcn_lib.devices.filling import expect_unchanged, made
 from rfcn_lib.pictures.canvases import name_of
@@ -19,7 +19,7 @@ from rfcn_lib.records import Picture
 from rfcn_lib.score.baseline import Baseline
 from rfcn_lib.score.from_dumps import Judged
 from rfcn_lib.score.verdict import Reference
-from trial import ON_ITS_OWN_CANVAS, UnfairError, judged
+from trial import UnfairError, judged
 
 LEAST_REFERENCE_MEAN_AP = 0.3  # a reference that finds less cannot say what a port lost; upstream scores 0.6986
 LEAST_OF_A_PART = 0.05  # a few pictures may be hard ones
@@ -51,7 +51,7 @@ def published_mean_ap(
 
 @pytest.fixture(scope="session")
 def reference(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Reference:
-    """What the candidate is held against: the source model on the same pictures, or the published figure."""
+    """What the candidate is held against: the source model on the same pictures, a GPU's own figures, or the published one."""
     wanted = request.getfixturevalue
     if pytestconfig.getoption("--reference") == "published":
         baseline: Baseline | None = wanted("baseline")

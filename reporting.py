@@ -65,15 +65,7 @@ def pytest_runtest_makereport(
             report.user_properties.append(("not judged", True))
     elif report.failed and call.excinfo and not isinstance(call.excinfo.value, AssertionError):
         report.user_properties.append(("not judged", True))
-        if type(call.excinfo.value).__module__.partition(".")[0] in (
-            "rfcn_lib",
-            "conftest",
-            "given",
-            "trial",
-            "ascend",
-            "ascend_host",
-            "gpu",
-        ):
+        if type(call.excinfo.value).__module__.partition(".")[0] in ("rfcn_lib", "trial", "ascend_host"):
             report.longrepr = call.excinfo.getrepr(style="value", chain=False)
             if "by hand: " in str(call.excinfo.value):
                 report.sections.append(("environment of the line by hand", "\n".join(exports())))

@@ -25,8 +25,6 @@ from rfcn_lib.score.from_dumps import Judged, judge
 from rfcn_lib.score.verdict import ELSEWHERE, HOST, NPU, SIMULATED, CandidateOn, Reference, Trial
 from rfcn_lib.store import Store
 
-ON_ITS_OWN_CANVAS = "published figures are of the published canvas; judge them without --canvas=fitted"
-
 
 @pytest.fixture(
     scope="session",

@@ -1,7 +1,7 @@
 """Disk and memory of a run over a whole set of 4,952 pictures, killed half way and taken up again.
 
 A devkit of that size is drawn once; the specimen's twin runs over all of it in a process of its own, through the store and
-`fill`, as conftest.py does it. Beside it: the bins that the published way needs before its first picture.
+`fill`, as passes.py does it. Beside it: the bins that the published way needs before its first picture.
 """
 
 import csv
@@ -202,7 +202,7 @@ def _finished(store: Path) -> int:
 
 
 def _run(root: Path, devkit_folder: Path, twin: Path, started: Path) -> None:
-    """What is killed and taken up again: conftest.py's onnxruntime_dumps, and a note of every picture that is run."""
+    """What is killed and taken up again: the pass of onnxruntime_dumps, and a note of every picture that is run."""
     port, store = read_port(SPECIMEN / "port.toml"), Store(root)
     devkit = read_devkit(devkit_folder, port.classes)
 

@@ -1,1 +1,1 @@
-"""Where it runs: PyTorch and ONNX Runtime. Each turns pictures into dumps; no device knows another."""
+"""Where it runs: PyTorch, ONNX Runtime, the vendor's tools on NPUs; here or over a Dask cluster. Each makes dumps of pictures."""

@@ -22,7 +22,7 @@ from rfcn_lib.devices.cluster_members import checked, connected, ready, send, th
 from rfcn_lib.devices.cluster_worker import AbsentError, ClusterError, Job, Program
 from rfcn_lib.devices.filling import Jpegs, begun, expect_unchanged, keeping
 from rfcn_lib.devices.plans import expect_room, in_canvases, say_hours, say_plan
-from rfcn_lib.pictures.canvases import Canvases, Wh
+from rfcn_lib.pictures.canvases import Canvases, Wh, ids_of
 from rfcn_lib.pictures.preprocess import LARGEST_PICTURE_PX, PictureError
 from rfcn_lib.port import Port, on_canvas
 from rfcn_lib.progress import progress
@@ -54,15 +54,15 @@ def fill_on_cluster(
 
     The dumps are `fill`'s to the last byte where processor and versions agree. When a picture fails, no further one is
     begun, those under way are kept, and then the first failure is raised. Memory does not grow with the pictures.
-    `program`: canvas -> what runs its pictures. `jpegs`, `planned`: as in `fill`. `first_look`: a few pictures for
-    each thread, until the plan and the hours are said.
+    `program`: canvas -> what runs its pictures. `jpegs`, `planned`: as in `fill`. `first_look`: two pictures for
+    each thread, of the canvas with most left.
 
     Raises:
         ClusterError: no scheduler or worker answers, one is not like this machine, all workers are lost, or a picture
             took four workers with it.
         PictureError, DumpError, GraphError, CheckpointError: as when the pictures are run here.
     """
-    ids = [id for of_canvas in canvases.values() for id in of_canvas]
+    ids = ids_of(canvases)
     wanted = begun(folder, ids, port, jpegs)
     if not wanted:
         return 0
@@ -73,11 +73,15 @@ def fill_on_cluster(
     programs = {canvas: _sendable(program(canvas)) for canvas, left in to_do.items() if left}
     threads, done = threads_here(next(iter(programs.values()))), list[str]()
     with connected(checked(address)) as client, keeping(folder, ids, wanted, what) as keep:
+        from distributed.comm.core import CommClosedError
 
         def canvas_by_canvas() -> Iterator[str]:
-            paced = planned
+            paced = False
             for canvas, loaded in programs.items():
-                job, left = ready(client, loaded, on_canvas(port, canvas), threads), to_do[canvas]
+                try:
+                    job, left = ready(client, loaded, on_canvas(port, canvas), threads), to_do[canvas]
+                except (CommClosedError, CancelledError) as error:
+                    raise _lost(client) from error
                 if not (done or planned):
                     workers = f"{_count(len(client.nthreads()))} at {address}"
                     say_plan(what, len(wanted), before, in_canvases(canvases), room, workers)
@@ -86,7 +90,7 @@ def fill_on_cluster(
                 for id, taken_s in _finished(client, job, sources, left[: 2 * at_once] if first_look else left, keep):
                     done.append(id)
                     second_s += [taken_s] * (id in second)
-                    if len(second_s) == at_once and not paced:
+                    if second_s and len(second_s) == at_once and not paced:
                         paced = True
                         rest = [id for id in wanted if id not in done]
                         say_hours(what, statistics.median(second_s) / at_once, [id], rest, canvases)

@@ -1,5 +1,6 @@
 """Who is in a Dask cluster: connect, see that every worker is like this machine, and give each the program."""
 
+import asyncio
 import importlib.util
 import os
 import re
@@ -82,9 +83,10 @@ def connected(address: str) -> Iterator[Any]:
             f"{address} asks for TLS, but Dask has no certificates here; name them in {', '.join(TLS_NAMES)}, those that the "
             "scheduler was started with"
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, asyncio.TimeoutError) as error:  # the last: not the builtin one on Python 3.10
+        said = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise ClusterError(
-            f"no Dask scheduler answers at {address} ({str(error).splitlines()[0][:200]}); start one with "
+            f"no Dask scheduler answers at {address} ({said}); start one with "
             "`python -m dask scheduler` on that machine, or correct --dask=ADDRESS"
         ) from error
     with client, client.as_current():

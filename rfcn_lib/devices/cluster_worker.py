@@ -20,7 +20,7 @@ from rfcn_lib.pictures.preprocess import prepare
 from rfcn_lib.port import Port
 from rfcn_lib.records import Outputs
 
-PROGRAMS_LOADED: Final = 2  # per process: a set whose pictures have two canvases has two graphs
+PROGRAMS_LOADED: Final = 1  # per process: a run goes canvas by canvas
 _LOADING: Final = threading.Lock()  # a worker with several threads loads a program once
 
 
@@ -47,7 +47,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What all pictures of one run have in common.
+    """What all pictures of one canvas of a run have in common.
 
     like           `described()` of the machine that asks
     torch_threads  as on the machine that asks

@@ -72,7 +72,7 @@ def fill(
     `device` is only started when one is missing. `prepare` runs in a thread, at most IN_MEMORY pictures at a time. With
     `jpegs` a dump belongs to its JPEG: one that has changed is done again, the others are not. `canvases`:
     whose pictures these are, for the plan that is said before the first picture and the hours after the second one of a
-    canvas; by default all are of one. `first_look`: end there. `planned`: both were said before.
+    canvas; by default all are of one. `first_look`: end there. `planned`: the plan was said before.
     No two processes may fill a folder at once; `Store.growing` sees to that.
 
     Raises:
@@ -102,8 +102,7 @@ def fill(
             done += 1
             if not paced and picture.canvas_wh == canvas_before:  # the first one of a canvas also paid for its start
                 paced = True
-                if not planned:
-                    say_hours(what, time.monotonic() - start, [id], wanted[done:], canvases or {})
+                say_hours(what, time.monotonic() - start, [id], wanted[done:], canvases or {})
                 if first_look:
                     return done
             canvas_before = picture.canvas_wh

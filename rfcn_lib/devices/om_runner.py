@@ -20,7 +20,7 @@ from rfcn_lib.devices.plans import expect_room, in_canvases, say_hours, say_plan
 from rfcn_lib.devices.sharing import Pile, finished
 from rfcn_lib.devices.troubles import note_troubles
 from rfcn_lib.pictures.bins import BinError
-from rfcn_lib.pictures.canvases import Canvases, Wh
+from rfcn_lib.pictures.canvases import Canvases, Wh, ids_of
 from rfcn_lib.port import Port, on_canvas
 from rfcn_lib.progress import progress
 from rfcn_lib.score.timings import Timing, chosen, read_timings
@@ -78,7 +78,7 @@ def fill_by_tool(
     for name in (DUMPS, TIMINGS, WORK):
         (folder / name).mkdir(parents=True, exist_ok=True)
     forget_next(folder)
-    pile, ids = Pile([]), [id for of_canvas in canvases.values() for id in of_canvas]
+    pile, ids = Pile([]), ids_of(canvases)
     for canvas, of_canvas in canvases.items():
         left = _wanted(folder, of_canvas, models[canvas], jpegs)
         pile.batches += [left[at : at + batch[canvas]] for at in range(0, len(left), batch[canvas])]
@@ -140,7 +140,8 @@ def _gave_up(folder: Path, ids: Sequence[str], port: Port, pile: Pile) -> OmRunE
     said = [f"device {', '.join(map(str, of))}: {reason}" for reason, of in causes.items()]
     if pile.fatal:
         said.insert(0, str(pile.fatal))
-        shutil.rmtree(folder / WORK, ignore_errors=True)  # room, when that is what was lacking
+        if not pile.lost:  # a lost device's bins are those of its line by hand
+            shutil.rmtree(folder / WORK, ignore_errors=True)  # room, when that is what was lacking
     return OmRunError(
         f"{there} of {len(ids)} pictures have dumps, in {folder / DUMPS}; the next run goes on from there\n"
         + "\n".join(said)

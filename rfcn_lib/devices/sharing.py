@@ -117,6 +117,8 @@ def _work(pile: Pile, device: int, devices: int, lay: Lay, do: Do) -> Iterator[I
                 do(ids, device, since)
             except OmRunError as error:
                 pile.lost[device] = str(error)
+                if laid is not None:
+                    laid.exception()  # whoever takes it next lays it out in the same place: not at the same time
                 _put_back(pile, ids, then)
                 return
             except BaseException as error:  # a disk or a picture: no other device would fare better

@@ -127,6 +127,11 @@ def shared_out(scaled_sizes_wh: Mapping[str, Wh], canvases: Collection[Wh]) -> C
     return {canvas: tuple(ids) for canvas, ids in found.items() if ids}
 
 
+def ids_of(canvases: Canvases) -> tuple[str, ...]:
+    """All pictures, canvas by canvas."""
+    return tuple(id for ids in canvases.values() for id in ids)
+
+
 def share_of(canvases: Canvases, published_wh: Wh) -> float:
     """Area of all the pictures' canvases over that of as many published ones: what the convolutions' work comes down to."""
     area = sum(width * height * len(ids) for (width, height), ids in canvases.items())

@@ -509,7 +509,7 @@ def test_how_long_it_will_take_is_said_after_the_second_picture_of_a_canvas(fold
     assert heard[after] == f"dumps/torch: {said}\n"
 
 
-def test_a_first_look_ends_when_the_plan_and_the_hours_are_said_and_the_rest_is_silent(folder, capsys, monkeypatch):
+def test_a_first_look_ends_when_the_plan_and_the_hours_are_said_and_the_plan_is_said_once(folder, capsys, monkeypatch):
     monkeypatch.setattr(plans, "WORTH_SAYING_S", 0)
     bench = Bench()
     assert bench.fill(folder, first_look=True) == 2
@@ -517,7 +517,7 @@ def test_a_first_look_ends_when_the_plan_and_the_hours_are_said_and_the_rest_is_
     assert [line.partition(";")[0] for line in said[:1]] == ["dumps: 4 pictures to do, 0 already there"]
     assert said[1:] == [f"dumps: 2 pictures are left, about 0 s at the pace of {IDS[1]}"]
     assert bench.fill(folder, planned=True) == 2
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == f"dumps: 0 pictures are left, about 0 s at the pace of {IDS[3]}\n"
     assert bench.ran == list(IDS)
 
 
