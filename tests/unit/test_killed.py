@@ -52,13 +52,14 @@ if sys.argv[6:] == ["once"]:
     sys.exit()
 code_behind(onnx_runtime)  # read once, here
 print("ready", flush=True)
-for _ in sys.stdin:
+while sys.stdin.readline():
     child = os.fork()
     if child == 0:
         os.setpgid(0, 0)
         os._exit(100 + min(run(), 100))
     os.setpgid(child, child)
     print(child, flush=True)
+    sys.stdin.readline()  # until then the child, ended or not, keeps its id
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
@@ -82,7 +83,9 @@ class Filler:
         child = int(self.forks.stdout.readline())
         if moment:
             moment(lambda: Path(f"/proc/{child}/stat").read_text().split(")")[-1].split()[0] not in "ZX")
-            os.killpg(child, signal.SIGKILL)  # not reaped before this: its id is its own
+            os.killpg(child, signal.SIGKILL)
+        self.forks.stdin.write("\n")
+        self.forks.stdin.flush()
         status = int(self.forks.stdout.readline())
         return status if status < 0 else status - 100
 
