@@ -122,13 +122,18 @@ def _theirs(jpegs: Iterable[Path], dumps: Path, port: Port, nms: published.Nms) 
 
 
 def expect_same(jpeg: Path, dumps: Path, port: Port, nms: published.Nms) -> None:
-    """Raise BenchError unless both ways find the same: classes and scores exactly, boxes within what text rounds away."""
+    """Raise BenchError unless both ways find the same: classes and scores exactly, boxes within what text rounds away.
+
+    Boxes of equal score may come in another order: the published way's sort is not stable.
+    """
     picture = published.record(jpeg, jpeg.stem, port)
     got = detections_from_outputs(read_dump(dumps, jpeg.stem, port), picture, port)
     for label, want in enumerate(published.detections(jpeg, dumps, jpeg.stem, port, nms)):
-        mine = got.labels == label
-        same = np.array_equal(got.scores[mine], want[:, 4])
-        if not same or np.abs(got.boxes_xyxy[mine] - want[:, :4]).max(initial=0) > TEXT_PX:
+        of_class = got.labels == label
+        mine = np.column_stack([got.boxes_xyxy[of_class], got.scores[of_class]])
+        mine, theirs = (found[np.lexsort((found[:, 0], -found[:, 4]))] for found in (mine, want))
+        same = np.array_equal(mine[:, 4], theirs[:, 4])
+        if not same or np.abs(mine - theirs).max(initial=0) > TEXT_PX:
             raise BenchError(
                 f"detections of class {port.classes[label]} differ from the published way's ({nms.__name__}, "
                 f"{jpeg.stem}): times mean nothing"
