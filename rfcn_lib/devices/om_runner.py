@@ -140,8 +140,9 @@ def _gave_up(folder: Path, ids: Sequence[str], port: Port, pile: Pile) -> OmRunE
     said = [f"device {', '.join(map(str, of))}: {reason}" for reason, of in causes.items()]
     if pile.fatal:
         said.insert(0, str(pile.fatal))
-        if not pile.lost:  # a lost device's bins are those of its line by hand
-            shutil.rmtree(folder / WORK, ignore_errors=True)  # room, when that is what was lacking
+        shutil.rmtree(folder / WORK, ignore_errors=True)  # room, when that is what was lacking
+        if pile.lost:  # each says of its bins that they are kept
+            said.append(f"  all bins are removed from {folder / WORK}, for room; the next run lays them out again")
     return OmRunError(
         f"{there} of {len(ids)} pictures have dumps, in {folder / DUMPS}; the next run goes on from there\n"
         + "\n".join(said)

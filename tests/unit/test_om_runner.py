@@ -20,7 +20,7 @@ import tiny
 from fake_tools import CANVAS_WH, IDS, MODEL, PORT, first_number, outputs_of, shown
 
 from rfcn_lib import spec
-from rfcn_lib.devices import onnx_runtime, plans
+from rfcn_lib.devices import om_runner, onnx_runtime, plans
 from rfcn_lib.devices.filling import unfinished
 from rfcn_lib.devices.om_batch import OmRunError
 from rfcn_lib.devices.om_runner import Tool, fill_by_tool
@@ -390,6 +390,19 @@ def test_a_disk_that_takes_no_more_stops_all_devices(filled, tmp_path):
 def test_senseless_batches_and_devices(filled, asked, said):
     with pytest.raises(OmRunError, match=said):
         filled(**asked)
+
+
+def test_a_full_disk_takes_a_lost_device_s_bins_as_well_and_says_so(tmp_path):
+    """Its reason names them as kept; and the next run would find no room beside them."""
+    bins = tmp_path / "work" / "device1" / "bin"
+    for place in (bins, tmp_path / "dumps"):
+        place.mkdir(parents=True)
+    pile = Pile([], lost={1: "its bins are kept"}, fatal=OSError("the disk is full"))
+    said = str(om_runner._gave_up(tmp_path, IDS, PORT, pile))
+
+    assert not bins.exists()
+    assert said.splitlines()[1] == "the disk is full"
+    assert said.endswith(f"all bins are removed from {tmp_path / 'work'}, for room; the next run lays them out again")
 
 
 def test_a_model_that_is_not_there(filled, tmp_path):
