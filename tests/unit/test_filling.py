@@ -2,22 +2,19 @@
 
 import gc
 import os
-import re
 import resource
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-import time
 import weakref
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from fake_device import IDS, PORT, Bench, outputs_of, picture_of, port_of
 
-from rfcn_lib.devices import filling, onnx_runtime, plans
+from rfcn_lib.devices import onnx_runtime
 from rfcn_lib.devices.filling import LEDGER, by_canvas, fill, made, missing, unfinished
 from rfcn_lib.digests import Digests, code_behind
 from rfcn_lib.pictures.preprocess import PictureError
@@ -460,67 +457,6 @@ def test_a_disk_that_fills_up_is_said_and_the_next_run_goes_on_when_there_is_roo
     assert made(folder) == {id: digest_of(folder, id) for id in IDS}
 
 
-# -- what is said ----------------------------------------------------------------------------------------------------
-
-
-def test_the_plan_is_said_before_the_work(folder, capsys):
-    Bench().fill(folder, IDS[:1])
-    capsys.readouterr()
-    bench, heard = Bench(), []
-
-    def run(im_data, picture):
-        heard.append(capsys.readouterr().err)
-        return bench.run(im_data, picture)
-
-    fill(folder, IDS, PORT, bench.prepare, lambda: run, "dumps/torch")
-    plan = r"dumps/torch: 3 pictures to do, 1 already there; canvas 112 x 80 px; 0\.0 MB of dumps, [\d.]+ [GM]B free;"
-    assert re.match(plan, heard[0])
-    assert heard[1:] == ["", ""]
-
-
-@pytest.mark.parametrize(("shares", "after"), [((4,), 2), ((3, 1), 2), ((1, 3), 3)])
-def test_how_long_it_will_take_is_said_after_the_second_picture_of_a_canvas(folder, capsys, monkeypatch, shares, after):
-    """By this clock a picture takes one second, half of one on a canvas of half the area, ten more the first on each."""
-    now, heard, bench = [0.0], [], Bench()
-    monkeypatch.setattr(filling.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(plans, "WORTH_SAYING_S", 0.1)
-    monkeypatch.setattr(filling, "progress", lambda items, *_, **__: items)
-    canvases = {(16, 16): IDS[: shares[0]], (16, 8): IDS[shares[0] :]}
-    on = {id: canvas for canvas, ids in canvases.items() for id in ids}
-    takes_s = {id: on[id][1] / 16 for id in IDS}
-
-    def prepare(id):
-        im_data, picture = bench.prepare(id)
-        return im_data, replace(picture, canvas_wh=on[id])
-
-    def run(im_data, picture):
-        heard.append(capsys.readouterr().err)
-        now[0] += takes_s[picture.id] + 10 * (picture.id in (ids[0] for ids in canvases.values() if ids))
-        return bench.run(im_data, picture)
-
-    fill(folder, IDS, PORT, prepare, lambda: run, "dumps/torch", canvases=canvases)
-    heard.append(capsys.readouterr().err)
-    left = IDS[after:]
-    said = (
-        f"{len(left)} pictures are left, about {sum(takes_s[id] for id in left):.0f} s at the pace of {IDS[after - 1]}"
-    )
-    assert [bool(err) for err in heard] == [at in (0, after) for at in range(len(IDS) + 1)]
-    assert "2 canvases;" in heard[0]
-    assert heard[after] == f"dumps/torch: {said}\n"
-
-
-def test_a_first_look_ends_when_the_plan_and_the_hours_are_said_and_the_plan_is_said_once(folder, capsys, monkeypatch):
-    monkeypatch.setattr(plans, "WORTH_SAYING_S", 0)
-    bench = Bench()
-    assert bench.fill(folder, first_look=True) == 2
-    said = capsys.readouterr().err.splitlines()
-    assert [line.partition(";")[0] for line in said[:1]] == ["dumps: 4 pictures to do, 0 already there"]
-    assert said[1:] == [f"dumps: 2 pictures are left, about 0 s at the pace of {IDS[1]}"]
-    assert bench.fill(folder, planned=True) == 2
-    assert capsys.readouterr().err == f"dumps: 0 pictures are left, about 0 s at the pace of {IDS[3]}\n"
-    assert bench.ran == list(IDS)
-
-
 def test_one_canvas_at_a_time_is_started_and_given_back():
     log = []
 
@@ -539,46 +475,3 @@ def test_one_canvas_at_a_time_is_started_and_given_back():
     shown = [("a", (16, 16)), ("b", (16, 16)), ("c", (32, 16)), ("d", (16, 16))]
     assert [run(None, Picture(id, (8, 8), (8, 8), canvas, 1.0)) for id, canvas in shown] == ["a", "b", "c", "d"]
     assert log == ["start (16, 16)", "end (16, 16)", "start (32, 16)", "end (32, 16)", "start (16, 16)"]
-
-
-def test_nothing_is_said_when_nothing_is_missing(folder, capsys):
-    Bench().fill(folder)
-    capsys.readouterr()
-    Bench().fill(folder)
-    assert capsys.readouterr().err == ""
-
-
-INTERRUPTED = """
-import sys, time
-from pathlib import Path
-sys.path[:0] = {path!r}
-from fake_device import IDS, Bench
-
-class Slow(Bench):
-    def run(self, im_data, picture):
-        outputs = super().run(im_data, picture)
-        if picture.id == IDS[2]:
-            print("third", flush=True)
-            time.sleep(60)
-        return outputs
-
-Slow().fill(Path({folder!r}))
-"""
-
-
-def test_ctrl_c_stops_and_says_how_to_go_on(folder):
-    program = INTERRUPTED.format(path=[entry for entry in sys.path if entry], folder=str(folder))
-    process = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline() == "third\n"
-    started = time.monotonic()
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=LONG_S)
-
-    assert time.monotonic() - started < LONG_S, "it did not sleep on"
-    assert f"dumps: stopped with 2 of 4 pictures finished; they are kept in {folder}, and the same command goes" in said
-    assert process.returncode in (130, -signal.SIGINT)
-    again = Bench()
-    assert again.fill(folder) == 2
-    assert again.ran == list(IDS[2:])
