@@ -88,6 +88,9 @@ def trial(
                 f"the {name} at {paths[name]} changed while they were judged, so candidate, reference and truth may be of "
                 "different ones; leave the file alone and run again"
             )
+    if device == "npu":
+        tool = wanted("npu_run").tool
+        exhibits["tool"] = {"path": str(tool.path), "sha256": tool.sha256, "bytes": tool.size_bytes}
     exhibits["candidate dumps"] = _dumps_exhibit(candidate)
     if reference.ap:
         source: Judged = wanted("source_model")
@@ -134,7 +137,7 @@ def _judged_on(device: str, wanted: Callable[[str], Any]) -> tuple[CandidateOn, 
     """What made the candidate's outputs: kind, description, files that took part, commands that were run."""
     if device == "npu":
         run, files = wanted("npu_run"), _graphs(wanted, "onnx", "adapted", "om")
-        return SIMULATED if run.simulated else NPU, run.describe(), {**files, "tool": run.tool.path}, run.commands
+        return SIMULATED if run.simulated else NPU, run.describe(), files, run.commands
     folder: Path = wanted("candidate_dumps")
     own = _own(folder, wanted("store"))
     _expect_canvases(folder, wanted("canvases"))

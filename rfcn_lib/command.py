@@ -3,7 +3,6 @@
 import errno
 import logging
 import os
-import re
 import selectors
 import shlex
 import shutil
@@ -17,12 +16,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO
 
+from rfcn_lib.tool_words import last_words
+
 HEAD_BYTES = 256 * 1024  # of each stream, kept in memory; between head and tail the middle is left out
 TAIL_BYTES = 1024 * 1024
 LOG_BYTES = 64 * 1024 * 1024  # of both streams together, kept on disk; a tool may repeat one warning for hours
 QUIET_S = 2.0  # a child that outlives its parent may hold the pipes; this long without a word, and it is not waited for
 GRACE_S = 5.0  # from the request to end (SIGTERM) to the end (SIGKILL)
-SAID_LINES, SAID_CHARACTERS = 12, 2000
 HINTS = {
     errno.ENOEXEC: "; is it built for this machine's architecture, or a script without #! line?",
     errno.EACCES: "; chmod +x {}",
@@ -42,6 +42,7 @@ class Done:
     stdout      and stderr: text; of a very long one head and tail, with a line between that says so
     seconds     wall clock, from start to end
     log         both streams in the order they came, or None
+    set_up      a shell command that lays out `cwd` again, where it does not stay; "" where nothing is needed
     """
 
     words: tuple[str, ...]
@@ -52,11 +53,12 @@ class Done:
     stderr: str
     seconds: float
     log: Path | None = None
+    set_up: str = ""
 
     @property
     def typed(self) -> str:
         """The command as one line to paste into a shell."""
-        return typed(self.words, self.cwd, self.env)
+        return typed(self.words, self.cwd, self.env, self.set_up)
 
 
 class CommandError(RuntimeError):
@@ -71,10 +73,11 @@ class CommandTimeoutError(CommandError):
         self.done = done
 
 
-def typed(words: Sequence[str], cwd: Path, env: Mapping[str, str] = NOTHING) -> str:
-    """`cd DIR && NAME=value tool word ...`, quoted for a POSIX shell."""
+def typed(words: Sequence[str], cwd: Path, env: Mapping[str, str] = NOTHING, set_up: str = "") -> str:
+    """`cd DIR && NAME=value tool word ...`, quoted for a POSIX shell; after `set_up`, a shell command, where there is one."""
     settings = [f"{name}={shlex.quote(value)}" for name, value in env.items()]
-    return f"cd {shlex.quote(str(cwd))} && {' '.join([*settings, shlex.join(words)])}"
+    line = f"cd {shlex.quote(str(cwd))} && {' '.join([*settings, shlex.join(words)])}"
+    return f"{set_up} && {line}" if set_up else line
 
 
 def exports() -> tuple[str, ...]:
@@ -91,12 +94,14 @@ def run(
     env: Mapping[str, str] = NOTHING,
     timeout_s: float,
     log: Path | None = None,
+    set_up: str = "",
 ) -> Done:
     """Run `words` in the folder `cwd` and wait for its end; how it ended is for the caller to judge.
 
     A name without "/" is looked up on PATH, one with it is seen from `cwd`. The tool reads nothing from the terminal.
     The line to paste goes to the logger `rfcn.command`; `exports` gives the environment it ran in.
-    After `timeout_s` seconds, and on Ctrl-C, the tool and the processes it started are ended.
+    After `timeout_s` seconds, and on Ctrl-C, the tool and the processes it started are ended. `set_up` is a shell command
+    that lays out `cwd` again: it is not run here, and stands before the line to paste.
 
     Raises:
         CommandError: the tool or `cwd` is not there, or the tool cannot be executed here.
@@ -104,7 +109,7 @@ def run(
         OSError: `log` cannot be written; the tool is ended.
     """
     told, cwd, env = tuple(map(str, words)), Path(cwd).absolute(), dict(env)
-    line = typed(told, cwd, env)
+    line = typed(told, cwd, env, set_up)
     environment = {**os.environ, **env}
     if not cwd.is_dir():
         raise CommandError(f"{cwd} is not a folder, so {told[0]} cannot run in it\n  by hand: {line}")
@@ -116,7 +121,7 @@ def run(
         in_time = _listen(process, streams, _Log(opened), started + timeout_s)
         _end(process)
     said = [stream.text() for stream in streams]
-    done = Done(told, cwd, env, process.returncode, said[0], said[1], time.monotonic() - started, log)
+    done = Done(told, cwd, env, process.returncode, said[0], said[1], time.monotonic() - started, log, set_up)
     SAID.info(line)
     if not in_time:
         raise CommandTimeoutError(
@@ -143,17 +148,8 @@ def ending(done: Done) -> str:
     return f"ended with {done.returncode}{passed_on}, but should end with 0"
 
 
-def last_words(done: Done) -> str:
-    """The last lines a person would look at: of stderr, or of stdout when stderr is empty; fit for a terminal."""
-    text = done.stderr if done.stderr.strip() else done.stdout
-    text = re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]", "", text).replace("\r\n", "\n").replace("\r", "\n")
-    lines = [line.rstrip() for line in text.splitlines() if line.strip()][-SAID_LINES:]
-    shown = "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in "\n".join(lines))
-    return shown[-SAID_CHARACTERS:]
-
-
 def _particulars(done: Done) -> str:
-    said = last_words(done).replace("\n", "\n           ") or "nothing"
+    said = last_words(done.stdout, done.stderr).replace("\n", "\n           ") or "nothing"
     log = f"\n  log:     {done.log}" if done.log else ""
     return f"  said:    {said}{log}\n  by hand: {done.typed}"
 

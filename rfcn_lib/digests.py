@@ -27,7 +27,8 @@ from pydantic import BaseModel
 SETTLED_AFTER_NS = 2_000_000_000
 PACKAGE = Path(__file__).resolve().parent
 KEEPING = {  # they move bytes or say words, and make nothing
-    PACKAGE / "store.py", PACKAGE / "digests.py", PACKAGE / "progress.py", PACKAGE / "devices" / "plans.py",
+    PACKAGE / "store.py", PACKAGE / "digests.py", PACKAGE / "progress.py", PACKAGE / "tool_words.py",
+    PACKAGE / "devices" / "plans.py",
 }  # fmt: skip
 LIBRARIES = {  # imported name: the distributions that may provide it (asking the installation itself fails on 3.10)
     "torch": ["torch"],
@@ -188,7 +189,7 @@ def code_behind(part: Part) -> tuple[dict[str, str], dict[str, str]]:
     """The code that `part` runs: digest per file of ours within reach of its imports, version per library they import.
 
     Found by reading, not by running: the module `part` lives in and, step by step, every `rfcn_lib` module that is
-    imported anywhere in it. Comments and layout do not count. Not seen: modules imported by a computed name.
+    imported anywhere in it. Docstrings, comments and layout do not count. Not seen: modules imported by a computed name.
 
     Raises:
         TypeError: `part` is neither a module nor a plain function, or carries values that no key would show.
@@ -244,8 +245,8 @@ def _text_of(file: Path) -> bytes:
 
 @functools.cache
 def _read(text: bytes, file: Path) -> tuple[str, frozenset[str]]:
-    """(sha256 of a module's syntax tree, full names it imports)."""
-    tree = ast.parse(text, file)
+    """(sha256 of a module's syntax tree without docstrings, full names it imports)."""
+    tree = _without_docstrings(ast.parse(text, file))
     package = file.parent.relative_to(PACKAGE.parent).parts if file.is_relative_to(PACKAGE) else ()
     imported: set[str] = set()
     for node in ast.walk(tree):
@@ -256,6 +257,16 @@ def _read(text: bytes, file: Path) -> tuple[str, frozenset[str]]:
             base = ".".join([*above, *([node.module] if node.module else [])])
             imported |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), frozenset(imported)
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    """The same tree, changed in place."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            match node.body:
+                case [ast.Expr(ast.Constant(str())), *rest]:
+                    node.body = rest or [ast.Pass()]
+    return tree
 
 
 def _files_of(module: str) -> Iterator[Path]:

@@ -3,6 +3,7 @@
     <root>/rfcn.onnx                          link to the build used last: the path people know
     <root>/kept/rfcn.onnx-<key>/rfcn.onnx     the artifact; an older build stays when a newer one is made
     <root>/kept/rfcn.onnx-<key>/.record.json  what it was made of, and the sizes of its files
+    <root>/kept/dumps--torch-<key>/torch      an artifact named dumps/torch: the vendor's tools take no other characters
 
 The key covers the content of the ingredients, the code that makes the artifact (the module of `make` and every module
 of ours it imports) and the versions of the libraries under that code. A build happens in a scratch folder on the same
@@ -32,6 +33,7 @@ from rfcn_lib.progress import say
 
 __all__ = ["Store", "StoreError"]
 
+SLASH, OLD_SLASH = "--", "+"  # what stands for "/" in the name of a build's folder; before 2026-11 it was "+"
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 BUILDS_KEPT = 6  # per name; what was used within the last day stays in any case, as somebody may be at it
 IN_USE_S = 24 * 3600
@@ -107,6 +109,7 @@ class Store:
         """
         entry = self._entry(name, make, ingredients)
         with _disk_trouble(entry), self._locked(entry):
+            self._adopt(entry)
             if not self._whole(entry):
                 _remove(entry.scratch)
                 if entry.home.exists():
@@ -131,6 +134,7 @@ class Store:
         """
         entry = self._entry(name, code, ingredients)
         with _disk_trouble(entry), self._locked(entry):
+            self._adopt(entry)
             _remove(entry.scratch)
             if not entry.artifact.is_dir():
                 _remove(entry.home)
@@ -156,9 +160,9 @@ class Store:
         return loaded
 
     def _entry(self, name: str, code: Part, ingredients: Mapping[str, object]) -> _Entry:
-        if not NAME.fullmatch(name) or len(name) > 100 or name.split("/")[0] == "kept":
+        if not NAME.fullmatch(name) or SLASH in name or len(name) > 100 or name.split("/")[0] == "kept":
             raise StoreError(
-                f"an artifact is named {name!r}, but should be a relative path inside the store, without '..'"
+                f"an artifact is named {name!r}, but should be a relative path inside the store, without '..' and '--'"
             )
         self._check_link(self.root / name)
         files, libraries = code_behind(code)
@@ -210,6 +214,12 @@ class Store:
         )
         return sound and record.get("sha256") == self.digests.of(entry.artifact)
 
+    def _adopt(self, entry: _Entry) -> None:
+        """Give a build of an older edition of this suite its new name. Called with the lock held."""
+        old = self._kept / f"{_flat(entry.name, OLD_SLASH)}-{entry.key[:16]}"
+        if old != entry.home and old.is_dir() and not entry.home.exists():
+            old.rename(entry.home)
+
     def _show(self, entry: _Entry) -> None:
         """Note the use, and point the link at it. Called with the lock held."""
         os.utime(entry.home / RECORD)
@@ -236,8 +246,9 @@ class Store:
 
     def _tidy(self, name: str) -> None:
         """Remove builds that nobody used for long, and what killed processes left half made; never what is locked."""
-        length = len(f"{_flat(name)}-") + 16
-        builds = [home for home in self._kept.glob(f"{_flat(name)}-*") if len(home.name) == length]
+        starts = {f"{_flat(name, slash)}-" for slash in (SLASH, OLD_SLASH)}
+        found = [(start, home) for start in starts for home in self._kept.glob(f"{start}*")]
+        builds = [home for start, home in found if len(home.name) == len(start) + 16]
         by_use = sorted(builds, key=_last_used, reverse=True)
         old = [home for home in by_use[BUILDS_KEPT:] if time.time() - _last_used(home) > IN_USE_S]
         for folder in (*old, *self._scratch.glob("*")):
@@ -254,8 +265,8 @@ def _function(make: Callable[..., object] | str) -> Callable[..., object]:
     return found
 
 
-def _flat(name: str) -> str:
-    return name.replace("/", "+")  # a name has no "+", so no two names become one
+def _flat(name: str, slash: str = SLASH) -> str:
+    return name.replace("/", slash)  # a name has neither "--" nor "+", so no two names become one
 
 
 def _sizes(artifact: Path) -> dict[str, int]:

@@ -2,7 +2,8 @@
 
 As .npy, because those say their type and shape; the published command leaves the format at .bin, which says neither.
 
-Source: Ascend/tools ais-bench_workload/tool/ais_bench, `__main__.py` and `summary.py`; the port's README for 310P.
+Source: Ascend/tools ais-bench_workload/tool/ais_bench: `__main__.py` and `summary.py`, since 2024 `infer_process.py` too
+(releases of 2022-11 to 2025-12); the port's README for 310P.
 """
 
 import re
@@ -21,11 +22,15 @@ NAME: Final = "ais_bench"
 RESULT: Final = "result"
 SUMMARIES: Final = (f"{RESULT}_summary.json", f"{RESULT}_sumary.json")  # beside the folder; the second in old versions
 FIRST_INDEX: Final = 0
+ENVIRONMENT: Final = MappingProxyType({"PYTHONUTF8": "1"})  # its help and log hold Chinese; LC_ALL=C would end it
 AGREE: Final = 1e-6  # relative, between log and summary
 HINTS: Final = MappingProxyType(
     {
         "unrecognized arguments": "this version knows other flags: see `python3 -m ais_bench --help`",
-        "No module named": "install ais_bench and aclruntime for the python3 on PATH, and source the toolkit's set_env.sh",
+        "No module named 'aclruntime'": "pip install the vendor's aclruntime wheel for the python3 on PATH",
+        "No module named '?ais_bench": (
+            "install ais_bench and aclruntime for the python3 on PATH, and source the toolkit's set_env.sh"
+        ),
     }
 )
 _INDEXED: Final = re.compile(r"(.+)_(\d{1,3})\.npy")
@@ -41,18 +46,21 @@ def run_batch(python: str | Path, task: Task) -> Batch:
     """Run one batch with the interpreter `python` ("python3": the one on PATH).
 
     Raises:
+        RefusedError: the tool does not accept its command line.
         OmRunError: the tool is missing, hangs, fails, or its summary is not of a run over exactly these pictures.
     """
     result = task.work / RESULT
-    if result.exists():
+    if result.is_dir() and not result.is_symlink():
         shutil.rmtree(result)
+    else:
+        result.unlink(missing_ok=True)
     for name in SUMMARIES:
         (task.work / name).unlink(missing_ok=True)
 
     def finished() -> Outputs:
         return written(result, task.ids, FIRST_INDEX, ".npy")
 
-    done = attempt(words(python, task), task, finished, HINTS)
+    done = attempt(words(python, task), task, finished, HINTS, ENVIRONMENT)
     path = next((task.work / name for name in SUMMARIES if (task.work / name).exists()), task.work / SUMMARIES[0])
     try:
         text = read_text(path)

@@ -10,19 +10,21 @@
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
 from rfcn_lib.devices import ais_bench, benchmark_tool
 from rfcn_lib.devices.filling import Jpegs, Prepare, ledger
-from rfcn_lib.devices.om_batch import LOG, Batch, OmRunError, Outputs, Task
+from rfcn_lib.devices.om_batch import LOG, Batch, OmRunError, Outputs, RefusedError, Task
 from rfcn_lib.devices.om_outputs import bring, content_fault, fault
-from rfcn_lib.devices.om_room import expect_batch_room
+from rfcn_lib.devices.om_place import brought_back, is_elsewhere, place_for
+from rfcn_lib.devices.om_room import NoRoomError, expect_batch_room, is_full
+from rfcn_lib.files import plain_place
 from rfcn_lib.pictures.bins import BINS, lay_out
 from rfcn_lib.pictures.preprocess import PictureError
 from rfcn_lib.port import Port
-from rfcn_lib.score.dumps import digest_of, file_names
+from rfcn_lib.score.dumps import FULL, digest_of, file_names
 from rfcn_lib.score.timings import Timing, write_timing
 
 DUMPS: Final = "dumps"
@@ -93,7 +95,6 @@ class Job:
         place = next_folder(self.folder, ids)
         if place.exists():
             shutil.rmtree(place)
-        place.mkdir(parents=True)
         before = list(self.jpegs(ids)) if self.jpegs else []
         lay_out(place, ids, self.shown)
         if self.jpegs and list(self.jpegs(ids)) != before:
@@ -104,7 +105,13 @@ class Job:
         return since
 
     def do(self, ids: tuple[str, ...], device: int, since: float) -> None:
-        """Run a batch that was laid out since then. Raises OmRunError when the device is at fault, NoRoomError the disk."""
+        """Run a batch that was laid out since then.
+
+        Raises:
+            OmRunError: the device is at fault.
+            RefusedError: the tool does not accept its command line, whatever the device.
+            NoRoomError: the disk is full.
+        """
         try:
             _one_batch(self, ids, device, since)
         except OmRunError:
@@ -121,13 +128,23 @@ def _one_batch(job: Job, ids: tuple[str, ...], device: int, since: float) -> Non
     next_folder(job.folder, ids).rename(work)
     limit_s = job.timeout_s or START_S + PICTURE_S * len(ids)
     began = time.time()
+    bins_kept = f"\n  its bins are kept in {work / BINS} for the line above, until the next run"
+    if is_elsewhere(work, model.om):
+        expect_batch_room(plain_place(work).parent, len(ids), model.port)
     try:
-        made = run_batch(job.tool, Task(model.om, ids, canvas_wh, work, device, limit_s))
+        with place_for(work, model.om) as place:
+            log = work / LOG
+            made = run_batch(job.tool, Task(place.om, ids, canvas_wh, place.work, device, limit_s, place.set_up, log))
+    except RefusedError as error:
+        raise RefusedError(f"{error}{bins_kept}") from error
     except OmRunError as error:
-        kept = _keep(job, ids, error.outputs)
-        said = f"{error}\n  its bins are kept in {work / BINS} for the line above, until the next run"
-        raise OmRunError(f"{len(ids) - len(kept)} of {len(ids)} pictures are left: {said}") from error
+        outputs, full = brought_back(error.outputs, place.work, work), is_full(job.folder)
+        kept = _keep(job, ids, outputs, work)
+        if full:  # no device is at fault
+            raise _full_disk(job, ids, outputs, kept) from error
+        raise OmRunError(f"{len(ids) - len(kept)} of {len(ids)} pictures are left: {error}{bins_kept}") from error
     ended = time.time()
+    made = replace(made, outputs=brought_back(made.outputs, place.work, work))
     faults = {id: fault(files, model.port) for id, files in made.outputs.items()}
     strange = [content_fault(files, model.port) for id, files in made.outputs.items() if not faults[id]]
     if all(strange) and len(strange) == len(ids):  # one alone is kept: the audit before the score names it
@@ -135,7 +152,7 @@ def _one_batch(job: Job, ids: tuple[str, ...], device: int, since: float) -> Non
             f"none of {len(ids)} pictures has outputs that can be judged, though {made.perf.tool} ended well; {strange[0]}: is "
             f"the om float32, its outputs in order?\n  log:     {work / LOG}\n  by hand: {made.done.typed}"
         )
-    kept = _keep(job, ids, made.outputs)
+    kept = _keep(job, ids, made.outputs, work)
     left = [id for id in ids if id not in kept]
     if left:
         why = faults.get(left[0]) or "the tool wrote nothing for it"
@@ -148,15 +165,39 @@ def _one_batch(job: Job, ids: tuple[str, ...], device: int, since: float) -> Non
     write_timing(job.folder / TIMINGS, timing)
 
 
-def _keep(job: Job, ids: Sequence[str], outputs: Outputs) -> set[str]:
-    """Move whole outputs into the dumps, and note the digest of each; returns whose."""
-    port = job.models[ids[0]].port
+def _keep(job: Job, ids: Sequence[str], outputs: Outputs, work: Path) -> set[str]:
+    """Move what is whole into the dumps, and note the digest of each; returns whose. On a full disk the bins make room.
+
+    Raises:
+        NoRoomError: the disk takes no dump even so; names the file.
+    """
+    port, dumps = job.models[ids[0]].port, job.folder / DUMPS
     whole = {id: files for id, files in outputs.items() if id in ids and not fault(files, port)}
-    dumps = job.folder / DUMPS
-    with ledger(dumps) as note:
-        for id, files in whole.items():
-            note(f"{id} -")  # a kill amid its three files must not leave them under an older line
-            for file, name in zip(files, file_names(id), strict=True):
-                bring(file, dumps / name)
-            note(" ".join([id, digest_of(dumps, id), *([job.jpeg_sha256[id]] if job.jpegs else [])]))
+    if is_full(job.folder):
+        shutil.rmtree(work / BINS, ignore_errors=True)
+    try:
+        with ledger(dumps) as note:
+            for id, files in whole.items():
+                note(f"{id} -")  # a kill amid its three files must not leave them under an older line
+                for file, name in zip(files, file_names(id), strict=True):
+                    bring(file, dumps / name)
+                note(" ".join([id, digest_of(dumps, id), *([job.jpeg_sha256[id]] if job.jpegs else [])]))
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise NoRoomError(
+            f"{error.filename or dumps} could not be written: {error.strerror}; free some room on this disk, or pass "
+            "--store=DIR on another one; the next run goes on"
+        ) from error
     return set(whole)
+
+
+def _full_disk(job: Job, ids: Sequence[str], outputs: Outputs, kept: set[str]) -> NoRoomError:
+    """The error of a batch whose tool found the disk full: names the first file that is not whole."""
+    cut = next((id for id in ids if id not in kept), ids[-1])
+    files = outputs.get(cut) or (job.folder / DUMPS / file_names(cut)[0],)
+    return NoRoomError(
+        f"the disk of {job.folder} was full when {job.tool.name} wrote {files[-1].name}; {len(kept)} of the batch's "
+        f"{len(ids)} pictures are kept, and its bins are removed for room; free some, or pass --store=DIR on another disk; "
+        "the next run goes on"
+    )

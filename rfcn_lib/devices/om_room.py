@@ -38,6 +38,11 @@ def expect_batch_room(folder: Path, count: int, port: Port) -> None:
         )
 
 
+def is_full(folder: Path) -> bool:
+    """Whether the disk of `folder` has no room left but for logs; then a tool that writes there fails in many ways."""
+    return shutil.disk_usage(folder).free < SPARE_BYTES
+
+
 def bin_bytes(canvas_wh: Wh) -> int:
     """Size of a bin: (1, 3, H, W) float32."""
     return FLOAT32.itemsize * 3 * canvas_wh[0] * canvas_wh[1]

@@ -15,10 +15,12 @@ from pathlib import Path
 from rfcn_lib.devices.filling import Jpegs, Prepare, expect_unchanged, unfinished
 from rfcn_lib.devices.om_batch import OmRunError
 from rfcn_lib.devices.om_job import DUMPS, TIMINGS, WORK, Job, Model, Tool, forget_next, work_folder
+from rfcn_lib.devices.om_place import is_elsewhere
 from rfcn_lib.devices.om_room import NoRoomError, bin_bytes, in_batches
 from rfcn_lib.devices.plans import expect_room, in_canvases, say_hours, say_plan
 from rfcn_lib.devices.sharing import Pile, finished
 from rfcn_lib.devices.troubles import note_troubles
+from rfcn_lib.files import PathError, plain_place
 from rfcn_lib.pictures.bins import BinError
 from rfcn_lib.pictures.canvases import Canvases, Wh, ids_of
 from rfcn_lib.port import Port, on_canvas
@@ -63,7 +65,9 @@ def fill_by_tool(
 
     Raises:
         DumpError: the disk has no room for the dumps that are missing; nothing was begun.
-        OmRunError: no device is left, or the disk is full. What was finished stays, and the next call goes on.
+        OmRunError: no device is left, the disk is full, or the tool takes neither the folder's path nor the temporary
+            folder's. What was finished stays, and the next call goes on.
+        RefusedError: the tool does not accept its command line.
         PictureError: a JPEG changed meanwhile.
         Whatever `shown` raises for a picture that cannot be prepared.
     """
@@ -75,6 +79,9 @@ def fill_by_tool(
     models = {
         canvas: Model(oms[canvas].absolute(), _sha256_of(oms[canvas]), on_canvas(port, canvas)) for canvas in canvases
     }
+    for model in models.values():
+        if is_elsewhere(folder / WORK, model.om):
+            _expect_plain_place(folder / WORK)
     for name in (DUMPS, TIMINGS, WORK):
         (folder / name).mkdir(parents=True, exist_ok=True)
     forget_next(folder)
@@ -147,6 +154,14 @@ def _gave_up(folder: Path, ids: Sequence[str], port: Port, pile: Pile) -> OmRunE
         f"{there} of {len(ids)} pictures have dumps, in {folder / DUMPS}; the next run goes on from there\n"
         + "\n".join(said)
     )
+
+
+def _expect_plain_place(work: Path) -> None:
+    """Before any picture is prepared: there is a folder whose path the tools take."""
+    try:
+        plain_place(work)
+    except PathError as error:
+        raise OmRunError(str(error)) from error
 
 
 def _sha256_of(file: Path) -> str:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from rfcn_lib.command import CommandError, last_words, run
 from rfcn_lib.devices import npu_smi
+from rfcn_lib.devices.ais_bench_probe import WORDS, find_ais_bench
 from rfcn_lib.devices.npu_choice import KNOWN_SOCS
 from rfcn_lib.devices.npu_smi import Npu
 
@@ -27,14 +27,6 @@ INSTALLED = ("ascend_toolkit_install.info", "ascend_ops_install.info")  # `versi
 DEV = Path("/dev")  # the driver puts davinci0, davinci1 ... here, one for each device
 MARK = "SIMULATED"  # a file of this name lies beside every stand-in, and the word is in the head of what it makes
 HELP_TIMEOUT_S = 120.0  # the first import of a runtime from a network disk takes its time
-
-WHERE_IS_AIS_BENCH = (
-    "import importlib.util as u, importlib.metadata as m\n"
-    "found = u.find_spec('ais_bench')\n"
-    "print((found.origin or list(found.submodule_search_locations)[0]) if found else '')\n"
-    "try: print(m.version('ais_bench'))\n"
-    "except m.PackageNotFoundError: print('unknown')\n"
-)
 
 
 class ToolkitError(ValueError):
@@ -66,12 +58,18 @@ class Atc:
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """An inference tool: `words` starts it, `usage` is its help where it prints one, `path` the file that is run."""
+    """An inference tool: `words` starts it, `usage` is its help where it prints one.
+
+    path    the file that is run, or the folder of the Python package
+    sha256  of the file; or of all files of the package and of the module aclruntime
+    """
 
     name: RunnerName
     words: tuple[str, ...]
     path: Path
     version: str
+    sha256: str
+    size_bytes: int
     usage: str
     simulated: bool
 
@@ -86,7 +84,7 @@ def atc() -> Atc | Missing:
     # <home>/bin, <home>/compiler/bin, <home>/<arch>-linux/bin: where this atc lies says more than what was sourced
     homes = [*list(path.resolve().parents)[1:4], *map(Path, told)]
     home = next((home for home in homes if _installed(home)), None)
-    version = _installed(home) if home else f"unknown, atc {_digest(path)}"
+    version = _installed(home) if home else f"unknown, atc {_digest(path)[:12]}"
     is_simulated = simulated([path])
     return Atc(path, f"{MARK} {version}" if is_simulated else version, home, is_simulated)
 
@@ -190,9 +188,9 @@ def _installed(home: Path) -> str:
 
 
 def _digest(path: Path) -> str:
-    """Twelve letters that tell two builds of a tool apart which print no version."""
+    """What tells two builds of a tool apart that print no version."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:  # to be run, not to be read
         return "unreadable"
 
@@ -212,34 +210,18 @@ def _benchmark() -> Runner | Missing:
     if found is None:
         return Missing(f"{name} is not on PATH; put the folder of the vendor's download on PATH, and chmod +x it")
     path = Path(found).absolute()
-    version = f"sha256 {_digest(path)}"  # it prints none
-    return Runner("benchmark", (name,), path, version, "", simulated([path]))
+    sha256 = _digest(path)
+    version = f"sha256 {sha256[:12]}"  # it prints none
+    return Runner("benchmark", (name,), path, version, sha256, path.stat().st_size, "", simulated([path]))
 
 
 def _ais_bench() -> Runner | Missing:
-    words = ("python3", "-m", "ais_bench")
-    try:
-        where = run(["python3", "-c", WHERE_IS_AIS_BENCH], cwd=Path.cwd(), timeout_s=HELP_TIMEOUT_S)
-        place, version = [*where.stdout.splitlines(), "", ""][:2]
-        if where.returncode != 0 or not place:
-            return Missing(
-                "the python3 on PATH has no module ais_bench; pip install the vendor's aclruntime and ais_bench wheels "
-                "(gitee.com/ascend/tools, ais-bench_workload), or put an environment that has them first on PATH"
-            )
-        done = run([*words, "--help"], cwd=Path.cwd(), timeout_s=HELP_TIMEOUT_S)
-    except CommandError as error:
-        return Missing(f"ais_bench cannot be asked: {error}")
-    if done.returncode != 0:
-        return Missing(
-            f"ais_bench ({place}) does not start: {''.join(last_words(done).splitlines()[-1:]) or 'no word'}; "
-            f"{_how_to_get('the CANN runtime')}; by hand: {done.typed}"
-        )
-    if not all(flag in done.stdout for flag in ("--model", "--output_dirname", "--outfmt")):
-        return Missing(
-            f"ais_bench ({place}) is not the tool that runs om files (a benchmark of language models has the same "
-            f"name); install the one of gitee.com/ascend/tools; by hand: {done.typed}"
-        )
-    return Runner("ais_bench", words, Path(place).absolute(), version, done.stdout, simulated([Path(place)]))
+    found = find_ais_bench(_how_to_get("the CANN runtime"), HELP_TIMEOUT_S)
+    if isinstance(found, str):
+        return Missing(found)
+    version = f"{found.release}, sha256 {found.sha256[:12]}"
+    marked = simulated([found.package])
+    return Runner("ais_bench", WORDS, found.package, version, found.sha256, found.size_bytes, found.usage, marked)
 
 
 def _is_marked(path: Path) -> bool:

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from rfcn_lib.files import FILE_MODE, FOLDER_MODE, make_folder
 from rfcn_lib.pictures.voc import SAFE_NAME
 from rfcn_lib.records import Floats, Picture
 
@@ -41,6 +42,7 @@ def write_bins(
 ) -> None:
     """Write `<folder>/<id>.bin` for each (id, (1, 3, H, W) float32), then the info file; each aside, then renamed.
 
+    The folder gets the mode 0o750 and its files 0o640, whatever the umask: the vendor's tools refuse what others may write.
     The info file comes last and an older one is removed first: where it is, all its bins are. It names the folder as
     given (a str keeps "./bin"), or as `listed_folder` where the bins will be moved before they are read.
 
@@ -58,6 +60,7 @@ def write_bins(
     shape: tuple[int, ...] | None = None
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
+        Path(folder).chmod(FOLDER_MODE)
         info_path.unlink(missing_ok=True)
         for id, tensor in tensors:
             if not SAFE_NAME.fullmatch(id) or id in lines:
@@ -77,7 +80,14 @@ def write_bins(
 
 
 def lay_out(work: Path, ids: Iterable[str], shown: Callable[[str], tuple[Floats, Picture]]) -> None:
-    """Write `<work>/bin/<id>.bin`, and `<work>/demo.info` that names them as seen from `work`. Errors: BinError."""
+    """Write `<work>/bin/<id>.bin`, and `<work>/demo.info` that names them as seen from `work`. Errors: BinError.
+
+    `work` gets the mode 0o750: ais_bench writes its outputs there, and refuses a folder that others may read.
+    """
+    try:
+        make_folder(work)
+    except OSError as error:
+        raise BinError(f"cannot make {work}: {error.strerror}; make room or choose another folder") from error
     write_bins(work / BINS, work / INFO, ((id, shown(id)[0]) for id in ids), listed_folder=f"./{BINS}")
 
 
@@ -98,6 +108,7 @@ def _put(path: Path, data: bytes | memoryview) -> None:
     aside = path.with_name(f".{path.name}.part")
     try:
         aside.write_bytes(data)
+        aside.chmod(FILE_MODE)
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)

@@ -71,7 +71,7 @@ def test_a_run_that_failed_says_how_and_carries_what_it_finished(task, python, m
     with pytest.raises(OmRunError, match=said) as error:
         run_batch(python, task)
     assert len(error.value.outputs) >= finished
-    assert f"by hand: cd {task.work} && {python} -m ais_bench" in str(error.value)
+    assert f"by hand: cd {task.work} && PYTHONUTF8=1 {python} -m ais_bench" in str(error.value)
 
 
 def test_a_python_without_the_module_says_what_to_install(task, tmp_path):

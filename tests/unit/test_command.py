@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rfcn_lib import command
-from rfcn_lib.command import CommandError, CommandTimeoutError, Done, ending, explain, last_words, run, typed
+from rfcn_lib.command import CommandError, CommandTimeoutError, Done, ending, explain, run, typed
 
 WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)
 
@@ -327,19 +327,3 @@ def test_explain_says_what_how_last_words_log_and_line(tmp_path):
         "  by hand: cd /work && /opt/atc --x=1"
     )
     assert "said:    nothing" in explain(replace(done, stdout=" \n"), "x")
-
-
-def test_last_words_prefer_stderr_and_are_fit_for_a_terminal():
-    done = Done(("tool",), Path("/"), {}, 1, "out\n", "\x1b[31mred\x1b[0m\r\n\nbell\a 中文\n", 1.0)
-
-    assert last_words(done) == "red\nbell? 中文"
-    assert last_words(replace(done, stderr="")) == "out"
-    assert len(last_words(replace(done, stderr="x" * 9000))) == command.SAID_CHARACTERS
-    assert last_words(replace(done, stderr="\n".join(map(str, range(99))))).splitlines()[0] == "87"
-
-
-@given(st.text(max_size=200))
-def test_last_words_never_move_the_cursor(text):
-    shown = last_words(Done(("tool",), Path("/"), {}, 1, "", text, 1.0))
-
-    assert all(letter.isprintable() or letter == "\n" for letter in shown)

@@ -1,5 +1,8 @@
+import ast
 import hashlib
+import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -260,3 +263,44 @@ def test_the_files_of_a_list_are_told_in_its_order(tmp_path):
     paths[1].unlink()
     with pytest.raises(StoreError, match=r"cannot read .*/a: No such file"):
         digests.of_each(paths)
+
+
+MAKERS = (  # the modules that make what a store keeps
+    "graph.export", "graph.adapt", "graph.operators", "devices.pytorch", "devices.onnx_runtime", "devices.atc",
+    "devices.om_runner",
+)  # fmt: skip
+KEYS = f"""
+import json
+from rfcn_lib.digests import code_behind
+print(json.dumps({{name: code_behind(f"rfcn_lib.{{name}}") for name in {MAKERS!r}}}))
+"""
+
+
+def keys_of(checkout: Path) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-c", KEYS], cwd=checkout, env={**os.environ, "PYTHONPATH": str(checkout)}, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_a_reworded_docstring_changes_no_key_and_a_changed_constant_does(tmp_path: Path) -> None:
+    library = tmp_path / "rfcn_lib"
+    shutil.copytree(PROJECT / "rfcn_lib", library, ignore=shutil.ignore_patterns("__pycache__"))
+    before = keys_of(tmp_path)
+    for module in library.rglob("*.py"):
+        tree = ast.parse(module.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+                node.body[0] = ast.Expr(ast.Constant("In other words."))
+        module.write_text(f"# a comment\n{ast.unparse(tree)}\n", encoding="utf-8")
+    assert keys_of(tmp_path) == before
+
+    preprocess = library / "pictures" / "preprocess.py"
+    text = preprocess.read_text(encoding="utf-8")
+    changed = text.replace("INTER_LINEAR", "INTER_CUBIC")
+    assert changed != text
+    preprocess.write_text(changed, encoding="utf-8")
+    after = keys_of(tmp_path)
+    assert {name for name in MAKERS if after[name] != before[name]} >= {"devices.pytorch", "devices.onnx_runtime"}

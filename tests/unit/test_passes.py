@@ -32,7 +32,7 @@ def test_a_graph_that_changes_after_the_first_look_is_an_error_before_a_picture_
         StoreError, match=r"twin\.onnx changed after this run began, so nothing is made of it; start again"
     ):
         run()
-    assert sum(len(list(folder.iterdir())) for folder in (tmp_path / "store/kept").glob("dumps+once-*/once")) == 2 * 3
+    assert sum(len(list(folder.iterdir())) for folder in (tmp_path / "store/kept").glob("dumps--once-*/once")) == 2 * 3
 
 
 def test_a_pass_goes_on_where_its_first_look_ended_and_says_its_plan_once(passing, devkit, twin_paths, shown, capsys):

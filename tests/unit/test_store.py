@@ -552,3 +552,38 @@ def test_a_maker_given_by_name_is_imported_only_when_something_is_made(tmp_path)
     first += "assert store.build('x.pth', it, depth=50, port=port, seed=1) == made(); assert 'torch' in sys.modules\n"
     for then in (first, "made(); assert 'torch' not in sys.modules, 'it was there'\n"):
         subprocess.run([sys.executable, "-c", port + code + then], check=True, cwd=Path(__file__).parents[2])
+
+
+# -- names that the vendor's tools take --------------------------------------------------------------------------------
+
+
+def test_no_path_of_the_store_holds_another_character_than_the_vendor_s_tools_take(
+    store: Store, root: Path, source: Path, log: str
+) -> None:
+    built = store.build("fitted/208x192/copy.txt", copied, source=source, log=log)
+    with store.growing("fitted/npu", copied, source=source) as folder:
+        pass
+    for path in (built, folder):
+        assert set(str(path.relative_to(root))) <= set(
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./"
+        )
+
+
+def test_builds_and_pieces_of_an_older_edition_are_found_under_their_old_names(
+    store: Store, root: Path, source: Path, log: str
+) -> None:
+    """It wrote "+" for "/", which ais_bench refuses in a path."""
+    built = store.build("fitted/copy.txt", copied, source=source, log=log)
+    with store.growing("dumps/torch", copied, source=source) as folder:
+        (folder / "piece").write_text("done")
+    for artifact in (built, folder):
+        home = artifact.parent
+        home.rename(home.with_name(home.name.replace("--", "+")))
+    assert not built.exists()
+
+    again = Store(root)
+    assert again.build("fitted/copy.txt", copied, source=source, log=log) == built
+    with again.growing("dumps/torch", copied, source=source) as folder:
+        assert (folder / "piece").read_text() == "done"
+    assert Path(log).read_text() == "made\n"
+    assert not list((root / "kept").glob("*+*"))

@@ -1,0 +1,50 @@
+"""Paths and modes that the vendor's tools take: plain characters only, and nothing that others may write.
+
+ais_bench (since 2023-09) refuses a path with another character than A-Z a-z 0-9 _ - . /, and a file or folder that its group
+or others may write. Since 2024-02 it also refuses an output folder that others may read (its path_security_check.py).
+atc refuses a blank and `+` in a path (GE, CheckInputPathValid). So the suite sets the modes itself, whatever the umask is.
+"""
+
+import hashlib
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Final
+
+FOLDER_MODE: Final = 0o750
+FILE_MODE: Final = 0o640
+PLAIN: Final = re.compile(r"[A-Za-z0-9_./-]+")
+
+
+class PathError(RuntimeError):
+    """No folder with a plain path is at hand; the message names the option and the variable that give one."""
+
+
+def is_plain(path: Path) -> bool:
+    """Whether the vendor's tools take this path; links are followed first, as the tools see the real path."""
+    return PLAIN.fullmatch(str(path.resolve())) is not None
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that a vendor's tool reads or writes in: mode 0o750, whatever the umask; one that is there gets it too."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(FOLDER_MODE)
+
+
+def plain_place(folder: Path) -> Path:
+    """A folder with a plain path below the system's temporary folder, for work that belongs to `folder`; always the same one.
+
+    It is not made here.
+
+    Raises:
+        PathError: the temporary folder's own path is not plain.
+    """
+    temporary = Path(tempfile.gettempdir()).resolve()
+    if not is_plain(temporary):
+        raise PathError(
+            f"the vendor's tools take paths of A-Z a-z 0-9 _ - . / only, but neither {folder} nor the temporary folder "
+            f"{temporary} has such a path; pass --store=DIR with a plain path, or set TMPDIR to a folder that has one"
+        )
+    digest = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
+    return temporary / f"rfcn-{os.getuid()}-{digest}"
