@@ -185,11 +185,12 @@ def _raise(error: OSError) -> None:
 Part = Callable[..., object] | ModuleType | str  # a str: "rfcn_lib.room.module", or "rfcn_lib.room.module:function"
 
 
-def code_behind(part: Part) -> tuple[dict[str, str], dict[str, str]]:
+def code_behind(part: Part, *, with_docstrings: bool = False) -> tuple[dict[str, str], dict[str, str]]:
     """The code that `part` runs: digest per file of ours within reach of its imports, version per library they import.
 
     Found by reading, not by running: the module `part` lives in and, step by step, every `rfcn_lib` module that is
     imported anywhere in it. Docstrings, comments and layout do not count. Not seen: modules imported by a computed name.
+    `with_docstrings`: as keys were made before 2026-11, to find what is kept under such a key.
 
     Raises:
         TypeError: `part` is neither a module nor a plain function, or carries values that no key would show.
@@ -203,7 +204,8 @@ def code_behind(part: Part) -> tuple[dict[str, str], dict[str, str]]:
         name = file.relative_to(PACKAGE.parent).as_posix() if file.is_relative_to(PACKAGE) else file.name
         if name in files or file in KEEPING:
             continue
-        files[name], imported = _read(_text_of(file), file)
+        without, with_them, imported = _read(_text_of(file), file)
+        files[name] = with_them if with_docstrings else without
         waiting += [found for module in imported for found in _files_of(module)]
         for library in {module.partition(".")[0] for module in imported} & LIBRARIES.keys():
             libraries[library] = _version(library)
@@ -244,9 +246,11 @@ def _text_of(file: Path) -> bytes:
 
 
 @functools.cache
-def _read(text: bytes, file: Path) -> tuple[str, frozenset[str]]:
-    """(sha256 of a module's syntax tree without docstrings, full names it imports)."""
-    tree = _without_docstrings(ast.parse(text, file))
+def _read(text: bytes, file: Path) -> tuple[str, str, frozenset[str]]:
+    """(sha256 of a module's syntax tree without docstrings, and with them, full names it imports)."""
+    tree = ast.parse(text, file)
+    with_them = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    tree = _without_docstrings(tree)
     package = file.parent.relative_to(PACKAGE.parent).parts if file.is_relative_to(PACKAGE) else ()
     imported: set[str] = set()
     for node in ast.walk(tree):
@@ -256,7 +260,7 @@ def _read(text: bytes, file: Path) -> tuple[str, frozenset[str]]:
             above = package[: len(package) - node.level + 1] if node.level else ()
             base = ".".join([*above, *([node.module] if node.module else [])])
             imported |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), frozenset(imported)
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), with_them, frozenset(imported)
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

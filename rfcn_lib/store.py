@@ -54,6 +54,7 @@ class _Entry:
     home: Path
     scratch: Path
     link: Path
+    older: Mapping[Path, str]  # where an edition before 2026-11 kept the same thing, and under which key
 
     @property
     def artifact(self) -> Path:
@@ -168,8 +169,11 @@ class Store:
         files, libraries = code_behind(code)
         made_of = {"name": name, "ingredients": self._told(ingredients), "code": files, "libraries": libraries}
         key = sha256_of(made_of)
+        old_key = sha256_of({**made_of, "code": code_behind(code, with_docstrings=True)[0]})
+        older = {self._kept / f"{_flat(name, OLD_SLASH)}-{old[:16]}": old for old in (key, old_key)}
         folder = f"{_flat(name)}-{key[:16]}"
-        return _Entry(name, key, {"key": key, **made_of}, self._kept / folder, self._scratch / folder, self.root / name)
+        record, home, scratch = {"key": key, **made_of}, self._kept / folder, self._scratch / folder
+        return _Entry(name, key, record, home, scratch, self.root / name, older)
 
     def _check_link(self, link: Path) -> None:
         """Refuse, before any work, to put a link where something lies that this store did not make."""
@@ -215,10 +219,18 @@ class Store:
         return sound and record.get("sha256") == self.digests.of(entry.artifact)
 
     def _adopt(self, entry: _Entry) -> None:
-        """Give a build of an older edition of this suite its new name. Called with the lock held."""
-        old = self._kept / f"{_flat(entry.name, OLD_SLASH)}-{entry.key[:16]}"
-        if old != entry.home and old.is_dir() and not entry.home.exists():
-            old.rename(entry.home)
+        """Give a build of an edition before 2026-11 its new name and key. Called with the lock held.
+
+        Then "/" was "+" in a folder's name, and a key contained docstrings.
+        """
+        for old, key in entry.older.items():
+            if old != entry.home and old.is_dir() and not entry.home.exists():
+                record = _record(old)
+                if record.get("key") == key:
+                    text = json.dumps({**record, **entry.record}, indent=1)
+                    (old / f"{RECORD}.new").write_text(text)
+                    (old / f"{RECORD}.new").replace(old / RECORD)
+                old.rename(entry.home)
 
     def _show(self, entry: _Entry) -> None:
         """Note the use, and point the link at it. Called with the lock held."""

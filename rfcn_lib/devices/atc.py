@@ -8,13 +8,14 @@ import difflib
 import re
 import shlex
 import shutil
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rfcn_lib import spec
 from rfcn_lib.command import CommandError, CommandTimeoutError, Done, explain, run
 from rfcn_lib.devices.atc_error_codes import advice_on, codes_of
+from rfcn_lib.files import FILE_MODE, FOLDER_MODE, PathError, is_plain, make_folder, plain_place
 
 SUCCESS = "ATC run success"
 NAME = "rfcn"  # as published: --output=rfcn
@@ -50,37 +51,41 @@ def om_from_adapted(
     """Write the folder `target`: rfcn.om, atc.log, command.txt. To be given to `Store.build`.
 
     canvas_wh (width, height) px of the network's input. `toolkit_version` and `extra_files` say what the om is made of
-    besides; `extra` and `extra_files` come from `atc_arguments`. atc runs in a folder of its own, which stays, with
-    the log, when it fails.
+    besides; `extra` and `extra_files` come from `atc_arguments`. atc runs in a folder of its own, which is removed at
+    the end in every case. Of a failure the log stays, in the folder that `failed_folder` names, until the next attempt.
+    Modes are 0o750 and 0o640 whatever the umask is: atc writes the om with 0600, and ais_bench refuses one that others
+    may write (its path_security_check.py).
 
     Raises:
-        AtcError: atc is not there, failed, crashed, hung, or made no om; a flag is not one to be given.
+        AtcError: atc is not there, failed, crashed, hung, or made no om; a flag is not one to be given; no folder with a
+            plain path is at hand.
     """
     target, adapted = target.absolute(), adapted.absolute()
     words = atc_words(canvas_wh, soc, precision_mode, extra)
-    work = Path(tempfile.mkdtemp(prefix="rfcn-atc-"))
-    shutil.copyfile(adapted, work / MODEL)
-    log = work / "atc.log"
     what = f"{NAME}.om for {soc} was not made"
-    try:
-        done = run(words, cwd=work, timeout_s=timeout_s, log=log)
-    except CommandTimeoutError as error:
-        hint = "known of hosts with little memory (4 GB) and slow ones; look at `free -g` and `top` while it runs"
-        raise AtcError(f"{what}: {error}\n  try:     {hint}", codes_of(error.done)) from error
-    except CommandError as error:
-        shutil.rmtree(work, ignore_errors=True)
-        raise AtcError(f"{what}: {error}") from error
-    om = _om(done, what, work)
-    made_with = f"# toolkit {toolkit_version}{''.join(f', {file.name}' for file in extra_files)}"
-    try:
-        target.mkdir()
+    failed = failed_folder(target)
+    with _work_folder(failed, adapted, what) as work:
+        om, typed = _compiled(words, work, adapted, failed / "atc.log", timeout_s, what)
+        made_with = f"# toolkit {toolkit_version}{''.join(f', {file.name}' for file in extra_files)}"
+        make_folder(target)
         shutil.move(om, target / f"{NAME}.om")
-        shutil.move(log, target / "atc.log")
-        model = f"cp {shlex.quote(str(adapted))} {shlex.quote(str(work / MODEL))}"
-        line = f"mkdir -p {shlex.quote(str(work))} && {model} && {done.typed}"
-        (target / "command.txt").write_text(f"{made_with}\n{line}\n", encoding="utf-8")
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        shutil.move(failed / "atc.log", target / "atc.log")
+        (target / "command.txt").write_text(f"{made_with}\n{typed}\n", encoding="utf-8")
+        for file in target.iterdir():
+            file.chmod(FILE_MODE)
+    shutil.rmtree(failed)
+
+
+def failed_folder(target: Path) -> Path:
+    """Where the log of a failed compilation of `target` stays; the next attempt at the same target replaces it.
+
+    `Store.build` makes <store>/kept/.scratch/NAME-KEY/NAME and removes NAME-KEY after a failure: then it is
+    <store>/kept/.failed/NAME-KEY. Without a store it is .failed/NAME beside the target.
+    """
+    scratch = target.parent
+    if scratch.parent.name == ".scratch":
+        return scratch.parent.with_name(".failed") / scratch.name
+    return scratch / ".failed" / target.name
 
 
 def atc_words(
@@ -158,6 +163,49 @@ def expect_known(words: Sequence[str], usage: str) -> None:
                 f"--atc-arg=--{name}: this atc has no such flag, but {len(known)} others, such as {', '.join(near)}; "
                 "`atc --help` lists them"
             )
+
+
+@contextmanager
+def _work_folder(failed: Path, adapted: Path, what: str) -> Iterator[Path]:
+    """A new folder with a plain path that holds the graph as MODEL; removed at the end, whatever the end is.
+
+    It lies in `failed`, which is emptied; where that path is not plain for atc, below the temporary folder.
+    """
+    try:
+        work = failed / "atc" if is_plain(failed) else plain_place(failed)
+    except PathError as error:
+        raise AtcError(f"{what}: {error}") from error
+    for folder in (failed, work):  # of an earlier failure, or of a run that was killed
+        if folder.exists():
+            shutil.rmtree(folder)
+    try:
+        make_folder(failed)
+        make_folder(work)
+        shutil.copyfile(adapted, work / MODEL)
+        (work / MODEL).chmod(FILE_MODE)
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _compiled(
+    words: Sequence[str], work: Path, adapted: Path, log: Path, timeout_s: float, what: str
+) -> tuple[Path, str]:
+    """Run atc in `work`: the om that it made, and the line to repeat that in a new shell."""
+    folder, source, model = (shlex.quote(str(path)) for path in (work, adapted, work / MODEL))
+    set_up = f"mkdir -p -m {FOLDER_MODE:o} {folder} && cp {source} {model}"
+    try:
+        done = run(words, cwd=work, timeout_s=timeout_s, log=log, set_up=set_up)
+    except CommandTimeoutError as error:
+        hint = "known of hosts with little memory (4 GB) and slow ones; look at `free -g` and `top` while it runs"
+        raise AtcError(f"{what}: {error}\n  try:     {hint}", codes_of(error.done)) from error
+    except CommandError as error:  # atc never started, so it left no log
+        shutil.rmtree(log.parent, ignore_errors=True)
+        raise AtcError(f"{what}: {error}") from error
+    finally:
+        if log.exists():
+            log.chmod(FILE_MODE)
+    return _om(done, what, work), done.typed
 
 
 def _flag(word: str) -> str:

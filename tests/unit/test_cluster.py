@@ -380,7 +380,8 @@ def test_a_lost_scheduler_is_said(program, few, source, folder, tmp_path):
 def test_a_client_that_ends_half_way_loses_nothing(signal_sent, program, two, few, source, folder, local, tmp_path):
     client = tmp_path / "client.py"
     client.write_text(f"""
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's shell has it ignored
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests" / "unit")!r}]
 from pathlib import Path
 from test_cluster import at, over_cluster, program_of, read_devkit, read_port, tiny

@@ -21,7 +21,7 @@ STANDIN = ROOT / "tests" / "standin"
 FEW = "--limit=6"
 
 
-def run_npu(*options, fault="", chips="310", timeout=400, **more):
+def run_npu(*options, fault="", chips="310", timeout=400, umask=-1, **more):
     path = os.pathsep.join([str(STANDIN), str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {
         **os.environ,
@@ -41,7 +41,7 @@ def run_npu(*options, fault="", chips="310", timeout=400, **more):
         *map(str, (ROOT / "tests").glob("test_*.py")),
     ]
     done = subprocess.run(
-        [*words, *options], cwd=ROOT, capture_output=True, text=True, timeout=timeout, env=environment
+        [*words, *options], cwd=ROOT, capture_output=True, text=True, timeout=timeout, env=environment, umask=umask
     )
     return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
 
@@ -125,7 +125,8 @@ def expect_the_same_by_hand(commands, dumps):
 def test_fitted_canvases_have_an_om_each_and_each_picture_its_own(fresh, published_rate, tmp_path):
     verdict = tmp_path / "verdict.json"
     options = (f"--store={fresh}", f"--port={published_rate}", "--limit=3", "--canvas=fitted", f"--verdict={verdict}")
-    code, words = run_npu(*options, timeout=1200)
+    options += ("--runner=ais_bench", "--devices=0,1")  # whose rules for paths are the strictest
+    code, words = run_npu(*options, timeout=1200, chips="310P3x2", umask=0o022)
     found = json.loads(verdict.read_text())
     trial, canvases = found["on_trial"], found["on_trial"]["canvases"]
 
@@ -140,12 +141,12 @@ def test_fitted_canvases_have_an_om_each_and_each_picture_its_own(fresh, publish
         width, height = canvas.split("x")
         assert {f"{kind} {canvas}" for kind in ("onnx", "adapted", "om")} <= set(trial["exhibits"])
         assert any(f"im_data:1,3,{height},{width}" in command for command in trial["commands"])
-        assert any(f"/fitted+{canvas}+rfcn_om-" in command for command in trial["commands"] if "-om_path=" in command)
+        assert any(f"/fitted--{canvas}--rfcn_om-" in command for command in trial["commands"] if "--model " in command)
     assert len({trial["exhibits"][f"om {canvas}"]["sha256"] for canvas in canvases}) == len(canvases)
     assert (fresh / "fitted" / "dumps" / "npu" / "000001_1.bin").is_file()
     assert not (fresh / "dumps" / "npu").exists()
 
-    _, words = run_npu(*options, fault="benchmark:half_way", timeout=1200)  # all is there: no device is asked again
+    _, words = run_npu(*options, fault="ais_bench:half_way", chips="310P3x2", timeout=1200)  # all is there: no device is asked again
     assert "SIMULATED: 4 criteria hold over 3 pictures" in words
 
 
@@ -193,6 +194,48 @@ def test_the_newer_runner_on_a_newer_chip(fresh):
     assert "SIMULATED 310P3 device 0, ais_bench" in words
     assert "every picture judged 6 == 6 passed" in re.sub(r"[│ ]+", " ", words)
     assert "no device was judged" in words or "FAILED: judged and found wanting (SIMULATED" in words, words
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("umask", "folder", "devices", "style"),
+    [
+        (0o000, "a b+店", "0", "2025"),
+        (0o002, "plain", "0,1", "2025"),
+        (0o022, "plain", "0", "2025"),
+        (0o022, "a b+店", "0,1", "2025"),
+        (0o027, "a b+店", "0", "2023"),
+        (0o077, "plain", "0,1", "2025"),
+    ],
+)
+def test_the_strict_tool_takes_every_umask_and_every_store(fresh, tmp_path, umask, folder, devices, style):
+    """And the lines of the verdict run in a fresh shell, whose umask is nobody's choice."""
+    store, verdict = tmp_path / folder / "store", tmp_path / "verdict.json"
+    store.parent.mkdir()
+    fresh.rename(store)
+    options = (f"--store={store}", "--limit=33", f"--devices={devices}", "--runner=ais_bench", f"--verdict={verdict}")
+    _, words = run_npu(*options, chips="310P3x2", umask=umask, STANDIN_STYLE=style)
+    found = json.loads(verdict.read_text())
+
+    assert "every picture judged 33 == 33 passed" in re.sub(r"[│ ]+", " ", words), words
+    assert "NOT JUDGED" not in words
+    assert "troubles" not in words
+    commands = found["on_trial"]["commands"]
+    exports = [command for command in commands if command.startswith("export ")]
+    batch = next(command for command in reversed(commands) if "--model " in command)
+    environment = {"STANDIN_DEVICES": "310P3x2", "STANDIN_STYLE": style}
+    for mask in ("022", "002"):
+        script = "\n".join([f"umask {mask}", *exports, batch])
+        done = subprocess.run(["/bin/sh", "-ec", script], capture_output=True, text=True, env=environment, cwd="/")
+        assert done.returncode == 0, done.stdout + done.stderr
+    place = re.findall(r"cd (\S+) && PYTHONUTF8=1", batch)[-1]
+    made = list((Path(place) / "result").glob("*_1.npy"))
+    for file in made:
+        dump = (store / "dumps" / "npu" / f"{file.name[:-6]}_2.bin").read_bytes()
+        assert np.load(file).tobytes() == dump
+    assert made
+    if folder != "plain":  # the line itself brings the bins there
+        shutil.rmtree(place)
 
 
 def test_without_a_device_the_graph_is_compiled_and_the_rest_skips(fresh):

@@ -29,7 +29,7 @@ for path in (om, os.getcwd(), *glob.glob("bin"), *glob.glob("bin/*")):
     if not re.fullmatch(r"[_A-Za-z0-9/.-]+", os.path.abspath(path)) or os.path.islink(path):
         print("[ERROR] path contains illegal char"); print("x: error: argument --model/-m: illegal", file=sys.stderr)
         sys.exit(2)
-    if mode & 0o022 or (path == os.getcwd() and mode & 0o027 > 0o020 and mode & 0o007):
+    if mode & (0o027 if path == os.getcwd() else 0o022):  # what it writes in, what it reads
         print("[ERROR] The file %s: permission should not be over 0o750" % path)
         print("x: error: argument --output/-o: illegal", file=sys.stderr)
         sys.exit(2)

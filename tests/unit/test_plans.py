@@ -89,8 +89,9 @@ def test_nothing_is_said_when_nothing_is_missing(folder, capsys):
 
 
 INTERRUPTED = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's shell has it ignored
 sys.path[:0] = {path!r}
 from fake_device import IDS, Bench
 

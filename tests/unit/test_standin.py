@@ -185,11 +185,11 @@ def test_atc_says_what_the_real_one_says_and_the_om_carries_the_graph(work):
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"soc_version": "Ascend31"}, r"E10001: Value \[Ascend31\] for parameter \[--soc_version\] is invalid"),
-        ({"soc_version": None}, r"E10001: Value \[\] for parameter \[--soc_version\] is invalid. Reason: .*required"),
+        ({"soc_version": "Ascend31"}, r"E10001: .*Value \[Ascend31\] for parameter \[--soc_version\] is invalid"),
+        ({"soc_version": None}, r"E10001: .*Value \[\] for parameter \[--soc_version\] is invalid. Reason: .*required"),
         ({"model": "none.onnx"}, r"E10001: .*\[--model\].*does not exist"),
         ({"output": "no/where"}, r"E10001: .*\[--output\]"),
-        ({"precision_mode": "fp8"}, r"E10001: Value \[fp8\] for parameter \[--precision_mode\].*force_fp16"),
+        ({"precision_mode": "fp8"}, r"E10001: .*Value \[fp8\] for parameter \[--precision_mode\].*force_fp16"),
         ({"precision_mode": "force_fp16", "precision_mode_v2": "fp16"}, r"E10001: .*\[--precision_mode_v2\]"),
         ({"precison_mode": "force_fp16"}, r"E10001: .*\[--precison_mode\].*unknown"),
         ({"input_shape": "image:1,3,80,112"}, r"E10016: .*Opname \[image\] is not in the model"),
@@ -234,12 +234,12 @@ def spoilt(model, what):
     [
         (
             "domain",
-            r"E19010: No parser is registered for Op \[\S*PSROIPooling\S*, optype \[rfcn.host::11::PSROIPooling\]\]",
+            r"E19010: .*No parser is registered for Op \[\S*PSROIPooling\S*, optype \[rfcn.host::11::PSROIPooling\]\]",
         ),
-        ("two opsets", r"E16005: The model has \[2\] \[--domain_version\] fields, but only one is allowed."),
+        ("two opsets", r"E16005: .*The model has \[2\] \[--domain_version\] fields, but only one is allowed."),
         ("old opset", r"E19010: .*optype \[ai.onnx::17::\w+\]\]"),
         ("unknown", r"E19010: .*optype \[ai.onnx::11::RoiPool9\]\]"),
-        ("NonZero", r"EZ3003: No supported Ops kernel and engine are found for \[NonZero_1\], optype \[NonZero\]."),
+        ("NonZero", r"EZ3003: .*No supported Ops kernel and engine are found for \[NonZero_1\], optype \[NonZero\]."),
         ("lost scale", r"Node must have attr spatial_scale, output_dim, group_size"),
     ],
 )

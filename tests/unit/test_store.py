@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from rfcn_lib import store as store_module
+from rfcn_lib.digests import code_behind, sha256_of
 from rfcn_lib.store import BUILDS_KEPT, Store, StoreError
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -569,16 +570,25 @@ def test_no_path_of_the_store_holds_another_character_than_the_vendor_s_tools_ta
         )
 
 
+def as_kept_before_2026_11(home: Path) -> None:
+    """Under a name with "+", and a key that contains the docstrings of the code."""
+    record = json.loads((home / ".record.json").read_text())
+    made_of = {name: record[name] for name in ("name", "ingredients", "code", "libraries")}
+    made_of["code"] = code_behind(copied, with_docstrings=True)[0]
+    assert made_of["code"] != record["code"]
+    key = sha256_of(made_of)
+    (home / ".record.json").write_text(json.dumps({**record, **made_of, "key": key}))
+    home.rename(home.with_name(f"{home.name[:-17].replace('--', '+')}-{key[:16]}"))
+
+
 def test_builds_and_pieces_of_an_older_edition_are_found_under_their_old_names(
     store: Store, root: Path, source: Path, log: str
 ) -> None:
-    """It wrote "+" for "/", which ais_bench refuses in a path."""
     built = store.build("fitted/copy.txt", copied, source=source, log=log)
     with store.growing("dumps/torch", copied, source=source) as folder:
         (folder / "piece").write_text("done")
     for artifact in (built, folder):
-        home = artifact.parent
-        home.rename(home.with_name(home.name.replace("--", "+")))
+        as_kept_before_2026_11(artifact.parent)
     assert not built.exists()
 
     again = Store(root)

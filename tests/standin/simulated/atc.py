@@ -4,7 +4,9 @@ import hashlib
 import os
 import platform
 import re
+import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import onnx
@@ -13,6 +15,7 @@ from . import SENTENCE
 from .faults import CODES, crash, hang, planted
 from .om import write_om
 
+# GE, api/atc/main_impl.cc: the three lines, the failure line before the codes, 0 or another exit status, -1 (255) for flags
 START = "ATC start working now, please wait for a moment."
 SUCCESS = "ATC run success, welcome to the next use."
 FAILURE = "ATC run failed, Please check the detail log, Try 'atc --help' for more information"
@@ -47,14 +50,32 @@ PATH = re.compile("[\u4e00-\u9fa5A-Za-z0-9./_-]+")
 PATH_RULE = "The path can only contain 'a-z' 'A-Z' '0-9' '-' '.' '_' and chinese character"  # GE, CheckInputPathValid
 VENDOR_OPSETS = range(8, 17)
 NO_KERNEL_310 = ("NonZero",)
+OM_MODE = 0o600  # a public listing of a real om: -rw-------
+NAMES = {"EZ3003": "Unsupported_Operator"}  # CANN 9, public logs; no other name is known here
+NO_CODE = (  # ATC user guide, calibration by AMCT: lines of a failure without a code
+    "[ERROR] AMCT({pid},atc.bin):{when}[utils_acl.cpp:133]input image size[1579014] is not equal to model input size[3158028]",
+    "[ERROR] AMCT({pid},atc.bin):{when}[sample_process.cpp:234]memcpy device buffer failed",
+)
 
 
 class RefusedError(Exception):
     """A code and what fills its text; status is the exit status."""
 
     def __init__(self, code: str, status: int = 1, **said: str) -> None:
-        super().__init__(f"{code}: {CODES[code].format(**said)}")
-        self.status = status
+        self.code, self.text, self.status = code, CODES[code].format(**said), status
+        super().__init__(f"{code}: {self.text}")
+
+    def printed(self, cann9: bool) -> str:
+        """As the versions print it: STANDIN_STYLE=2023 is `CODE: text`; 2025, the default, has process and date between.
+
+        Public logs: `E19010: No parser ...` of old ones, `E10007: [PID: 10490] 2025-03-18-09:02:18.501.341 [--framework]
+        ...` of CANN 8, `[PID: ...] date Unsupported_Operator(EZ3003): ...` of CANN 9 (the fault cann9).
+        """
+        now = datetime.now()
+        when = f"[PID: {os.getpid()}] {now:%Y-%m-%d-%H:%M:%S}.{now.microsecond // 1000:03}.{now.microsecond % 1000:03}"
+        if cann9:
+            return f"{when} {NAMES.get(self.code, 'Simulated_Name')}({self.code}): {self.text}"
+        return str(self) if _style() == "2023" else f"{self.code}: {when} {self.text}"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -67,12 +88,16 @@ def main(arguments: Sequence[str]) -> int:
     print(f"{SENTENCE}\n{START}", flush=True)
     if "hang" in faults:
         hang()
+    if "no_code" in faults:
+        when = f"{datetime.now():%Y-%m-%d-%H:%M:%S}"
+        print(*(line.format(pid=os.getpid(), when=when) for line in NO_CODE), "...", FAILURE, sep="\n")
+        return 255
     try:
         _plant(faults)
         flags = _flags(arguments)
         target, graph, facts = _converted(flags)
     except RefusedError as refused:
-        print(f"{FAILURE}\n{refused}")
+        print(f"{FAILURE}\n{refused.printed('cann9' in faults)}")
         return refused.status
     if os.environ.get("ASCEND_SLOG_PRINT_TO_STDOUT") == "1":
         print(f"[{flags.get('log', 'null').upper()}] SIMULATED no log of a compiler")
@@ -80,11 +105,19 @@ def main(arguments: Sequence[str]) -> int:
         target = target.with_name(f"{target.stem}_linux_{platform.machine()}.om")
     if "no_om" not in faults:
         write_om(target, graph, facts)
+        target.chmod(OM_MODE)
     if "no_success_line" not in faults:
         print(f"...\n{SUCCESS}")
     if "warning" in faults:
         print("W11001: SIMULATED Op [/network/TopK] does not hit the high-priority operator information library.")
     return 0
+
+
+def _style() -> str:
+    style = os.environ.get("STANDIN_STYLE", "2025")
+    if not re.fullmatch("20[0-9]{2}", style):
+        sys.exit(f"SIMULATED: STANDIN_STYLE is {style!r}, but should be a year, 2023 or 2025")
+    return "2023" if style < "2025" else "2025"
 
 
 def _plant(faults: dict[str, str]) -> None:

@@ -11,7 +11,7 @@ from typing import NoReturn
 RUNNERS = ("benchmark", "ais_bench")
 HANG_S = 3600
 
-CODES = {  # texts of CANN 8.1's error_code.json; E16002 is the newest parser's
+CODES = {  # texts of CANN 8.1's error_code.json; E16002 is the newest parser's; E20001, E60108 as public logs have them
     "E10001": "Value [{value}] for parameter [{parameter}] is invalid. Reason: {reason}",
     "E10002": "Value [{value}] for parameter [--input_shape] is invalid. Reason: {reason}. "
     'The value must be formatted as "input_name1:n1,c1,h1,w1;input_name2:n2,c2,h2,w2".',
@@ -21,8 +21,10 @@ CODES = {  # texts of CANN 8.1's error_code.json; E16002 is the newest parser's
     "E16005": "The model has [{count}] [--domain_version] fields, but only one is allowed.",
     "E19010": "No parser is registered for Op [{name}, optype [{optype}]].",
     "E19999": "Inner Error! {reason}",
+    "E20001": "Failed to compile Op [{name}]. (optype: [{optype}])",
     "E20007": "Failed to run graph fusion pass [{name}]. The pass type is [built-in-ai-core-graph-pass].",
     "E40021": "Failed to compile Op [{name}]. (oppath: [Pre-compile {optype} failed], optype: [{optype}])",
+    "E60108": "In op[{optype}], [{reason}]",
     "EZ3002": "Optype [{optype}] of Ops kernel [AIcoreEngine] is unsupported. Reason: {reason}.",
     "EZ3003": "No supported Ops kernel and engine are found for [{name}], optype [{optype}].",
     "EZ9010": "No parser is registered for Op [{name}, optype [{optype}]].",
@@ -36,6 +38,8 @@ FAULTS: dict[str, tuple[tuple[str, ...], str]] = {
         ("atc", *RUNNERS),
         "never ends, and has a child that never ends either; a runner does half of its work first",
     ),
+    "cann9": (("atc",), "no failure of its own: codes are spelt Name(CODE), as CANN 9 does"),
+    "no_code": (("atc",), "the conversion fails with [ERROR] lines and exit status 255, but no code"),
     "no_success_line": (("atc",), "an om and exit status 0, but not the line that says success"),
     "no_om": (("atc",), "says success, exit status 0, and writes no om"),
     "suffix_om": (("atc",), "no failure: the om's name ends in _linux_<arch>.om, as newer versions have it"),
