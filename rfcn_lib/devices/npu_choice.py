@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from rfcn_lib.devices.npu_smi import Npu, NpuSmiError, chips_on_card, number
-
-FAMILY = "910B"  # some drivers call 910B1 to 910B4 so
+from rfcn_lib.devices.npu_lines import number
+from rfcn_lib.devices.npu_smi import Npu, NpuSmiError, chips_on_card
 
 # platform_config/*.ini of an installed CANN 8.1.RC1; ATC guide, --soc_version: "Ascend" + Name of npu-smi info
 KNOWN_SOCS = (
@@ -21,15 +20,17 @@ KNOWN_SOCS = (
 def soc_of(npu: Npu) -> str:
     """What `atc --soc_version` takes for this chip: "Ascend" + its name.
 
+    The name 910B alone is the first generation's, Ascend910B (platform_config/Ascend910B.ini of CANN 8.1.RC1:
+    Short_SoC_version=Ascend910); its successors call themselves 910B1 to 910B4.
+
     Raises:
-        NpuSmiError: the name alone does not tell (A3 calls itself Ascend910, others 910B), or no known soc is called so.
+        NpuSmiError: the name alone does not tell (A3 calls itself Ascend910), or no known soc is called so.
     """
-    soc = f"Ascend{npu.name}"
-    if soc not in KNOWN_SOCS or npu.name == FAMILY:
-        why = "does not tell which chip it is" if "910" in npu.name else "is not known"
+    soc = _soc_named(npu)
+    if soc not in KNOWN_SOCS:
+        why = "does not tell which chip it is" if npu.name in ("910", "Ascend910") else "is not known"
         raise NpuSmiError(
-            f"device {npu.device_id} calls itself {npu.name!r}, which {why}; pass --soc=NAME, one of "
-            f"{', '.join(KNOWN_SOCS)}"
+            f"{_place(npu)} calls itself {npu.name!r}, which {why}; pass --soc=NAME, one of {', '.join(KNOWN_SOCS)}"
         )
     return soc
 
@@ -38,19 +39,22 @@ def expect_alike(npus: Sequence[Npu], chosen: Sequence[Npu], soc: str | None) ->
     """One model runs on all of `chosen`, and one chip's rate x the chips of its card means the same on each.
 
     Raises:
-        NpuSmiError: chips of different names, cards of different numbers of chips, or not the chip that `soc` names.
+        NpuSmiError: chips of different names, cards of different numbers of chips, a whole chip beside a slice of one, or
+            not the chip that `soc` names.
     """
-    kinds = {npu.device_id: (npu.name, chips_on_card(npus, npu)) for npu in chosen}
+    kinds = {npu.device_id: (npu.name, npu.slice, chips_on_card(npus, npu)) for npu in chosen}
     if len(set(kinds.values())) > 1:
-        said = ", ".join(f"device {id} is a {name} on a card of {chips}" for id, (name, chips) in kinds.items())
+        said = ", ".join(
+            f"{_place(npu)} is a {npu.name}{npu.slice and f' {npu.slice}'} on a card of {chips_on_card(npus, npu)}"
+            for npu in chosen
+        )
         raise NpuSmiError(f"{said}; a rate of one card needs alike ones: choose others with --devices=")
     first = chosen[0]
-    name = f"Ascend{first.name}"
-    other = soc and name in KNOWN_SOCS and (not soc.startswith(name) if first.name == FAMILY else soc != name)
-    if other:
+    name = _soc_named(first)
+    if soc and name in KNOWN_SOCS and soc != name:
         raise NpuSmiError(
-            f"--soc={soc}, but device {first.device_id} is an {name}, which does not run a model compiled for "
-            "another chip; leave --soc out, or choose other --devices"
+            f"--soc={soc}, but {_place(first)} is an {name}, which does not run a model compiled for another chip; leave "
+            "--soc out, or choose other --devices"
         )
 
 
@@ -69,6 +73,14 @@ def chosen(npus: Sequence[Npu], ids: str | None) -> tuple[Npu, ...]:
         what = f"{wrong[0]!r} is not one" if wrong else "one is named twice"
         raise NpuSmiError(
             f"--devices={ids} should name devices of this host between commas, but {what}; "
-            f"there are {', '.join(map(str, sorted(there)))}"
+            f"there are {', '.join(f'{npu.device_id} (NPU {npu.npu_id} chip {npu.chip})' for npu in npus)}"
         )
     return tuple(there[int(word)] for word in words)
+
+
+def _soc_named(npu: Npu) -> str:
+    return npu.name if npu.name.startswith("Ascend") else f"Ascend{npu.name}"
+
+
+def _place(npu: Npu) -> str:
+    return f"device {npu.device_id} (NPU {npu.npu_id} chip {npu.chip})"

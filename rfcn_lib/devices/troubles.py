@@ -21,12 +21,14 @@ def troubles_of(npus: Sequence[Npu], chosen: Sequence[Npu]) -> tuple[str, ...]:
     """
     cards = {npu.npu_id for npu in chosen}
     ill = [
-        f"device {npu.device_id} ({npu.name}): health is {npu.health}, should be OK"
+        f"{npu.called}: health is {npu.health}, should be OK"
         for npu in npus
         if npu.npu_id in cards and npu.health != "OK"
     ]
-    busy = [f"device {npu.device_id} ({npu.name}) is in use: {sentence}" for npu in chosen for sentence in npu.busy]
-    return (*unlisted(npus), *ill, *busy)
+    busy = [f"{npu.called} is in use: {sentence}" for npu in chosen for sentence in npu.busy]
+    slices = [f"{npu.called} is a virtual NPU, {npu.slice}: a part of a chip was judged" for npu in chosen if npu.slice]
+    doubts = npus[0].doubts if npus else ()
+    return (*unlisted(npus), *ill, *busy, *slices, *virtual_nodes(), *doubts)
 
 
 def unlisted(npus: Sequence[Npu]) -> tuple[str, ...]:
@@ -38,6 +40,16 @@ def unlisted(npus: Sequence[Npu]) -> tuple[str, ...]:
     return (
         f"npu-smi info lists devices {listed}, but the driver offers {len(nodes)} ({toolkit.DEV}/{nodes[0]} to {nodes[-1]}): is "
         "its table cut, or a chip lost? a rate of a card is one chip's x the chips listed",
+    )
+
+
+def virtual_nodes() -> tuple[str, ...]:
+    """A sentence where the driver offers virtual NPUs: /dev/vdavinci100 and on (Ascend virtual instance guide); none is best."""
+    nodes = sorted(node.name for node in toolkit.DEV.glob("vdavinci[0-9]*"))
+    if not nodes:
+        return ()
+    return (
+        f"the driver offers virtual NPUs ({toolkit.DEV}/{', '.join(nodes)}): a part of a chip may have been judged",
     )
 
 

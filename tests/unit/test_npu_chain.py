@@ -146,7 +146,9 @@ def test_fitted_canvases_have_an_om_each_and_each_picture_its_own(fresh, publish
     assert (fresh / "fitted" / "dumps" / "npu" / "000001_1.bin").is_file()
     assert not (fresh / "dumps" / "npu").exists()
 
-    _, words = run_npu(*options, fault="ais_bench:half_way", chips="310P3x2", timeout=1200)  # all is there: no device is asked again
+    _, words = run_npu(
+        *options, fault="ais_bench:half_way", chips="310P3x2", timeout=1200
+    )  # all is there: no device is asked again
     assert "SIMULATED: 4 criteria hold over 3 pictures" in words
 
 

@@ -3,7 +3,7 @@
 from contextlib import nullcontext
 
 import pytest
-from npu_tables import A3, FOUR_310, ONE_310, TABLES
+from npu_tables import A3, FOUR_310, ONE_310, TABLES, TWO_950
 
 from rfcn_lib.devices.npu_choice import KNOWN_SOCS, chosen, expect_alike, soc_of
 from rfcn_lib.devices.npu_smi import Npu, NpuSmiError, chips_on_card, parse
@@ -30,7 +30,9 @@ def test_a_name_that_does_not_tell_the_soc_asks_for_it(name, why):
     with pytest.raises(NpuSmiError) as caught:
         soc_of(Npu(3, 1, 1, name, "OK"))
 
-    assert f"device 3 calls itself {name!r}, which {why}; pass --soc=NAME, one of Ascend310, " in str(caught.value)
+    assert f"device 3 (NPU 1 chip 1) calls itself {name!r}, which {why}; pass --soc=NAME, one of Ascend310, " in str(
+        caught.value
+    )
 
 
 def test_known_socs_are_different():
@@ -51,9 +53,13 @@ def test_chips_are_counted_by_card():
         (
             (0, 4),
             None,
-            "device 0 is a 310 on a card of 4, device 4 is a 310 on a card of 1; a rate of one card needs alike",
+            r"device 0 \(NPU 2048 chip 0\) is a 310 on a card of 4, device 4 \(NPU 2049 chip 0\) is a 310 on a card of 1",
         ),
-        ((0,), "Ascend310P3", "--soc=Ascend310P3, but device 0 is an Ascend310, which does not run"),
+        (
+            (0,),
+            "Ascend310P3",
+            r"--soc=Ascend310P3, but device 0 \(NPU 2048 chip 0\) is an Ascend310, which does not run",
+        ),
     ],
 )
 def test_devices_that_share_the_pictures_are_alike(places, soc, said):
@@ -65,7 +71,7 @@ def test_devices_that_share_the_pictures_are_alike(places, soc, said):
 def test_chips_of_different_names_are_not_alike():
     npus = (*parse(ONE_310), Npu(7, 7, 0, "310P3", "OK"))
 
-    with pytest.raises(NpuSmiError, match="device 7 is a 310P3"):
+    with pytest.raises(NpuSmiError, match=r"device 7 \(NPU 7 chip 0\) is a 310P3"):
         expect_alike(npus, npus, None)
 
 
@@ -74,13 +80,33 @@ def test_a_chip_whose_name_does_not_tell_its_soc_is_taken_as_told():
     expect_alike(npus, npus[:2], "Ascend910_9362")
 
 
-def test_a_name_of_a_family_is_told_by_soc():
+def test_910b_alone_is_the_first_generation():
+    """Its successors call themselves 910B1 to 910B4, and run no model that was compiled for it."""
     npus = (Npu(0, 0, 0, "910B", "OK"),)
-    with pytest.raises(NpuSmiError, match="calls itself '910B', which does not tell which chip it is; pass --soc=NAME"):
-        soc_of(npus[0])
-    expect_alike(npus, npus, "Ascend910B3")
-    with pytest.raises(NpuSmiError, match="--soc=Ascend310P3, but device 0 is an Ascend910B"):
-        expect_alike(npus, npus, "Ascend310P3")
+    assert soc_of(npus[0]) == "Ascend910B"
+    expect_alike(npus, npus, "Ascend910B")
+    for other in ("Ascend910B1", "Ascend910B3", "Ascend310P3"):
+        with pytest.raises(NpuSmiError, match=f"--soc={other}, but device 0 .* is an Ascend910B, which"):
+            expect_alike(npus, npus, other)
+
+
+def test_a_chip_nobody_has_facts_of_asks_for_its_soc():
+    with pytest.raises(NpuSmiError, match="calls itself 'Ascend950DT', which is not known; pass --soc=NAME"):
+        soc_of(parse(TWO_950)[0])
+
+
+def test_an_npu_s_own_number_is_no_device_id_and_both_are_named():
+    """A container that sees NPU 1 and NPU 4: the tools count them 0 and 1."""
+    npus = (Npu(0, 1, 0, "910A", "OK"), Npu(1, 4, 0, "910A", "OK"))
+    with pytest.raises(NpuSmiError, match=r"there are 0 \(NPU 1 chip 0\), 1 \(NPU 4 chip 0\)"):
+        chosen(npus, "4")
+
+
+def test_a_slice_beside_a_whole_chip_is_not_alike():
+    npus = (Npu(0, 0, 0, "310P3", "OK"), Npu(1, 1, 0, "310P3", "OK", slice="vir02"))
+    with pytest.raises(NpuSmiError, match="310P3 vir02 on a card of 1"):
+        expect_alike(npus, npus, None)
+    assert soc_of(npus[1]) == "Ascend310P3"
 
 
 def test_devices_are_chosen_by_their_ids_in_the_order_given():
@@ -107,7 +133,8 @@ def test_a_wrong_choice_names_the_devices_there_are(ids, what):
         chosen(parse(FOUR_310), ids)
 
     assert str(caught.value) == (
-        f"--devices={ids} should name devices of this host between commas, but {what}; there are 0, 1, 2, 3, 4"
+        f"--devices={ids} should name devices of this host between commas, but {what}; there are 0 (NPU 2048 chip 0), "
+        "1 (NPU 2048 chip 1), 2 (NPU 2048 chip 2), 3 (NPU 2048 chip 3), 4 (NPU 2049 chip 0)"
     )
 
 

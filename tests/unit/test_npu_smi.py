@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from npu_tables import A3, DUO, FOUR_310, ONE_310, TABLES, TWO_910B4
+from npu_tables import A3, A3_CONTAINER, DUO, FOUR_310, ONE_310, TABLES, TWO_910B4, TWO_950
 
 from rfcn_lib.devices import npu_smi
 from rfcn_lib.devices.npu_smi import (
+    NoAnswerError,
     Npu,
     NpuSmiError,
     devices,
@@ -66,7 +67,7 @@ def test_a_chip_printed_once_for_each_of_its_dies_is_one_device():
     """Software sharing on A3: one die is mounted, two are printed (MindCluster user guide)."""
     shared = A3.replace("| 1     1                   | 0000:9F:00.0 ", "| 1     0                   | 0000:9D:00.0 ")
 
-    assert [npu.device_id for npu in parse(shared)] == [0, 2]
+    assert [(npu.device_id, npu.npu_id) for npu in parse(shared)] == [(0, 0), (1, 1)]
 
 
 @given(
@@ -178,25 +179,82 @@ def test_an_unknown_line_is_quoted(old, new, quoted):
 
 def test_messages_say_what_is_wrong():
     assert fails("") == "npu-smi info should print a table, but its first line is ''"
-    assert "its first line is 'dcmi module initialize failed" in fails("dcmi module initialize failed. ret is -8005\n")
     assert "prints no table of NPUs; its first row is '| hello |'" in fails("| hello |\n+==+\n")
     assert "the table is cut" in fails("\n".join([*ONE_310.splitlines()[:-2], "+==+"]))
     assert "the text is cut" in fails("\n".join(ONE_310.splitlines()[:-1]))
     assert "another device id than that of the chip on bus 0000:81" in fails(
         FOUR_310.replace("| 1       1  ", "| 1       0  ")
     )
-    assert "on NPU 9 chip 1, which it does not" in fails(
-        DUO.replace("| 2       1                     | 12345", "| 9       1                     | 12345")
-    )
-    assert "says that NPU 9 is idle, but its first table has no such NPU" in fails(
-        TWO_910B4.replace("found in NPU 5", "found in NPU 9")
-    )
     assert "followed by two lines for each chip" in fails("\n".join(ONE_310.splitlines()[:6]))
-    assert "should be a process, or 'No running" in fails(DUO.replace("| 12345 ", "| python "))
-    assert "should be the heading 'NPU Chip | Process id" in fails(DUO.replace("Process id ", "Prozess-Nr "))
-    assert "a third table" in fails(DUO + "| NPU  Link |\n+==+\n")
     many = ONE_310.splitlines()
     assert "a host has 1024 at most" in fails("\n".join([*many[:6], *(many[6:8] * 1025), many[8]]))
+
+
+@pytest.mark.parametrize(
+    ("text", "doubt"),
+    [
+        (
+            DUO.replace("| 2       1                     | 12345", "| 9       1                     | 12345"),
+            "on NPU 9 chip 1",
+        ),
+        (TWO_910B4.replace("found in NPU 5", "found in NPU 9"), "NPU 9 is idle, but its first table has no such NPU"),
+        (DUO.replace("| 12345 ", "| python "), "should be a process, or 'No running"),
+        (DUO.replace("Process id ", "Prozess-Nr "), "should be the heading 'NPU Chip | Process id"),
+        (DUO + "| NPU  Link |\n+==+\n", "a third table"),
+        (FOUR_310.replace("| 1       1 ", "| 1       a "), "this chip is not counted"),
+        (ONE_310 + "[WARNING]The driver package may not be completely installed.\n", "[WARNING]The driver package"),
+        ("[ERROR] dcmi is old\n" + ONE_310, "[ERROR] dcmi is old"),
+        (ONE_310 + "see the manual\n", "see the manual"),
+    ],
+)
+def test_what_is_not_known_is_quoted_and_what_is_certain_is_read(text, doubt):
+    """The verdict says it, and --accept refuses it: see troubles."""
+    found = parse(text)
+
+    assert found
+    assert all(any(doubt in sentence for sentence in npu.doubts) for npu in found)
+
+
+def test_a_chip_that_cannot_be_read_does_not_renumber_the_others():
+    assert [npu.device_id for npu in parse(A3.replace("0000:9F:00.0", "somewhere   "))] == [0, 2]
+    assert all(not npu.doubts for table in TABLES.values() for npu in parse(table))
+
+
+@pytest.mark.parametrize(
+    ("line", "meaning"),
+    [
+        ("dcmi module initialize failed. ret is -8005", "is /dev/davinci* mounted"),
+        ("dcmi model initialized failed, because the device is used. ret is -8020", "another container or process"),
+        ("There is no NPU card on this server.", ""),
+    ],
+)
+def test_a_text_without_a_table_is_quoted_where_it_says_why(line, meaning):
+    text = f"DrvMngGetConsoleLogLevel failed. (g_conLogLevel=3)\n{line}\n"
+    with pytest.raises(NoAnswerError) as caught:
+        parse(text)
+
+    assert line in str(caught.value)
+    assert meaning in str(caught.value)
+
+
+def test_in_a_container_the_tools_count_what_it_sees_from_0():
+    """Phy-ID is the host's number of a chip."""
+    assert [(npu.device_id, npu.npu_id, npu.chip) for npu in parse(A3_CONTAINER)] == [(0, 4, 0), (1, 4, 1)]
+
+
+def test_the_layout_of_the_950_is_read():
+    first, second = parse(TWO_950)
+    assert (first.npu_id, first.device_id, first.name, first.version) == (2, 0, "Ascend950DT", "25.6.rc1")
+    assert first.busy == ("process 4321 (python3), 1024 MB",)
+    assert (second.npu_id, second.device_id, second.health, second.busy) == (3, 1, "Warning", ("AICore at 7 %",))
+
+
+@pytest.mark.parametrize(
+    ("name", "whole", "part"), [("310P3-vir02", "310P3", "vir02"), ("310Pvir04_3c", "310P", "vir04_3c")]
+)
+def test_a_virtual_npu_is_a_part_of_its_chip(name, whole, part):
+    (npu,) = parse(ONE_310.replace("310                   ", f"{name:<22}"))
+    assert (npu.name, npu.slice) == (whole, part)
 
 
 def test_a_very_long_line_is_quoted_in_part():

@@ -212,10 +212,17 @@ def test_non_zero_has_a_kernel_on_310p() -> None:
     [
         ("Ascend310", "310"), ("Ascend310P3", "310P"), ("Ascend710", "310P"), ("Ascend310B4", "310B"),
         ("Ascend910A", "910"), ("Ascend910ProB", "910"), ("Ascend910B2C", "910B"), ("Ascend910_9392", "910B"),
+        ("Ascend910B", "910"),
     ],
 )  # fmt: skip
 def test_the_generation_of_a_chip(soc, chip) -> None:
     assert family(soc) == chip
+
+
+@pytest.mark.parametrize("soc", ["Ascend610", "Ascend910_9589", "Ascend950DT"])
+def test_a_chip_without_facts_is_not_judged(soc) -> None:
+    with pytest.raises(PreflightError, match=f"the soc is '{soc}', but this suite knows no facts about"):
+        family(soc)
 
 
 def test_no_such_chip() -> None:
