@@ -35,7 +35,7 @@ def fault(name):
     return name in os.environ.get("FAKE", "").split(",")
 def picture(index, path, count):
     if fault("half") and index == count // 2 or fault("lost%s" % device) and index == count // 2:
-        print("[INFO] began"); print("[ERROR] acl open device %s failed" % device, file=sys.stderr); sys.exit(1)
+        print("[INFO] began"); print("[ERROR] acl open device %s failed" % device); sys.exit(1)
     if fault("hang") and index == count // 2:
         time.sleep(60)
     if fault("nothing"):
@@ -95,7 +95,7 @@ for index, path in enumerate(paths):
     for k, array in enumerate(picture(index, path, len(paths))):
         out.append("%s/%s_%d.npy" % (folder, stem, k))
         np.save(out[-1], array[None])
-    files[str(index)] = {{"infiles": [str(path)] * 3, "outfiles": out[::-1] if fault("reversed") else out}}
+    files[str(index)] = {{"infiles": [str(path)], "outfiles": out[::-1] if fault("reversed") else out}}
 if fault("stranger"):
     files["0"]["infiles"] = ["./bin/999999.bin"]
 if fault("twice"):

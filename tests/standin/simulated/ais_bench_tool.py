@@ -1,4 +1,8 @@
-"""`python3 -m ais_bench`: today's inference tool over bins, on one device or several, and pure inference."""
+"""`python3 -m ais_bench`: today's inference tool over bins, on one device or several, and pure inference.
+
+The flow is that of infer_process.py of tools-2025-12 and, with STANDIN_STYLE=2023, of __main__.py of tools-2023-06. What ACL
+and its C++ say (open, load, execute) is imitated after public logs.
+"""
 
 import argparse
 import math
@@ -11,14 +15,21 @@ from pathlib import Path
 
 import numpy as np
 
-from . import SENTENCE, mark
+from . import SENTENCE, mark, style
 from .ais_bench_flags import arguments_of
-from .ais_bench_summary import failed, info, report
+from .ais_bench_paths import READ, fault_of
+from .ais_bench_summary import failed, info, private, report
 from .chips import opened
 from .faults import planted
-from .om import DeviceError, HalfDeadError, Model, OmError, inferred, truncate
+from .om import DeviceError, FullDiskError, Model, OmError, inferred, truncate
 
 PURE = "pure_infer_data"
+BINS = (".npy", ".NPY", ".bin", ".BIN")
+NO_CONTEXT, NO_MODEL, NO_RUN = (
+    "[507033][Error code unknown] ",
+    "[1][ACL: invalid parameter] ",
+    "[-1][ACL: general failure] ",
+)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -38,23 +49,28 @@ def main(arguments: Sequence[str]) -> int:
 
 def _one(args: argparse.Namespace, device: int, faults: dict[str, str]) -> None:
     """One device, one process."""
+    today = style() == "2025"
+    info("acl init success")
     chip = opened(device, faults)
     if chip is None:
-        raise failed(f"acl open device {device} failed")
-    info("acl init success")
+        print(f"[ACL ERROR] EE9999: SIMULATED Inner Error! device {device} cannot be opened", flush=True)  # imitated
+        failed(f"acl open device {device} failed")
+        raise failed("create context failed. ret=507033", NO_CONTEXT) if today else RuntimeError(NO_CONTEXT)
     info(f"open device {device} success")
+    if today:
+        info("create new context")
     try:
         model = Model(Path(args.model))
-    except OmError as error:
-        raise failed(f"load model from file failed: {error}") from None
+    except OmError:
+        raise _not_loaded(args.model) from None
     if not chip.runs(model.facts["soc_version"]):
-        raise failed(f"load model from file failed: it is for {model.facts['soc_version']}, not for a {chip.name}")
+        raise _not_loaded(args.model)
     info(f"load model {args.model} success")
     info(f"create model description success\n[INFO] try get model batchsize:{model.input_shape[0]}")
     prefix = None
     if args.output is not None:
         prefix = _joined(args.output, args.output_dirname or time.strftime("%Y_%m_%d-%H_%M_%S"))
-        Path(prefix).mkdir(0o755, parents=True, exist_ok=True)
+        Path(prefix).mkdir(0o750 if today else 0o755, parents=True, exist_ok=True)  # makedirs_safe since 2024
         mark(Path(args.output))
         info(f"output path:{prefix}")
     paths = _files(args.input)
@@ -62,19 +78,24 @@ def _one(args: argparse.Namespace, device: int, faults: dict[str, str]) -> None:
     for _ in range(args.warmup_count):
         model.run(np.fromfile(paths[0], "<f4") if per_batch == 1 and paths else np.zeros(model.input_shape, np.float32))
     info(f"warm up {args.warmup_count} done")
-    if per_batch != 1:
+    if per_batch != 1:  # after the first inference, on saving
+        blanks = " " * 25 if today else ""
         raise failed(
             f"save out files error array shape:(1, 300, 5) filesinfo:{[paths[:per_batch]]} files_count_perbatch:{per_batch} "
-            f"ndata.shape{args.output_batchsize_axis}:1"
+            f"ndata.shape{blanks}{args.output_batchsize_axis}:1"
         )
-    if not paths:
-        filesinfo, times, moved = _pure(model, args, prefix)
-    else:
-        try:
-            filesinfo, times, moved = _infer(model, args, paths, prefix, device, faults)
-        except HalfDeadError:
-            return
-    report(args, prefix, filesinfo, times, moved, model.input_shape[0], faults)
+    filesinfo, times, moved = (
+        _infer(model, args, paths, prefix, device, faults) if paths else _pure(model, args, prefix)
+    )
+    report(args, prefix, filesinfo, times, moved, model.input_shape[0], len(model.outputs), faults)
+    for sentence in ("unload model success, model Id is 1", f"end to reset device {device}", "end to finalize acl"):
+        info(sentence)
+
+
+def _not_loaded(path: str) -> RuntimeError:
+    failed(f"load model from file failed, model file is {path}")
+    print("[WARN] Check failed:processModel->LoadModelFromFile(modelPath), ret:1", flush=True)
+    return RuntimeError(NO_MODEL)
 
 
 def _joined(folder: str, name: str) -> str:
@@ -91,17 +112,26 @@ def _files(given: str | None) -> list[str]:
         for index, path in enumerate(inputs):
             if not Path(path).is_file():
                 raise failed(f"Invalid input args.--input:{inputs} input[{index}]:{path} {path} not exist")
-        return inputs
+        return _taken(inputs)
     if not Path(inputs[0]).is_dir() or len(inputs) != 1:
         raise failed(f"Invalid args. {inputs[0]}  of --input is invalid")
 
-    def natural(name: str) -> list[object]:
-        return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+    def natural(path: str) -> list[object]:
+        return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.lower())]
 
-    names = sorted((path.name for path in Path(given).iterdir() if path.suffix.lower() == ".bin"), key=natural)
-    if not names:
-        raise failed(f"Invalid args. {given} has no .bin or .npy")
-    return [_joined(given, name) for name in names]
+    found = [_joined(given, path.name) for path in Path(given).iterdir() if path.suffix in BINS]
+    if not found:
+        raise failed(f"{given} of input args not find valid file,valid file format:[{' '.join(f'*{s}' for s in BINS)}]")
+    return _taken(sorted(found, key=natural))
+
+
+def _taken(paths: list[str]) -> list[str]:
+    """The bins, if the tool takes each of them."""
+    for path in paths if style() == "2025" else ():
+        fault = fault_of(path, READ)
+        if fault:
+            raise failed(fault, f"input data:{path} is illegal")
+    return paths
 
 
 def _per_batch(model: Model, paths: Sequence[str]) -> int:
@@ -125,14 +155,24 @@ def _infer(
     filesinfo: dict[str, dict[str, list[str]]] = {}
     times, moved = [], []
     try:
-        for picture in inferred(model, paths, device, faults):
+        for done, picture in enumerate(inferred(model, paths, device, faults), start=1):
             out = _save(prefix, Path(picture.path).name.split(".")[0], picture.outputs, args.outfmt)
             if prefix is not None:
                 filesinfo[str(picture.index)] = {"infiles": [picture.path], "outfiles": out}
             times.append(picture.run_s * 1000)
             moved.append(picture.read_s * 1000)
+            bar = f"{100 * done // len(paths):3}%|{'#' * done}| {done}/{len(paths)} [00:00<00:01,  1.66it/s]"  # tqdm's, on stdout
+            print(f"\rInference array Processing: {bar}", end="", flush=True)
+        print(flush=True)
+    except FullDiskError:
+        path = _joined(prefix or ".", f"{Path(paths[len(times)]).name.split('.')[0]}_0.{args.outfmt.lower()}")
+        Path(path).write_bytes(bytes(64))  # what numpy leaves of a file
+        raise OSError("25200 requested and 23520 written") from None
     except DeviceError as death:
-        raise failed(str(death)) from None
+        print(f"\n[ACL ERROR] EE9999: SIMULATED {death}", flush=True)  # imitated
+        for sentence in ("execute model failed, modelId is 1", "acl execute failed:1", "execute Infer failed ret:-1"):
+            failed(sentence)
+        raise RuntimeError(NO_RUN) from None
     if "truncated_output" in faults and prefix is not None:
         truncate(Path(filesinfo[str(len(paths) - 1)]["outfiles"][1]))
     return filesinfo, times, moved
@@ -157,29 +197,36 @@ def _save(prefix: str | None, stem: str, outputs: Sequence[np.ndarray], form: st
     saved = []
     for i, output in enumerate(outputs):
         path = _joined(prefix, f"{stem}_{i}.{form.lower()}")
-        if form == "BIN":
-            output.tofile(path)
-        elif form == "NPY":
-            np.save(path, output)
-        else:
-            np.savetxt(path, output.reshape(-1, output.shape[-1]), fmt="%f")
+        with open(path, "wb", opener=private) as file:
+            if form == "BIN":
+                file.write(output.tobytes())
+            elif form == "NPY":
+                np.save(file, output)
+            else:  # a line for each row, a blank after each number
+                shape = "%d " if np.issubdtype(output.dtype, np.integer) else "%f "
+                rows = output.reshape(-1, output.shape[-1])
+                file.write("".join("".join(shape % number for number in row) + "\n" for row in rows).encode())
         saved.append(path)
     return saved
 
 
 def _several(args: argparse.Namespace, devices: list[int]) -> int:
-    """One process per device, the files in equal runs of their order, each with its own folder and summary."""
+    """One process per device, each with its own folder and summary.
+
+    tools-2023-06 gives each its share of the files; tools-2025-12 gives all of them to each, unless --divide_input is set.
+    """
     info(f"multidevice:{devices} run begin")
-    paths = _files(args.input)
+    paths, today = _files(args.input), style() == "2025"
     share = math.ceil(len(paths) / len(devices))
     folder = args.output_dirname or time.strftime("%Y_%m_%d-%H_%M_%S")
     running = []
     for i, device in enumerate(devices):
         words = [f"--model={args.model}", f"--device={device}", f"--outfmt={args.outfmt}", f"--loop={args.loop}"]
         if paths:
-            words.append(f"--input={','.join(paths[i * share : (i + 1) * share])}")
+            words.append(f"--input={','.join(paths[i * share : (i + 1) * share] if args.divide_input else paths)}")
         if args.output is not None:
-            words += [f"--output={args.output}", f"--output_dirname={_joined(folder, f'device{device}')}"]
+            own = f"device{device}_{i}" if today else f"device{device}"
+            words += [f"--output={args.output}", f"--output_dirname={_joined(folder, own)}"]
         command = [sys.executable, "-m", "ais_bench", *words]
         running.append(
             (time.time(), subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
@@ -191,11 +238,14 @@ def _several(args: argparse.Namespace, devices: list[int]) -> int:
         found = re.findall(r"throughput .*: (\S+)$", said, re.MULTILINE)
         if process.returncode == 0 and found:
             rates.append(float(found[-1]))
-            end = time.time()
-            print(f"i:{i} device_{devices[i]} throughput:{rates[-1]} start_time:{started} end_time:{end}")
+            head, gap = ("[INFO] ", " " * 16) if today else ("", " ")
+            print(
+                f"{head}i:{i} device_{devices[i]} throughput:{rates[-1]}{gap}start_time:{started} end_time:{time.time()}"
+            )
         else:
-            failed(f"subprocess run failed error_callback:device_{devices[i]}")
+            failed(f"subprocess run failed error_callback:{NO_CONTEXT if today else f'device_{devices[i]}'}")
     result = 0 if len(rates) == len(devices) else 1
-    info(f"multidevice run end qsize:{len(rates)} result:{result}")
+    size = len(rates) if today else 2 * len(devices)  # tools-2023-06 puts a start message of each in the queue too
+    info(f"multidevice run end qsize:{size} result:{result}")
     info(f"summary throughput:{sum(rates)}")
     return result

@@ -4,14 +4,13 @@ import hashlib
 import os
 import platform
 import re
-import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 import onnx
 
-from . import SENTENCE
+from . import SENTENCE, style
 from .faults import CODES, crash, hang, planted
 from .om import write_om
 
@@ -75,7 +74,7 @@ class RefusedError(Exception):
         when = f"[PID: {os.getpid()}] {now:%Y-%m-%d-%H:%M:%S}.{now.microsecond // 1000:03}.{now.microsecond % 1000:03}"
         if cann9:
             return f"{when} {NAMES.get(self.code, 'Simulated_Name')}({self.code}): {self.text}"
-        return str(self) if _style() == "2023" else f"{self.code}: {when} {self.text}"
+        return str(self) if style() == "2023" else f"{self.code}: {when} {self.text}"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -111,13 +110,6 @@ def main(arguments: Sequence[str]) -> int:
     if "warning" in faults:
         print("W11001: SIMULATED Op [/network/TopK] does not hit the high-priority operator information library.")
     return 0
-
-
-def _style() -> str:
-    style = os.environ.get("STANDIN_STYLE", "2025")
-    if not re.fullmatch("20[0-9]{2}", style):
-        sys.exit(f"SIMULATED: STANDIN_STYLE is {style!r}, but should be a year, 2023 or 2025")
-    return "2023" if style < "2025" else "2025"
 
 
 def _plant(faults: dict[str, str]) -> None:

@@ -24,7 +24,11 @@ class OmError(Exception):
 
 
 class DeviceError(Exception):
-    """The run cannot go on; the sentence is what the tool says."""
+    """The run cannot go on. The sentence is what `benchmark` says: imitated, as nothing of its own words is public."""
+
+
+class FullDiskError(DeviceError):
+    """The disk takes no more."""
 
 
 class HalfDeadError(Exception):
@@ -105,7 +109,7 @@ def _die(device: int, faults: dict[str, str]) -> None:
     if "half_way" in faults:
         raise DeviceError("aclmdlExecute failed, ret[507011]")
     if "disk_full" in faults:
-        raise DeviceError("write output failed: No space left on device")
+        raise FullDiskError("write output failed: No space left on device")
     if "half_dead" in faults:
         raise HalfDeadError
     if faults.get("device_lost") == str(device):
