@@ -316,7 +316,7 @@ def test_a_model_for_another_chip_is_refused_before_it_is_compiled(fresh):
     code, words = run_npu(f"--store={fresh}", FEW, "--soc=Ascend310P3", chips="310")
 
     assert code == 1
-    assert "--soc=Ascend310P3, but device 0 is an Ascend310" in words
+    assert "--soc=Ascend310P3, but device 0 (NPU 0 chip 0) is an Ascend310" in words
 
 
 def test_a_hang_is_ended_and_what_was_finished_is_kept(fresh):
@@ -347,6 +347,27 @@ def test_a_busy_device_is_said_and_under_accept_refused_later_too(fresh):
     assert code == 1
     assert "were made on troubled devices" in words
     assert "def npus" not in words
+
+
+def test_a_warning_of_the_driver_is_said_and_under_accept_refused(fresh):
+    _, words = run_npu(f"--store={fresh}", FEW, fault="driver_warning")
+    assert "troubles: npu-smi info says '[WARNING]The driver package" in words
+    assert "NOT JUDGED" not in words
+
+    code, words = run_npu(f"--store={fresh}", FEW, "--accept", fault="driver_warning")
+    assert code == 1
+    assert "[WARNING]The driver package" in words
+    assert "--accept needs idle, healthy devices" in words
+
+
+def test_a_container_s_devices_are_the_tools_and_not_the_host_s(fresh):
+    """Its table shows Phy-ID 8 and 9; --device 8 opens nothing."""
+    _, words = run_npu(
+        f"--store={fresh}", FEW, "--devices=1", "--soc=Ascend910_9392", "--runner=ais_bench", chips="A3container"
+    )
+
+    assert "SIMULATED Ascend910 device 1, ais_bench" in words
+    assert "NOT JUDGED" not in words
 
 
 def test_an_ill_device_is_refused_under_accept(fresh):

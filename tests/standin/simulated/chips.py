@@ -10,7 +10,7 @@ from . import SENTENCE
 from .faults import planted
 
 DEFAULT = "310x1"
-_FORM = re.compile(r"(none|310P3|310|300IDuo|910B|A3)(?:x([1-8]))?")
+_FORM = re.compile(r"(none|310P3|310|300IDuo|910B|A3container|A3)(?:x([1-8]))?")
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Chip:
     bus: str
     column: bool = True
     power: str = "12.8"
+    host_device: int | None = None  # Phy-ID, where a container's number is another one
 
     def runs(self, soc: str) -> bool:
         """An om runs on the chip it was compiled for."""
@@ -85,7 +86,7 @@ def chips() -> tuple[Chip, ...]:
     match = _FORM.fullmatch(given)
     if match is None:
         sys.exit(
-            f"SIMULATED: STANDIN_DEVICES is {given!r}, but should be none, or one of 310, 310P3, 300IDuo, 910B, A3, "
+            f"SIMULATED: STANDIN_DEVICES is {given!r}, but should be none, or one of 310, 310P3, 300IDuo, 910B, A3, A3container, "
             "each with x1 to x8 for more of them (310x4: one card of four chips)"
         )
     kind, count = match[1], int(match[2] or 1)
@@ -99,6 +100,11 @@ def chips() -> tuple[Chip, ...]:
         return tuple(Chip(k, 0, k, "310P3", buses[k]) for k in range(count))
     if kind == "910B":
         return tuple(Chip(k, 0, k, "910B4", buses[k], column=False, power="88.2") for k in range(count))
+    if kind == "A3container":  # one card of a host: npu-smi 25.5.1, NPU 4 with Phy-ID 8 and 9; the tools count from 0
+        return tuple(
+            Chip(4 + k // 2, k % 2, k, "Ascend910", buses[k], power=("170.4", "-")[k % 2], host_device=8 + k)
+            for k in range(2 * count)
+        )
     name, powers = ("310P3", ("NA", "NA")) if kind == "300IDuo" else ("Ascend910", ("170.4", "-"))
     return tuple(Chip(k // 2, k % 2, k, name, buses[k], power=powers[k % 2]) for k in range(2 * count))
 
@@ -131,7 +137,10 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{SENTENCE}\nUsage: npu-smi info [-l|-m]; npu-smi -v")
         return 0 if arguments[:1] in (["-h"], ["--help"]) else 1
     if not found:
-        print(f"{SENTENCE}\nno device was found")
+        # public logs of containers without a device; their exit status is unknown
+        print(
+            f"{SENTENCE}\nDrvMngGetConsoleLogLevel failed. (g_conLogLevel=3)\ndcmi module initialize failed. ret is -8005"
+        )
         return 255
     if arguments[1:] == ["-l"]:
         lines = _listed(found)
@@ -140,6 +149,8 @@ def main(arguments: Sequence[str]) -> int:
     else:
         lines = _table(found, UNKNOWN if "unknown_form" in faults else form_of(found), faults)
     print("\n".join(lines))
+    if "driver_warning" in faults:  # the published source of npu-smi, after the last border
+        print("[WARNING]The driver package may not be completely installed, which may cause function abnormal.")
     return 0
 
 
@@ -175,7 +186,8 @@ def _table(found: Sequence[Chip], form: Form, faults: dict[str, str]) -> Iterato
             yield rule("-")
         health = "Alarm" if _hit(faults, "alarm", chip) else "OK"
         yield row(f"{chip.npu:<{form.first}}{chip.name}", health, form.usage[0].format(power=chip.power))
-        place = f"{chip.chip:<{form.first}}{chip.device}" if chip.column else str(chip.chip)
+        shown = chip.device if chip.host_device is None else chip.host_device
+        place = f"{chip.chip:<{form.first}}{shown}" if chip.column else str(chip.chip)
         yield row(place, chip.bus, form.usage[1])
     yield rule("=")
     left, middle, right = form.widths

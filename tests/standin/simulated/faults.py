@@ -64,6 +64,7 @@ FAULTS: dict[str, tuple[tuple[str, ...], str]] = {
     "one_line": (("benchmark",), "no failure: all five perf records on one line"),
     "old_throughput": (("ais_bench",), "no failure: the throughput line of 2022"),
     "alarm": (("npu-smi",), "=N, default 0: device N's health is Alarm"),
+    "driver_warning": (("npu-smi",), "no failure: a warning of the driver after the table"),
     "busy": (("npu-smi",), "=N, default 0: a process runs on device N"),
     "unknown_form": (("npu-smi",), "a table of a form nobody has seen"),
     "npu_smi_fails": (("npu-smi",), "no table, exit status 255"),
