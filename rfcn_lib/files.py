@@ -8,6 +8,7 @@ atc refuses a blank and `+` in a path (GE, CheckInputPathValid). So the suite se
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -29,6 +30,18 @@ def is_plain(path: Path) -> bool:
 def make_folder(folder: Path) -> None:
     """Make a folder that a vendor's tool reads or writes in: mode 0o750, whatever the umask; one that is there gets it too."""
     folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(FOLDER_MODE)
+
+
+def make_anew(folder: Path) -> None:
+    """Make a folder of the suite's own below the temporary folder; what a killed run left there goes first.
+
+    Raises:
+        OSError: somebody else's folder lies there, or one that cannot be removed.
+    """
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    folder.mkdir()  # fails where another user was quicker
     folder.chmod(FOLDER_MODE)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from rfcn_lib import spec
 from rfcn_lib.command import CommandError, CommandTimeoutError, Done, explain, run
 from rfcn_lib.devices.atc_error_codes import advice_on, codes_of
-from rfcn_lib.files import FILE_MODE, FOLDER_MODE, PathError, is_plain, make_folder, plain_place
+from rfcn_lib.files import FILE_MODE, FOLDER_MODE, PathError, is_plain, make_anew, make_folder, plain_place
 
 SUCCESS = "ATC run success"
 NAME = "rfcn"  # as published: --output=rfcn
@@ -175,12 +175,11 @@ def _work_folder(failed: Path, adapted: Path, what: str) -> Iterator[Path]:
         work = failed / "atc" if is_plain(failed) else plain_place(failed)
     except PathError as error:
         raise AtcError(f"{what}: {error}") from error
-    for folder in (failed, work):  # of an earlier failure, or of a run that was killed
-        if folder.exists():
-            shutil.rmtree(folder)
+    if failed.exists():  # of an earlier failure
+        shutil.rmtree(failed)
+    make_folder(failed)
+    make_anew(work)
     try:
-        make_folder(failed)
-        make_folder(work)
         shutil.copyfile(adapted, work / MODEL)
         (work / MODEL).chmod(FILE_MODE)
         yield work

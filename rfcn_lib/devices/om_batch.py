@@ -33,6 +33,7 @@ HINTS: Final = {  # a pattern of what a tool says -> what to do; the phrases are
     "soft link": "the tool takes no link: pass the real path with --store=DIR",
 }
 REFUSED: Final = 2  # the exit status of Python's argparse, before the tool has done anything
+_USAGE_ERROR: Final = re.compile(r"^\S+: error: ", re.MULTILINE)  # argparse: the program, then what is wrong
 NO_HINTS: Final[Mapping[str, str]] = MappingProxyType({})
 LARGEST_COUNT: Final = 8  # outputs looked for: more than a port has, so that a model of more is noticed
 
@@ -105,7 +106,7 @@ def attempt(
         raise OmRunError(str(error)) from error
     except OSError as error:  # the tool is ended; what it finished by then is whole
         raise OmRunError(f"cannot write {log}: {error.strerror}; {_ROOM}", finished()) from error
-    if done.returncode == REFUSED and "error: " in done.stderr and not finished():
+    if done.returncode == REFUSED and _USAGE_ERROR.search(done.stderr) and not finished():
         raise RefusedError(explain(done, f"{Path(words[0]).name} did not accept its command line") + _hint(done, hints))
     if done.returncode:
         said = explain(done, f"the batch of {len(task.ids)} pictures on device {task.device_id} failed")

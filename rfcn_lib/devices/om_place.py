@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from rfcn_lib.files import FILE_MODE, is_plain, make_folder, plain_place
+from rfcn_lib.files import FILE_MODE, is_plain, make_anew, plain_place
 
 MODEL: Final = "rfcn.om"
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
@@ -48,10 +48,8 @@ def place_for(work: Path, om: Path) -> Iterator[Place]:
         yield Place(work.resolve(), om.resolve())
         return
     place = plain_place(work)
-    if place.exists():  # of a run that was killed
-        shutil.rmtree(place)
+    make_anew(place)
     try:
-        make_folder(place)
         _move_all(work, place)
         shutil.copyfile(om, place / MODEL)
         (place / MODEL).chmod(FILE_MODE)
