@@ -1,4 +1,8 @@
-"""`benchmark.<arch>`, the published inference tool: vision models over bins, and pure inference."""
+"""`benchmark.<arch>`, the published inference tool: vision models over bins, and pure inference.
+
+Flags, folders, names and the perf file are those of the published port's guide (5.2) and of ModelZoo-PyTorch's READMEs. The tool
+is a binary: its [INFO] and [ERROR] lines, and the exit status of a failure, are made up.
+"""
 
 import math
 import time

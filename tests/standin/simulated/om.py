@@ -1,4 +1,7 @@
-"""The simulated om: a label, a line of facts, the graph itself. Running it runs the graph's executable twin."""
+"""The simulated om: a label, a line of facts, the graph itself. Running it runs the graph's executable twin.
+
+Nothing here is the vendor's: a real om is a closed format.
+"""
 
 import json
 import tempfile
