@@ -1,9 +1,7 @@
 """A folder of dumps is filled with what is missing, once, and an interruption costs one picture."""
 
 import gc
-import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +11,7 @@ import weakref
 import numpy as np
 import pytest
 from fake_device import IDS, PORT, Bench, outputs_of, picture_of, port_of
+from small_disk import mounted
 
 from rfcn_lib.devices import onnx_runtime
 from rfcn_lib.devices.filling import LEDGER, by_canvas, fill, made, missing, unfinished
@@ -421,15 +420,8 @@ def test_a_file_that_may_not_grow_is_said_and_costs_none_before_it(folder):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of its own, of 1 MB; needs the right to mount."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount, unmount = shutil.which("mount"), shutil.which("umount")
-    words = [mount, "-t", "tmpfs", "-o", "size=1m", "rfcn-test", place]
-    if not mount or os.geteuid() != 0 or subprocess.run(words, capture_output=True).returncode:
-        pytest.skip("a small disk needs the right to mount; run as root in a container that allows it")
-    yield place
-    subprocess.run([unmount, place], check=True)
+    with mounted(tmp_path / "disk", "1m") as place:
+        yield place
 
 
 def test_a_disk_that_fills_up_is_said_and_the_next_run_goes_on_when_there_is_room(small_disk):

@@ -11,6 +11,7 @@ from pathlib import Path
 import fake_tools
 import pytest
 from fake_tools import CANVAS_WH, IDS, MODEL, PORT, shown
+from small_disk import mounted
 
 from rfcn_lib.devices import om_room
 from rfcn_lib.devices.om_batch import OmRunError, RefusedError
@@ -157,15 +158,8 @@ def test_a_refused_argument_is_no_lost_device(tmp_path, devices):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of its own, of 1.5 MB; needs the right to mount."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount, unmount = shutil.which("mount"), shutil.which("umount")
-    words = [mount, "-t", "tmpfs", "-o", "size=1500k", "rfcn-test", place]
-    if not mount or os.geteuid() != 0 or subprocess.run(words, capture_output=True).returncode:
-        pytest.skip("a small disk needs the right to mount; run as root in a container that allows it")
-    yield place
-    subprocess.run([unmount, place], check=True)
+    with mounted(tmp_path / "disk", "1500k") as place:
+        yield place
 
 
 FULL_AT_THE_THIRD = r"""

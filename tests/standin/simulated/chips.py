@@ -1,7 +1,7 @@
 """Which devices the simulated host has (STANDIN_DEVICES), and `npu-smi`, which shows them in that generation's table.
 
-The tables are those of public logs: npu-smi 20.2.2 (four 310 on a card), 23.0.0 (310, 310P3), 24.1 (910B4, A3) and 25.5.1 (A3 in a
-container). `info -l` and `info -m` follow the vendor's manual; `alarm`, `busy` and exit statuses are made up.
+The tables are those of public logs: npu-smi 20.2.2 (four 310 on a card), 23.0.0 (310, 310P3), 24.1 (910B4, A3) and 25.5.1 (A3 in
+a container). `info -l` and `info -m` follow the vendor's manual; `alarm`, `busy` and exit statuses are made up.
 """
 
 import os
