@@ -1,9 +1,13 @@
 """Which NPUs are run on and compiled for: the devices chosen, what they have in common, and the soc that atc knows them by."""
 
+import re
 from collections.abc import Sequence
 
 from rfcn_lib.devices.npu_lines import number
 from rfcn_lib.devices.npu_smi import Npu, NpuSmiError, chips_on_card
+
+# nothing was read about these operators on them, so nothing of a verdict on them would stand on facts
+NO_FACTS = ("Ascend610", "Ascend910_95", "Ascend950")
 
 # platform_config/*.ini of an installed CANN 8.1.RC1; ATC guide, --soc_version: "Ascend" + Name of npu-smi info
 KNOWN_SOCS = (
@@ -27,6 +31,10 @@ def soc_of(npu: Npu) -> str:
         NpuSmiError: the name alone does not tell (A3 calls itself Ascend910), or no known soc is called so.
     """
     soc = _soc_named(npu)
+    if soc.startswith(NO_FACTS):
+        raise NpuSmiError(
+            f"{_place(npu)} is an {soc}, of which this suite knows no facts; choose others with --devices, or try it with --soc={soc}"
+        )
     if soc not in KNOWN_SOCS:
         why = "does not tell which chip it is" if npu.name in ("910", "Ascend910") else "is not known"
         raise NpuSmiError(
@@ -51,7 +59,9 @@ def expect_alike(npus: Sequence[Npu], chosen: Sequence[Npu], soc: str | None) ->
         raise NpuSmiError(f"{said}; a rate of one card needs alike ones: choose others with --devices=")
     first = chosen[0]
     name = _soc_named(first)
-    if soc and name in KNOWN_SOCS and soc != name:
+    # a name that does not tell the chip tells its family all the same: Ascend910 of an A3 is no 310; `xxx` tells nothing
+    told = re.match(r"Ascend[0-9]{3}", name)
+    if soc and (soc != name if name in KNOWN_SOCS else told and not soc.startswith(name)):
         raise NpuSmiError(
             f"--soc={soc}, but {_place(first)} is an {name}, which does not run a model compiled for another chip; leave "
             "--soc out, or choose other --devices"

@@ -19,11 +19,15 @@ MEANINGS: Final = {  # a code of the driver's interface (dcmi) -> what it means,
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """A text in its parts: rows of all tables without borders, words that are no row, and the last line of a table."""
+    """A text in its parts: rows of all tables without borders, words that are no row, and the last line of a table.
+
+    damaged  a line amid a table that has bars and does not begin with one, so that rows may be missing; "" is best
+    """
 
     rows: tuple[str, ...]
     beside: tuple[str, ...]
     last: str
+    damaged: str = ""
 
     @property
     def is_cut(self) -> bool:
@@ -40,7 +44,8 @@ def lines_of(text: str) -> Lines:
     table = [line for line in lines[start:] if line.startswith("|") or BORDER.fullmatch(line)]
     before = [line for line in lines[:start] if re.match(r"\[(WARNING|ERROR)", line)]
     after = [line for line in lines[start:] if not (line.startswith("|") or BORDER.fullmatch(line))]
-    return Lines(tuple(line for line in table if line.startswith("|")), (*before, *after), table[-1])
+    damaged = next((line for line in after if "|" in line), "")
+    return Lines(tuple(line for line in table if line.startswith("|")), (*before, *after), table[-1], damaged)
 
 
 def reason_in(words: Sequence[str]) -> str | None:
@@ -48,8 +53,10 @@ def reason_in(words: Sequence[str]) -> str | None:
     found = [line for line in words if REASON.search(line) and "ConsoleLogLevel" not in line]
     if not found:
         return None
-    meaning = next((meaning for code, meaning in MEANINGS.items() if f"ret is {code}" in found[-1]), "")
-    return f"{quoted(found[-1])}{f'; {meaning}' if meaning else ''}"
+    coded = [line for line in found if "ret is" in line]
+    reason = (coded or found)[-1]
+    meaning = next((meaning for code, meaning in MEANINGS.items() if f"ret is {code}" in reason), "")
+    return f"{quoted(reason)}{f'; {meaning}' if meaning else ''}"
 
 
 def in_one_layout(rows: Sequence[str]) -> list[str]:

@@ -95,7 +95,7 @@ def devices(tool: str | Path | None = None) -> tuple[Npu, ...]:
     except CommandError as error:
         raise NpuSmiError(f"the NPUs of this host cannot be asked: {error}") from error
     if done.returncode != 0:
-        reason = reason_in((done.stdout + done.stderr).splitlines())
+        reason = reason_in([*done.stdout.splitlines(), *done.stderr.splitlines()])
         hint = f"\n  reason:  {reason}" if reason else ""
         hint += "\n  try:     is the driver loaded (ls /dev/davinci*), and may this user and this container use it?"
         raise NoAnswerError(explain(done, "the NPUs of this host cannot be asked") + hint)
@@ -120,6 +120,8 @@ def parse(text: str) -> tuple[Npu, ...]:
         raise NpuSmiError(f"npu-smi info should print a table, but its first line is {quoted((*lines.beside, '')[0])}")
     if lines.is_cut:
         raise _unknown(lines.last, "followed by the lower border of the table, +===+; the text is cut")
+    if lines.damaged:
+        raise _unknown(lines.damaged, "a row that begins with |; the text is damaged")
     rows = in_one_layout(lines.rows)
     heads = [index for index, row in enumerate(rows) if cells(row)[0].split()[:1] == ["NPU"]]
     ends = [*heads[1:], len(rows)]

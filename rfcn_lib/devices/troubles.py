@@ -36,7 +36,7 @@ def unlisted(npus: Sequence[Npu]) -> tuple[str, ...]:
     nodes = sorted(node.name for node in toolkit.DEV.glob("davinci[0-9]*"))
     if len(nodes) <= len(npus):
         return ()
-    listed = ", ".join(str(npu.device_id) for npu in npus)
+    listed = ", ".join(f"{npu.device_id} (NPU {npu.npu_id} chip {npu.chip})" for npu in npus)
     return (
         f"npu-smi info lists devices {listed}, but the driver offers {len(nodes)} ({toolkit.DEV}/{nodes[0]} to {nodes[-1]}): is "
         "its table cut, or a chip lost? a rate of a card is one chip's x the chips listed",

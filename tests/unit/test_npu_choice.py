@@ -5,8 +5,10 @@ from contextlib import nullcontext
 import pytest
 from npu_tables import A3, FOUR_310, ONE_310, TABLES, TWO_950
 
+from rfcn_lib.devices import npu_choice
 from rfcn_lib.devices.npu_choice import KNOWN_SOCS, chosen, expect_alike, soc_of
 from rfcn_lib.devices.npu_smi import Npu, NpuSmiError, chips_on_card, parse
+from rfcn_lib.graph import vendor_facts
 
 
 @pytest.mark.parametrize(
@@ -90,9 +92,17 @@ def test_910b_alone_is_the_first_generation():
             expect_alike(npus, npus, other)
 
 
-def test_a_chip_nobody_has_facts_of_asks_for_its_soc():
-    with pytest.raises(NpuSmiError, match="calls itself 'Ascend950DT', which is not known; pass --soc=NAME"):
-        soc_of(parse(TWO_950)[0])
+def test_a_chip_nobody_has_facts_of_is_named_as_such():
+    for npu in (parse(TWO_950)[0], Npu(0, 0, 0, "610", "OK"), Npu(0, 0, 0, "910_9589", "OK")):
+        with pytest.raises(NpuSmiError, match="of which this suite knows no facts"):
+            soc_of(npu)
+
+
+@pytest.mark.parametrize("table", [A3, TWO_950])
+def test_a_soc_of_another_family_is_refused_where_the_name_tells_no_more(table):
+    npus = parse(table)
+    with pytest.raises(NpuSmiError, match="--soc=Ascend310, but device 0"):
+        expect_alike(npus, npus[:1], "Ascend310")
 
 
 def test_an_npu_s_own_number_is_no_device_id_and_both_are_named():
@@ -100,6 +110,16 @@ def test_an_npu_s_own_number_is_no_device_id_and_both_are_named():
     npus = (Npu(0, 1, 0, "910A", "OK"), Npu(1, 4, 0, "910A", "OK"))
     with pytest.raises(NpuSmiError, match=r"there are 0 \(NPU 1 chip 0\), 1 \(NPU 4 chip 0\)"):
         chosen(npus, "4")
+
+
+def test_a_name_that_tells_nothing_takes_any_soc():
+    """The vendor's newest manual prints `xxx` for a 310B."""
+    npus = (Npu(0, 0, 0, "xxx", "OK"),)
+    expect_alike(npus, npus, "Ascend310B4")
+
+
+def test_chips_without_facts_are_the_same_here_and_in_the_preflight():
+    assert npu_choice.NO_FACTS == vendor_facts.NO_FACTS
 
 
 def test_a_slice_beside_a_whole_chip_is_not_alike():

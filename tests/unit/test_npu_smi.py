@@ -237,6 +237,17 @@ def test_a_text_without_a_table_is_quoted_where_it_says_why(line, meaning):
     assert meaning in str(caught.value)
 
 
+def test_the_line_with_the_code_is_the_reason_whatever_follows():
+    assert "ret is -8005'; the driver shows no device" in fails(
+        "x failed. ret is -8005\nPlease check for errors in the log\n"
+    )
+
+
+def test_a_row_that_lost_its_first_bar_is_no_word_beside_the_table():
+    """The chips after it would get other numbers."""
+    assert "the text is damaged" in fails(TWO_910B4.replace("| 4     910B4", "  4     910B4"))
+
+
 def test_in_a_container_the_tools_count_what_it_sees_from_0():
     """Phy-ID is the host's number of a chip."""
     assert [(npu.device_id, npu.npu_id, npu.chip) for npu in parse(A3_CONTAINER)] == [(0, 4, 0), (1, 4, 1)]

@@ -43,7 +43,7 @@ def test_devices_that_the_driver_offers_and_the_table_lacks_are_said(dev):
     assert unlisted(npus) == ()
     (dev / "davinci1").touch()
     (said,) = unlisted(npus)
-    assert said.startswith("npu-smi info lists devices 0, but the driver offers 2 (")
+    assert said.startswith("npu-smi info lists devices 0 (NPU 0 chip 0), but the driver offers 2 (")
     assert "davinci0 to " in said
     assert "davinci1): is its table cut, or a chip lost?" in said
     assert troubles_of(npus, npus) == (said,)
