@@ -33,7 +33,8 @@ def soc_of(npu: Npu) -> str:
     soc = _soc_named(npu)
     if soc.startswith(NO_FACTS):
         raise NpuSmiError(
-            f"{_place(npu)} is an {soc}, of which this suite knows no facts; choose others with --devices, or try it with --soc={soc}"
+            f"{_place(npu)} is an {soc}, of which this suite knows no facts; choose others with --devices, or try it with "
+            f"--soc={soc}"
         )
     if soc not in KNOWN_SOCS:
         why = "does not tell which chip it is" if npu.name in ("910", "Ascend910") else "is not known"
