@@ -55,11 +55,12 @@ class NpuRun:
     troubles: tuple[str, ...]
     simulated: bool
     commands: tuple[str, ...]
+    called: Mapping[int, str]
 
     def describe(self) -> str:
         """What ran, for header and verdict; a stand-in says that it is one, a troubled device what troubled it."""
         ran = sorted({timing.perf.device_id for timing in self.filled.timings})
-        name = f"{self.chip} device {', '.join(map(str, ran))}, {self.tool.name}"
+        name = f"{self.chip} {', '.join(self.called.get(id, f'device {id}') for id in ran)}, {self.tool.name}"
         said = f"; troubles: {'; '.join(self.troubles)}" if self.troubles else ""
         return (
             f"SIMULATED {name}: a stand-in for the vendor's tools, no NPU{said}" if self.simulated else f"{name}{said}"
@@ -137,6 +138,7 @@ def npu_run(
     simulated = runner.simulated or toolkit.simulated([*om_paths.values(), *toolkit.simulated_tools()])
     limit_s = pytestconfig.getoption("--tool-timeout")
     ids_of_devices = [npu.device_id for npu in npus]
+    called = {npu.device_id: f"device {npu.device_id} (NPU {npu.npu_id} chip {npu.chip})" for npu in npus}
     with aloud(), store.growing(kept_as("npu"), om_runner, **made_of) as folder:
         simulated = simulated or toolkit.simulated([folder])  # by an earlier run
         for place in (folder, folder / om_runner.DUMPS) if simulated else ():  # dumps may be copied out
@@ -157,6 +159,7 @@ def npu_run(
             timeout_s=float(limit_s) if limit_s else None,
             troubles=lambda: troubles_now(ids_of_devices),
             jpegs=jpegs,
+            called=called,
         )
         troubles = note_troubles(folder, [])
     _refuse(troubles, folder, pytestconfig)
@@ -169,7 +172,7 @@ def npu_run(
     ]
     compiled = [om.with_name("command.txt").read_text(encoding="utf-8") for om in om_paths.values()]
     commands = (*exports(), *_probes(), *compiled, *batches)
-    return NpuRun(folder / om_runner.DUMPS, filled, chips, runner, npus[0].name, troubles, simulated, commands)
+    return NpuRun(folder / om_runner.DUMPS, filled, chips, runner, npus[0].name, troubles, simulated, commands, called)
 
 
 def _refuse(troubles: tuple[str, ...], folder: Path, config: pytest.Config) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from rfcn_lib.devices.filling import Jpegs, Prepare, expect_unchanged, unfinished
 from rfcn_lib.devices.om_batch import OmRunError
@@ -28,6 +29,9 @@ from rfcn_lib.progress import progress
 from rfcn_lib.score.timings import Timing, chosen, read_timings
 
 __all__ = ["DUMPS", "Filled", "OmRunError", "Tool", "fill_by_tool", "work_folder"]
+
+
+NAMELESS: Mapping[int, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ def fill_by_tool(
     timeout_s: float | None = None,
     troubles: Callable[[], Sequence[str]] = tuple,
     jpegs: Jpegs | None = None,
+    called: Mapping[int, str] = NAMELESS,
 ) -> Filled:
     """Make what is missing of the dumps and timings of every canvas's pictures; devices take batches from one pile.
 
@@ -61,7 +66,7 @@ def fill_by_tool(
     `timeout_s`: of one run of the tool; default 300 s and 30 s per picture. Timings belong to the content of the om; those
     of another are left alone and not returned. `troubles()` is asked before the first batch and after the last, however
     it ends; what it says is kept in the folder, as are lost devices: a later run that goes on stands on both. `jpegs`:
-    as in `fill`.
+    as in `fill`. `called`: device -> what a message calls it, for example with the NPU's own number.
 
     Raises:
         DumpError: the disk has no room for the dumps that are missing; nothing was begun.
@@ -107,7 +112,9 @@ def fill_by_tool(
                 say_hours(what, (time.monotonic() - start) / at_once, of_batch, rest, canvases)
                 paced = True
     finally:
-        note_troubles(folder, [f"device {id} was lost: {reason}" for id, reason in pile.lost.items()])
+        note_troubles(
+            folder, [f"{called.get(id, f'device {id}')} was lost: {reason}" for id, reason in pile.lost.items()]
+        )
         note_troubles(folder, troubles() if wanted else ())
     forget_next(folder)
     if pile.fatal and not isinstance(pile.fatal, BinError | OSError | NoRoomError):

@@ -118,7 +118,7 @@ def npus() -> tuple[Npu, ...] | Missing:
     try:
         return npu_smi.devices(Path(tool).absolute())
     except npu_smi.NoAnswerError as error:
-        if any(DEV.glob("davinci[0-9]*")):
+        if any(DEV.glob("davinci[0-9]*")) or any(DEV.glob("vdavinci[0-9]*")):
             raise
         return Missing(f"this host has no NPU: there is no {DEV}/davinci0, and {error}")
 

@@ -193,7 +193,7 @@ def test_a_limit_agreed_for_another_scope_is_not_judged(fresh, published_rate, t
 def test_the_newer_runner_on_a_newer_chip(fresh):
     _, words = run_npu(f"--store={fresh}", FEW, "--runner=ais_bench", chips="310P3")
 
-    assert "SIMULATED 310P3 device 0, ais_bench" in words
+    assert "SIMULATED 310P3 device 0 (NPU 0 chip 0), ais_bench" in words
     assert "every picture judged 6 == 6 passed" in re.sub(r"[│ ]+", " ", words)
     assert "no device was judged" in words or "FAILED: judged and found wanting (SIMULATED" in words, words
 
@@ -334,7 +334,7 @@ def test_a_hang_is_ended_and_what_was_finished_is_kept(fresh):
 def test_a_lost_device_s_pictures_go_to_the_others(fresh):
     _, words = run_npu(f"--store={fresh}", "--limit=40", "--devices=2,0", fault="device_lost=2", chips="310x4")
 
-    assert "troubles: device 2 was lost" in words  # two batches of 32 and 8: each device took one
+    assert "troubles: device 2 (NPU 2048 chip 2) was lost" in words  # two batches of 32 and 8: each device took one
     assert "every picture judged 40 == 40 passed" in re.sub(r"[│ ]+", " ", words)
     assert "NOT JUDGED" not in words
 
@@ -366,7 +366,7 @@ def test_a_container_s_devices_are_the_tools_and_not_the_host_s(fresh):
         f"--store={fresh}", FEW, "--devices=1", "--soc=Ascend910_9392", "--runner=ais_bench", chips="A3container"
     )
 
-    assert "SIMULATED Ascend910 device 1, ais_bench" in words
+    assert "SIMULATED Ascend910 device 1 (NPU 4 chip 1), ais_bench" in words
     assert "NOT JUDGED" not in words
 
 
