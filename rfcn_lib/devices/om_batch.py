@@ -28,7 +28,8 @@ HINTS: Final = {  # a pattern of what a tool says -> what to do; the phrases are
     "No space left on device": _ROOM,
     "[0-9]+ requested and [0-9]+ written": _ROOM,  # numpy's words for a full disk
     "permission should not be over": "chmod 750 the folder and 640 the file it names; this suite sets those modes itself",
-    "illegal char": "the tool takes paths of A-Z a-z 0-9 _ - . / only: pass --store=DIR with such a path",
+    "not exist, please check": "the file it names is gone: leave the store alone while this runs, and run again",
+    "illegal char|create FileStat failed": "the tool takes paths of A-Z a-z 0-9 _ - . / only: pass --store=DIR with such a path",
     "owner or ownergroup": "the file belongs to another user: run as its owner, or pass --store=DIR of your own",
     "soft link": "the tool takes no link: pass the real path with --store=DIR",
 }

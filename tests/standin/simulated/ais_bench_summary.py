@@ -1,85 +1,93 @@
-"""What `ais_bench` logs, and its summary: log lines, and `<output folder>_summary.json` beside the folder."""
+"""`ais_bench`'s figures: the log's last lines, and `<folder of results>_summary.json` beside the folder.
+
+summary.py of tools-2025-12 and, with STANDIN_STYLE=2023, of tools-2023-06; seen in runs of both. Its times are what C++ measures.
+"""
 
 import argparse
 import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from . import SENTENCE, style
+from .ais_bench_log import info
+from .ais_bench_paths import opener
+from .om import Model
 
 FOREIGN = '{"吞吐率": "3.6 张每秒"}\n'
 
 
-def info(sentence: str) -> None:
-    """A line of the tool's logger, which writes to stdout."""
-    print(f"[INFO] {sentence}", flush=True)
+@dataclass
+class Times:
+    """Milliseconds of each inference as (start, end), and of each copy to the device."""
 
+    runs_ms: list[tuple[float, float]] = field(default_factory=list)
+    moved_ms: list[float] = field(default_factory=list)
+    clock_ms: float = 0.0
 
-def failed(sentence: str, raised: str = "") -> RuntimeError:
-    """The line that the tool logs before its traceback. What it raises has no word of its own, or that of the C++ below it."""
-    print(f"[ERROR] {sentence}", flush=True)
-    return RuntimeError(raised) if raised else RuntimeError()
+    def add(self, run_s: float, moved_s: float | None = None) -> None:
+        if moved_s is not None:
+            self.moved_ms.append(moved_s * 1000)
+        start = self.clock_ms + (moved_s or 0.0) * 1000
+        self.clock_ms = start + run_s * 1000
+        self.runs_ms.append((start, self.clock_ms))
+
+    def computed(self) -> list[float]:
+        """C++ gives float32: each time until 2023, since 2024 start and end, which Python subtracts."""
+        if style() == "2025":
+            return [float(np.float32(end)) - float(np.float32(start)) for start, end in self.runs_ms]
+        return [float(np.float32(end - start)) for start, end in self.runs_ms]
 
 
 def report(
     args: argparse.Namespace,
     prefix: str | None,
     filesinfo: dict[str, dict[str, list[str]]],
-    times: list[float],
-    moved: list[float],
-    batch: int,
-    outputs: int,
+    took: Times,
+    model: Model,
     faults: dict[str, str],
 ) -> None:
+    """Log the figures; write the summary where there is a folder of results."""
+    times = took.computed()
     if "perf_count" in faults:
         times = times[:-1]
-    times = [float(np.float32(time_ms)) for time_ms in times]  # C++ gives float32
     compute = _statistics(times)
-    back = [time_ms for time_ms in moved for _ in range(outputs)]  # summary.py: one copy per output
-    rate = 1000 * (args.batchsize or batch) / compute["mean"] if compute["mean"] else 0
+    back = [time_ms for time_ms in took.moved_ms for _ in model.outputs]  # a copy for each output
+    batch = args.batchsize or model.input_shape[0]
+    rate = 1000 * batch / compute["mean"] if compute["mean"] else 0
     info("-----------------Performance Summary------------------")
     if args.display_all_summary:
-        info(_line("H2D_latency", _statistics(moved)))
+        info(_line("H2D_latency", _statistics(took.moved_ms)))
     info(_line("NPU_compute_time", compute))
     if args.display_all_summary:
         info(_line("D2H_latency", _statistics(back)))
-    if "old_throughput" in faults:
-        # tools-2022-11, seen
-        info(f"throughput 1000*batchsize({args.batchsize or batch})/NPU_compute_time.mean({compute['mean']}): {rate}")
-    else:
-        info(
-            f"throughput 1000*batchsize.mean({args.batchsize or batch})/NPU_compute_time.mean({compute['mean']}): {rate}"
-        )
+    mean = "" if "old_throughput" in faults else ".mean"  # without: tools-2022-11, seen
+    info(f"throughput 1000*batchsize{mean}({batch})/NPU_compute_time.mean({compute['mean']}): {rate}")
     info("------------------------------------------------------")
     if prefix is None or "no_perf" in faults:
         return
+    ends = {"npu_compute_time_list": times, "throughput": rate}
+    if style() == "2023":
+        ends = dict(reversed(ends.items()))
     summary = {
         "SIMULATED": SENTENCE,
         "filesinfo": filesinfo,
         "args": sys.argv,
         "NPU_compute_time": compute,
-        "H2D_latency": _statistics(moved),
+        "H2D_latency": _statistics(took.moved_ms),
         "D2H_latency": _statistics(back),
-        "npu_compute_time_list": times,
-        "throughput": rate,
+        **ends,
         "pid": os.getpid(),
     }
-    if style() == "2023":
-        summary["npu_compute_time_list"] = summary.pop("npu_compute_time_list")  # after throughput, until 2024
     text = json.dumps(summary)
     if "cut_perf" in faults:
         text = text[: len(text) // 2]
     text = "" if "empty_perf" in faults else FOREIGN if "foreign_perf" in faults else text
-    with open(f"{prefix}_summary.json", "w", encoding="utf-8", opener=private) as file:
+    with open(f"{prefix}_summary.json", "w", encoding="utf-8", opener=opener()) as file:
         file.write(text)
-
-
-def private(path: str, flags: int) -> int:
-    """Open a file with the mode that the tool gives its own: 0o640 since 2024, the umask's before."""
-    return os.open(path, flags, 0o640 if style() == "2025" else 0o666)
 
 
 def _statistics(numbers: Sequence[float]) -> dict[str, float]:

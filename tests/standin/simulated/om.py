@@ -74,6 +74,11 @@ class Model:
         return self.loaded.run(self.outputs, {spec.INPUT: numbers.reshape(self.input_shape)})
 
 
+def numbers_of(path: str) -> np.ndarray:
+    """A picture's bin, or its .npy, which ais_bench takes too."""
+    return np.load(path) if path.lower().endswith(".npy") else np.fromfile(path, "<f4")
+
+
 @dataclass(frozen=True)
 class Inferred:
     """One picture's outputs and the seconds each step took."""
@@ -97,7 +102,7 @@ def inferred(model: Model, paths: Sequence[str], device: int, faults: dict[str, 
         if index == half:
             _die(device, faults)
         started = time.perf_counter()
-        numbers = np.fromfile(path, "<f4")
+        numbers = numbers_of(path)
         read = time.perf_counter()
         outputs = model.run(numbers)
         run = time.perf_counter()

@@ -1,0 +1,15 @@
+"""What `ais_bench` logs. Its logger writes to stdout: logging.basicConfig(stream=sys.stdout), in every release."""
+
+
+def info(sentence: str) -> None:
+    print(f"[INFO] {sentence}", flush=True)
+
+
+def error(sentence: str) -> None:
+    print(f"[ERROR] {sentence}", flush=True)
+
+
+def failed(sentence: str, raised: str = "") -> RuntimeError:
+    """Log what is wrong. The exception has no word of it: none at all, or those of the C++ below."""
+    error(sentence)
+    return RuntimeError(raised) if raised else RuntimeError()
