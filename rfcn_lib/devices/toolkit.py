@@ -15,8 +15,8 @@ from typing import Literal, get_args
 
 from rfcn_lib.devices import npu_smi
 from rfcn_lib.devices.ais_bench_probe import WORDS, find_ais_bench
-from rfcn_lib.devices.npu_choice import KNOWN_SOCS
 from rfcn_lib.devices.npu_smi import Npu
+from rfcn_lib.socs import KNOWN_SOCS
 
 RunnerName = Literal["benchmark", "ais_bench"]
 RUNNERS: tuple[RunnerName, ...] = get_args(RunnerName)  # the published one first

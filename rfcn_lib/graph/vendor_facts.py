@@ -8,6 +8,7 @@ from typing import Final, Literal
 import onnx_ir as ir
 
 from rfcn_lib import spec
+from rfcn_lib.socs import NO_FACTS
 
 Family = Literal["310", "310B", "310P", "910", "910B"]
 
@@ -46,7 +47,6 @@ FAMILIES: Final[tuple[tuple[str, Family], ...]] = (  # the first that fits; Atla
     ("Ascend910B", "910B"), ("Ascend910_93", "910B"), ("Ascend910", "910"),
 )  # fmt: skip
 FIRST_910B: Final = "Ascend910B"  # alone: the first generation (its platform_config says Short_SoC_version=Ascend910)
-NO_FACTS: Final = ("Ascend610", "Ascend910_95", "Ascend950")  # chips of which nothing was read about these operators
 INPUT_TYPES: Final = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.UINT8)
 
 

@@ -12,7 +12,7 @@ LIBRARY = ROOT / "rfcn_lib"
 
 # From the ground up; a module may import from rooms of lower rows and from its own room.
 ROWS = (
-    {"spec", "files", "tool_words"},
+    {"spec", "files", "socs", "tool_words"},
     {"records", "boxes", "port", "digests", "store", "progress", "command"},
     {"pictures", "score"},
     {"source"},

@@ -5,10 +5,9 @@ from contextlib import nullcontext
 import pytest
 from npu_tables import A3, FOUR_310, ONE_310, TABLES, TWO_950
 
-from rfcn_lib.devices import npu_choice
-from rfcn_lib.devices.npu_choice import KNOWN_SOCS, chosen, expect_alike, soc_of
+from rfcn_lib.devices.npu_choice import chosen, expect_alike, soc_of
 from rfcn_lib.devices.npu_smi import Npu, NpuSmiError, chips_on_card, parse
-from rfcn_lib.graph import vendor_facts
+from rfcn_lib.socs import KNOWN_SOCS
 
 
 @pytest.mark.parametrize(
@@ -116,10 +115,6 @@ def test_a_name_that_tells_nothing_takes_any_soc():
     """The vendor's newest manual prints `xxx` for a 310B."""
     npus = (Npu(0, 0, 0, "xxx", "OK"),)
     expect_alike(npus, npus, "Ascend310B4")
-
-
-def test_chips_without_facts_are_the_same_here_and_in_the_preflight():
-    assert npu_choice.NO_FACTS == vendor_facts.NO_FACTS
 
 
 def test_a_slice_beside_a_whole_chip_is_not_alike():

@@ -1,5 +1,6 @@
 """The stand-in speaks as the vendor's tools do, fails as it is told to, and never hides what it is."""
 
+import ast
 import importlib
 import importlib.metadata
 import json
@@ -887,3 +888,32 @@ def test_a_shell_can_source_the_stand_in(tmp_path):
     )
     assert done.stdout.splitlines() == [str(STANDIN / "atc"), done.stdout.splitlines()[1]]
     assert "SIMULATED" in done.stdout
+
+
+SPEAKS = {
+    "print",
+    "info",
+    "error",
+    "failed",
+    "exit",
+    "kill",
+    "write_text",
+    "tofile",
+    "RefusedError",
+    "ArgumentTypeError",
+}
+
+
+def test_each_function_that_speaks_for_a_tool_names_what_it_stands_on():
+    """The stand-in was once written from what its authors believed, and hid two faults that met every user."""
+    silent, speaking = [], 0
+    for module in sorted((STANDIN / "simulated").glob("*.py")):
+        for node in ast.parse(module.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef):
+                calls = [call.func for call in ast.walk(node) if isinstance(call, ast.Call)]
+                names = {getattr(call, "id", getattr(call, "attr", "")) for call in calls}
+                speaking += bool(names & SPEAKS)
+                if names & SPEAKS and "Source: " not in (ast.get_docstring(node) or ""):
+                    silent.append(f"{module.name}: {node.name}")
+    assert speaking > 30
+    assert silent == []

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from rfcn_lib.devices import toolkit
-from rfcn_lib.devices.npu_choice import KNOWN_SOCS
 from rfcn_lib.devices.npu_smi import NpuSmiError
 from rfcn_lib.devices.toolkit import (
     Missing,
@@ -17,6 +16,7 @@ from rfcn_lib.devices.toolkit import (
     simulated,
     simulated_tools,
 )
+from rfcn_lib.socs import KNOWN_SOCS
 
 # an installed CANN 8.1.RC1, shortened
 INSTALL_INFO = """\

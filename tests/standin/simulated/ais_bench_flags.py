@@ -15,7 +15,11 @@ MOST_ROUNDS = 100_000
 
 
 def arguments_of(arguments: Sequence[str]) -> argparse.Namespace:
-    """Parsed, `device` as a list of numbers. Ends the process with 2 where the tool does, and for what is not modelled."""
+    """Parsed, `device` as a list of numbers. Ends the process with 2 where the tool does, and for what is not modelled.
+
+    Source: names, defaults and choices: args_adapter.py of tools-2025-12, __main__.py of tools-2023-06, seen; what is not
+    modelled: ours.
+    """
     parser = argparse.ArgumentParser(prog="__main__.py", epilog=SENTENCE)
     today = style() == "2025"
     om, read, written = (om_path, input_path, output_path) if today else (str, str, str)
@@ -52,6 +56,7 @@ def arguments_of(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _number(least: int, most: int = 2**31 - 1, what: str = "") -> Callable[[str], int]:
+    """Source: args_check.py, read."""
     what = what or ("positive int value" if least else "nonnegative int value")
 
     def number(text: str) -> int:
@@ -68,12 +73,14 @@ def _number(least: int, most: int = 2**31 - 1, what: str = "") -> Callable[[str]
 
 
 def _switch(text: str) -> bool:
+    """Source: args_check.py, str2bool, read."""
     if text.lower() not in ("yes", "true", "t", "y", "1", "no", "false", "f", "n", "0"):
         raise argparse.ArgumentTypeError("Boolean value expected true, 1, false, 0 with case insensitive.")
     return text.lower() in ("yes", "true", "t", "y", "1")
 
 
 def _devices(text: str) -> list[int]:
+    """Source: args_check.py, check_device_range_valid, seen of 2022-11, read of 2025-12."""
     numbers = text.split(",")
     if style() == "2025" and not all(number.strip().removeprefix("-").isdigit() for number in numbers):
         raise argparse.ArgumentTypeError(

@@ -19,7 +19,10 @@ PADDING = "padding_infer_fake_file"
 
 
 def files_of(given: str | None) -> list[str]:
-    """Bins of a folder in natural order, or the files given, comma separated; none: pure inference. Read in the source."""
+    """Bins of a folder in natural order, or the files given, comma separated; none: pure inference. Read in the source.
+
+    Source: io_operations.py, read.
+    """
     if given is None:
         return []
     inputs = given.split(",")
@@ -36,6 +39,7 @@ def files_of(given: str | None) -> list[str]:
 
 
 def _in_folder(folder: str) -> list[str]:
+    """Source: io_operations.py, seen for a refused bin, read for the rest."""
     found = []
     for name in os.listdir(folder):  # noqa: PTH208 - "./bin" stays "./bin"
         path = f"{folder.rstrip('/')}/{name}"
@@ -56,7 +60,10 @@ def _in_folder(folder: str) -> list[str]:
 
 
 def in_batches(paths: Sequence[str], input_bytes: int) -> list[list[str]]:
-    """Files for each inference, by the size of the first; the last is filled up. Seen in runs with bins of other sizes."""
+    """Files for each inference, by the size of the first; the last is filled up. Seen in runs with bins of other sizes.
+
+    Source: io_operations.py, seen.
+    """
     size = _size(paths[0])
     if size == 0 or input_bytes % size:
         raise failed(f"arg0 tensorsize: {input_bytes} filesize: {size} not match")

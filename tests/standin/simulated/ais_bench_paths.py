@@ -26,7 +26,10 @@ class OpenException(Exception):  # noqa: N818 - the real one's name, which a tra
 
 
 def om_path(text: str) -> str:
-    """`--model`. The sentences were seen in runs under umask 022 and 002; the name's end and the folder: read in the source."""
+    """`--model`. The sentences were seen in runs under umask 022 and 002; the name's end and the folder: read in the source.
+
+    Source: path_security_check.py and args_check.py, seen for modes and characters, read for the suffix.
+    """
     _expect(text, "om", READ)
     path = _absolute(text)
     if path.is_file() and path.suffix == ".om":
@@ -65,7 +68,10 @@ def expect_plain(text: str) -> None:
 
 
 def is_legal(text: str, forbidden: int) -> bool:
-    """Whether the tool takes the path; says why not. Raises OpenException."""
+    """Whether the tool takes the path; says why not. Raises OpenException.
+
+    Source: path_security_check.py, check_linux_permission, seen for modes, read for owner and access.
+    """
     expect_plain(text)
     path = _absolute(text)
     if not path.exists():
@@ -140,7 +146,10 @@ def _absolute(text: str) -> Path:
 
 
 def _log(sentence: str, chapter: str) -> None:
-    """With where its manual has more, in green: read in the source."""
+    """With where its manual has more, in green: read in the source.
+
+    Source: path_security_check.py, solution_log, read.
+    """
     error(sentence)
     manual = "gitee repo: Ascend/tools, path:tools/ais_bench-workload/tool/ais_bench/README.md"
     where = f'"{manual}, chapter: FAQ/security_error/{chapter}_error_log_solution"'
@@ -148,6 +157,7 @@ def _log(sentence: str, chapter: str) -> None:
 
 
 def _expect(text: str, what: str, forbidden: int) -> None:
+    """Source: args_check.py, seen."""
     try:
         legal = is_legal(text, forbidden)
     except OpenException:

@@ -35,7 +35,10 @@ Filesinfo = dict[str, dict[str, list[str]]]
 
 
 def one(args: argparse.Namespace, device: int, faults: dict[str, str]) -> None:
-    """Raises what the real tool ends with."""
+    """Raises what the real tool ends with.
+
+    Source: infer_process.py and __main__.py, seen; the closing lines too.
+    """
     model = _loaded(args.model, device, faults)
     prefix = None
     if args.output is not None:
@@ -64,7 +67,10 @@ def one(args: argparse.Namespace, device: int, faults: dict[str, str]) -> None:
 
 
 def _loaded(path: str, device: int, faults: dict[str, str]) -> Model:
-    """IMITATED: all of it is said by C++. The order and the words are those of public logs."""
+    """IMITATED: all of it is said by C++. The order and the words are those of public logs.
+
+    Source: public logs, IMITATED.
+    """
     info("acl init success")
     chip = opened(device, faults)
     if chip is None:
@@ -96,7 +102,10 @@ def _whole(files: Sequence[str]) -> np.ndarray:
 
 
 def _not_saved(model: Model, batches: Sequence[list[str]], axis: int) -> RuntimeError:
-    """Several files for an input of batch 1: known to be wrong after the first inference, on saving. Seen."""
+    """Several files for an input of batch 1: known to be wrong after the first inference, on saving. Seen.
+
+    Source: io_operations.py, seen; the blanks read.
+    """
     bar = Bar(len(batches))
     bar.show(0)
     output = model.run(_whole(batches[0]))[0]
@@ -111,6 +120,7 @@ def _infer(
     model: Model, args: argparse.Namespace, paths: list[str], prefix: str | None, device: int, faults: dict[str, str],
     times: Times,
 ) -> Filesinfo:  # fmt: skip
+    """Source: infer_process.py, seen; ACL's lines IMITATED after public logs."""
     filesinfo: Filesinfo = {}
     bar = Bar(len(paths))
     bar.show(0)
@@ -144,6 +154,7 @@ class Bar:
         self.count, self.started, self.shown = count, time.monotonic(), 0.0
 
     def show(self, done: int) -> None:
+        """Source: tqdm on stdout, seen."""
         now = time.monotonic()
         if done and now - self.shown < BAR_S:
             return
@@ -158,6 +169,7 @@ class Bar:
         print(f"\rInference array Processing: {state}", end="", flush=True)
 
     def end(self, done: int) -> None:
+        """Source: tqdm on stdout, seen."""
         self.shown = 0.0
         self.show(done)
         print(flush=True)

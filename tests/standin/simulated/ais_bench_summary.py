@@ -50,7 +50,10 @@ def report(
     model: Model,
     faults: dict[str, str],
 ) -> None:
-    """Log the figures; write the summary where there is a folder of results."""
+    """Log the figures; write the summary where there is a folder of results.
+
+    Source: summary.py of tools-2023-06 and tools-2025-12, seen.
+    """
     times = took.computed()
     if "perf_count" in faults:
         times = times[:-1]

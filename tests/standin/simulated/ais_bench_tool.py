@@ -29,7 +29,10 @@ PASSED_ON = (
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run; 0, or 1 where one of several devices failed. An error ends in the traceback the real tool shows too."""
+    """Run; 0, or 1 where one of several devices failed. An error ends in the traceback the real tool shows too.
+
+    Source: infer_process.py, seen for --output_dirname alone, read for the rest.
+    """
     faults = planted("ais_bench")
     args = arguments_of(arguments)
     info(SENTENCE)
@@ -54,6 +57,8 @@ def _several(args: argparse.Namespace, devices: list[int]) -> int:
     tools-2023-06 gives each its share of the files; tools-2025-12 gives all of them to each, unless --divide_input is set.
     Folders, shares and figures: seen. What the queue counts, and the lines of failures: read. Not modelled: that each waits for
     the others after its warm-up.
+
+    Source: infer_process.py, seen for folders and shares, read for queue and failures.
     """
     info(f"multidevice:{devices} run begin")
     today = style() == "2025"

@@ -78,7 +78,11 @@ class RefusedError(Exception):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Convert, or say why not; 0, or another exit status."""
+    """Convert, or say why not; 0, or another exit status.
+
+    Source: GE, api/atc/main_impl.cc, for lines, their order and exit status; public logs for a failure without a code;
+    W11001 of public logs.
+    """
     faults = planted("atc")
     if not arguments or "--help" in arguments or "-h" in arguments:
         print(f"{SENTENCE}\nusage: atc <args>\n" + "\n".join(f"  --{name}" for name in KNOWN))
@@ -113,6 +117,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _plant(faults: dict[str, str]) -> None:
+    """Source: ours; the texts are CODES."""
     said = {
         "name": "PSROIPooling_1192", "optype": "ai.onnx::11::PSROIPooling", "value": "X", "parameter": "--planted",
         "reason": "planted fault of the stand-in", "count": "2",
@@ -123,7 +128,10 @@ def _plant(faults: dict[str, str]) -> None:
 
 
 def _flags(arguments: Sequence[str]) -> dict[str, str]:
-    """--name=value or --name value; every flag known and within its choices."""
+    """--name=value or --name value; every flag known and within its choices.
+
+    Source: ATC user guide for names and choices; the reasons are made up.
+    """
     flags, words = {}, list(arguments)
     while words:
         name, equals, value = words.pop(0).partition("=")
@@ -148,10 +156,12 @@ def _flags(arguments: Sequence[str]) -> dict[str, str]:
 
 
 def _refuse_flag(parameter: str, value: str, reason: str) -> None:
+    """Source: E10001 of error_code.json; 255 of GE, main_impl.cc (-1)."""
     raise RefusedError("E10001", 255, value=value, parameter=parameter, reason=reason)
 
 
 def _converted(flags: dict[str, str]) -> tuple[Path, bytes, dict[str, object]]:
+    """Source: GE, CheckInputPathValid, for the rule of paths; the other reasons are made up."""
     source, target = Path(flags["model"]), Path(f"{flags['output']}.om")
     if not source.is_file():
         _refuse_flag("--model", flags["model"], "the file does not exist")
@@ -178,7 +188,11 @@ def _converted(flags: dict[str, str]) -> tuple[Path, bytes, dict[str, object]]:
 
 
 def _parse(model: onnx.ModelProto, soc: str) -> None:
-    """What the parser demands of domains, operators and attributes. It drops wrongly typed attributes, in place."""
+    """What the parser demands of domains, operators and attributes. It drops wrongly typed attributes, in place.
+
+    Source: hicann/ops-cv plugins (domain, opsets 8 to 16) and error_code.json; which code comes when: public logs of
+    E19010, E16005, EZ3003.
+    """
     if len(model.opset_import) != 1:
         raise RefusedError("E16005", count=str(len(model.opset_import)))
     opset = model.opset_import[0].version
@@ -194,6 +208,7 @@ def _parse(model: onnx.ModelProto, soc: str) -> None:
 
 
 def _read_attributes(node: onnx.NodeProto, read: dict[str, str]) -> None:
+    """Source: hicann/ops-cv plugins, which read these types; E40021 for a lost whole number is derived, not seen."""
     kinds = {attribute.name: onnx.AttributeProto.AttributeType.Name(attribute.type) for attribute in node.attribute}
     lost = [name for name, kind in read.items() if kinds.get(name) != kind]
     if node.op_type == "PSROIPooling" and lost:
@@ -206,7 +221,10 @@ def _read_attributes(node: onnx.NodeProto, read: dict[str, str]) -> None:
 
 
 def _input_shape(model: onnx.ModelProto, given: str) -> list[int]:
-    """The shape of the one input; every input the graph declares must have a fixed one."""
+    """The shape of the one input; every input the graph declares must have a fixed one.
+
+    Source: error_code.json for the codes; the reasons are made up.
+    """
     own = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in model.graph.input}
     for entry in filter(None, given.split(";")):
         name, _, sides = entry.rpartition(":")

@@ -28,7 +28,10 @@ class RefusedError(Exception):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run; 0, or 1 after an [ERROR] line. Writes under ./result."""
+    """Run; 0, or 1 after an [ERROR] line. Writes under ./result.
+
+    Source: made up, exit status 1 too.
+    """
     faults = planted("benchmark")
     print(f"[INFO] {SENTENCE}", flush=True)
     try:
@@ -57,7 +60,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _flags(arguments: Sequence[str]) -> dict[str, str]:
-    """-name=value; what the chosen way of running needs must be there."""
+    """-name=value; what the chosen way of running needs must be there.
+
+    Source: ModelZoo-PyTorch READMEs for the names; the refusals are made up.
+    """
     flags = {}
     for word in arguments:
         name, equals, value = word.removeprefix("-").partition("=")
@@ -77,7 +83,10 @@ def _flags(arguments: Sequence[str]) -> dict[str, str]:
 
 
 def _listed(model: Model, flags: dict[str, str]) -> list[str]:
-    """Paths of the info file, `<index> <path> <width> <height>` a line, from the working folder."""
+    """Paths of the info file, `<index> <path> <width> <height>` a line, from the working folder.
+
+    Source: get_info.py and rfcn_preprocess.py for the form of the file; the refusals are made up.
+    """
     if (int(flags["input_height"]), int(flags["input_width"])) != model.input_shape[2:]:
         raise RefusedError(f"input_width, input_height should be the model's, {model.input_shape[:1:-1]}")
     paths = []
@@ -101,6 +110,7 @@ def _listed(model: Model, flags: dict[str, str]) -> list[str]:
 
 
 def _vision(model: Model, flags: dict[str, str], device: int, faults: dict[str, str]) -> None:
+    """Source: ModelZoo-PyTorch READMEs for folder and file names; the two [INFO] lines are made up."""
     paths = _listed(model, flags)
     folder = Path("result") / f"dumpOutput_device{device}"  # not cleaned: what an earlier run left stays
     folder.mkdir(parents=True, exist_ok=True)
@@ -124,7 +134,10 @@ def _vision(model: Model, flags: dict[str, str], device: int, faults: dict[str, 
 
 
 def _save(folder: Path, path: str, outputs: Sequence[np.ndarray], binary: str) -> None:
-    """`<stem>_<k>.bin` or `.txt`, k from 1 in the om's output order."""
+    """`<stem>_<k>.bin` or `.txt`, k from 1 in the om's output order.
+
+    Source: ModelZoo-PyTorch READMEs and eval scripts.
+    """
     for k, output in enumerate(outputs, start=1):
         name = f"{Path(path).stem}_{k}"
         if binary.lower() == "true":
@@ -158,7 +171,10 @@ def _spoilt(text: str, faults: dict[str, str]) -> str:
 
 
 def _pure(model: Model, flags: dict[str, str], device: int) -> None:
-    """-round=N: the same made-up input N times."""
+    """-round=N: the same made-up input N times.
+
+    Source: ModelZoo-PyTorch READMEs for file and figures; the lines on stdout are made up.
+    """
     rounds, numbers = int(flags["round"]), np.zeros(model.input_shape, np.float32)
     started = time.perf_counter()
     for _ in range(rounds):

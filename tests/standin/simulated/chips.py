@@ -85,7 +85,10 @@ UNKNOWN = Form(
 
 
 def chips() -> tuple[Chip, ...]:
-    """The devices of this host; ends the process where STANDIN_DEVICES is misspelt."""
+    """The devices of this host; ends the process where STANDIN_DEVICES is misspelt.
+
+    Source: ours, no tool says it.
+    """
     given = os.environ.get("STANDIN_DEVICES") or DEFAULT
     match = _FORM.fullmatch(given)
     if match is None:
@@ -129,7 +132,11 @@ def form_of(found: Sequence[Chip]) -> Form:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`npu-smi info`, `info -l`, `info -m`, `-v`."""
+    """`npu-smi info`, `info -l`, `info -m`, `-v`.
+
+    Source: public logs for a container without a device; npu-smi's published source for the warning; the other words and
+    every exit status are made up.
+    """
     faults, found = planted("npu-smi"), chips()
     if "npu_smi_fails" in faults:
         print(f"{SENTENCE}\nthe driver does not answer")
@@ -159,6 +166,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _listed(found: Sequence[Chip]) -> Iterator[str]:
+    """Source: the vendor's manual, npu-smi info -l."""
     cards = sorted({chip.npu for chip in found})
     yield f"\tTotal Count                    : {len(cards)}\n"
     for card in cards:
@@ -167,12 +175,15 @@ def _listed(found: Sequence[Chip]) -> Iterator[str]:
 
 
 def _mapped(found: Sequence[Chip]) -> Iterator[str]:
+    """Source: the vendor's manual, npu-smi info -m."""
     yield "\tNPU ID                         Chip ID                        Chip Logic ID                  Chip Name"
     for chip in found:
         yield f"\t{chip.npu:<31}{chip.chip:<31}{chip.device:<31}Ascend {chip.name.removeprefix('Ascend')}"
 
 
 def _table(found: Sequence[Chip], form: Form, faults: dict[str, str]) -> Iterator[str]:
+    """Source: public logs, npu-smi 20.2.2 to 25.5.1."""
+
     def row(*cells: str) -> str:
         return "|" + "|".join(f" {cell}".ljust(width) for cell, width in zip(cells, form.widths, strict=True)) + "|"
 

@@ -72,7 +72,10 @@ FAULTS: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 def planted(tool: str) -> dict[str, str]:
-    """Fault -> its value ("" without one) for this tool; ends the process where STANDIN_FAULT is misspelt."""
+    """Fault -> its value ("" without one) for this tool; ends the process where STANDIN_FAULT is misspelt.
+
+    Source: ours, no tool says it.
+    """
     found = {}
     for part in filter(None, os.environ.get("STANDIN_FAULT", "").split(",")):
         whom, _, rest = part.rpartition(":")
@@ -88,7 +91,10 @@ def planted(tool: str) -> dict[str, str]:
 
 
 def crash(faults: dict[str, str]) -> None:
-    """Die without a word, or hang, where that is planted."""
+    """Die without a word, or hang, where that is planted.
+
+    Source: a public report of atc (exit status 139, no last line).
+    """
     if "crash139" in faults:
         sys.stdout.flush()
         os._exit(139)  # what a shell wrapper around the real binary gives
@@ -98,7 +104,10 @@ def crash(faults: dict[str, str]) -> None:
 
 
 def hang() -> NoReturn:
-    """With a child that holds the same stdout, as the real compiler's workers do."""
+    """With a child that holds the same stdout, as the real compiler's workers do.
+
+    Source: ours.
+    """
     sys.stdout.flush()
     subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({HANG_S})"])
     time.sleep(HANG_S)
