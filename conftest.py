@@ -14,10 +14,10 @@ import pytest
 
 from rfcn_lib.devices.threads import one_thread
 from rfcn_lib.pictures.canvases import Canvases, Wh, name_of
-from rfcn_lib.pictures.voc import Devkit
+from rfcn_lib.pictures.devkit import Devkit
 from rfcn_lib.port import Port, on_canvas
-from rfcn_lib.score.verdict import Criterion, Relation
-from rfcn_lib.store import Store
+from rfcn_lib.store.store import Store
+from rfcn_lib.verdict.verdict import Criterion, Relation
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Before torch is imported: its threads give the core away when they wait. Spinning, several workers slow each other
@@ -25,16 +25,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # each before those that import it; hooks of the last are called first
-pytest_plugins = (
-    "given",
-    "passes",
-    "trial",
-    "reference",
-    "ascend_host",
-    "ascend",
-    "gpu",
-    "reporting",
-    "option_checks",
+pytest_plugins = tuple(
+    f"rfcn_lib.suite.{name}"
+    for name in ("inputs", "host_runs", "judging", "reference", "ascend_host", "ascend", "gpu", "report", "options")
 )
 
 # every picture through a device, or with first_look=True the first ones; returns the folder of dumps
@@ -156,9 +149,7 @@ def adapted_paths(store: Store, onnx_paths: Mapping[Wh, Path], kept_as: Any) -> 
 @pytest.fixture(scope="session")
 def twin_paths(store: Store, adapted_paths: Mapping[Wh, Path], kept_as: Any) -> Mapping[Wh, Path]:
     return {
-        canvas: store.build(
-            kept_as("rfcn_twin.onnx", canvas), "rfcn_lib.graph.operators:twin_from_vendor", vendor=adapted
-        )
+        canvas: store.build(kept_as("rfcn_twin.onnx", canvas), "rfcn_lib.graph.twin:twin_from_vendor", vendor=adapted)
         for canvas, adapted in adapted_paths.items()
     }
 

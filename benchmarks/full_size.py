@@ -24,10 +24,10 @@ from rfcn_lib import spec
 from rfcn_lib.devices import onnx_runtime, pytorch
 from rfcn_lib.graph.adapt import adapted_from_exported
 from rfcn_lib.graph.export import onnx_from_network
-from rfcn_lib.graph.operators import twin_from_vendor
+from rfcn_lib.graph.twin import twin_from_vendor
 from rfcn_lib.pictures.canvases import canvas_of, fitted_canvases, name_of
+from rfcn_lib.pictures.devkit import read_devkit
 from rfcn_lib.pictures.preprocess import prepare
-from rfcn_lib.pictures.voc import read_devkit
 from rfcn_lib.port import PUBLISHED, Port, read_port
 from rfcn_lib.records import Floats, Picture
 from rfcn_lib.source.seeding import published_architecture, seeded_network

@@ -25,8 +25,8 @@ from benchmarks.preprocess import SIZE_WH, common_size
 from benchmarks.whole_set import SPECIMEN, specimen_twin
 from rfcn_lib import spec
 from rfcn_lib.devices import onnx_runtime
+from rfcn_lib.pictures.devkit import read_devkit
 from rfcn_lib.pictures.preprocess import picture_record, prepare
-from rfcn_lib.pictures.voc import read_devkit
 from rfcn_lib.port import PUBLISHED, Port, read_port
 from rfcn_lib.records import Detections, Outputs, Truth
 from rfcn_lib.score.arrays import Found, Objects
@@ -35,7 +35,7 @@ from rfcn_lib.score.coco import ALL_SIZES, datasets
 from rfcn_lib.score.dump_audit import read_dump
 from rfcn_lib.score.dumps import write_dump
 from rfcn_lib.score.postprocess import detections_from_outputs
-from rfcn_lib.store import Store
+from rfcn_lib.store.store import Store
 
 PER_PICTURE = 100
 WANTED = 20.0

@@ -23,15 +23,15 @@ from rich.console import Console
 from benchmarks.common import FOLDER, BenchError, Row
 from rfcn_lib import spec
 from rfcn_lib.devices import onnx_runtime
-from rfcn_lib.devices.filling import Run, fill, made
 from rfcn_lib.graph.adapt import adapted_from_exported
 from rfcn_lib.graph.export import onnx_from_checkpoint
-from rfcn_lib.graph.operators import twin_from_vendor
+from rfcn_lib.graph.twin import twin_from_vendor
+from rfcn_lib.pictures.devkit import read_devkit
 from rfcn_lib.pictures.preprocess import prepare
-from rfcn_lib.pictures.voc import read_devkit
 from rfcn_lib.port import PUBLISHED, read_port
-from rfcn_lib.records import Floats, Outputs, Picture
-from rfcn_lib.store import Store
+from rfcn_lib.records import Floats, Outputs, Picture, RunPicture
+from rfcn_lib.runs.filling import fill, made
+from rfcn_lib.store.store import Store
 
 SPECIMEN: Final = Path("specimen")
 DUMPS: Final = "dumps/onnxruntime"
@@ -206,7 +206,7 @@ def _run(root: Path, devkit_folder: Path, twin: Path, started: Path) -> None:
     port, store = read_port(SPECIMEN / "port.toml"), Store(root)
     devkit = read_devkit(devkit_folder, port.classes)
 
-    def noting() -> Run:
+    def noting() -> RunPicture:
         run = onnx_runtime.device(twin)
 
         def noted(im_data: Floats, picture: Picture) -> Outputs:
@@ -223,7 +223,7 @@ def _run(root: Path, devkit_folder: Path, twin: Path, started: Path) -> None:
         return store.digests.of_each([devkit.picture_path(id) for id in ids])
 
     made_of = {"twins": [twin], "pictures": port.pictures}
-    with store.growing(DUMPS, onnx_runtime, **made_of) as folder:
+    with store.growing(DUMPS, [onnx_runtime, "rfcn_lib.pictures.preprocess"], **made_of) as folder:
         fill(folder, devkit.ids, port, shown, noting, DUMPS, jpegs=jpegs)
 
 

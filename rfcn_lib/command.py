@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO
 
+from rfcn_lib.errors import SuiteError
 from rfcn_lib.tool_words import last_words
 
 HEAD_BYTES = 256 * 1024  # of each stream, kept in memory; between head and tail the middle is left out
@@ -61,7 +62,7 @@ class Done:
         return typed(self.words, self.cwd, self.env, self.set_up)
 
 
-class CommandError(RuntimeError):
+class CommandError(SuiteError):
     """A command could not be run; the message says why, what to do, and how to run it by hand."""
 
 

@@ -13,12 +13,14 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from rfcn_lib.errors import SuiteError
+
 FOLDER_MODE: Final = 0o750
 FILE_MODE: Final = 0o640
 PLAIN: Final = re.compile(r"[A-Za-z0-9_./-]+")
 
 
-class PathError(RuntimeError):
+class PathError(SuiteError):
     """No folder with a plain path is at hand; the message names the option and the variable that give one."""
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from rfcn_lib.errors import SuiteError
 from rfcn_lib.records import Scope
 
 if sys.version_info >= (3, 11):
@@ -19,7 +20,7 @@ LARGEST_FILE_BYTES = 1_000_000  # a port is a page of numbers; anything larger i
 HINT = f"{PUBLISHED} is a complete example"
 
 
-class PortError(ValueError):
+class PortError(SuiteError):
     """The port file does not say what a port must say."""
 
 

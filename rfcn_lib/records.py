@@ -7,6 +7,7 @@ Two coordinate frames, and every box says which one it is in:
 Corners are inclusive in both (VOC): a box covers x2 - x1 + 1 columns.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -112,3 +113,7 @@ class Truth:
         expect_shape("boxes_xyxy", self.boxes_xyxy, (None, 4))
         expect_shape("labels", self.labels, (len(self.boxes_xyxy),))
         expect_shape("difficult", self.difficult, (len(self.boxes_xyxy),))
+
+
+LoadPicture = Callable[[str], tuple[Floats, Picture]]  # id -> (1, 3, H, W) float32, and what was done to the picture
+RunPicture = Callable[[Floats, Picture], Outputs]  # one picture through a model

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rfcn_lib.pictures.devkit import read_devkit
 from rfcn_lib.pictures.preprocess import prepare
-from rfcn_lib.pictures.voc import read_devkit
 from rfcn_lib.port import PUBLISHED, Port, on_canvas, read_port
 
 SPECIMEN_DEVKIT = Path(__file__).parent.parent / "specimen" / "VOCdevkit"
@@ -40,7 +40,7 @@ def graphs(request, store, aloud) -> Graphs:
         return Graphs(on_canvas(wanted("port"), canvas), wanted("weights"), *files)
     from rfcn_lib.graph.adapt import adapted_from_exported
     from rfcn_lib.graph.export import onnx_from_checkpoint
-    from rfcn_lib.graph.operators import twin_from_vendor
+    from rfcn_lib.graph.twin import twin_from_vendor
     from rfcn_lib.source.seeding import seeded_checkpoint
 
     port = read_port(PUBLISHED)

@@ -2,8 +2,8 @@
 
 from dataclasses import asdict
 
-from rfcn_lib.score.from_dumps import Judged
-from rfcn_lib.score.verdict import Reference, Trial
+from rfcn_lib.score.evaluation import Judged
+from rfcn_lib.verdict.verdict import Reference, Trial
 
 
 def test_every_picture_is_judged(trial: Trial, candidate: Judged, devkit, criterion, record_property):

@@ -9,8 +9,8 @@ from rfcn_lib import spec
 from rfcn_lib.graph.adapt import AdaptReport, adapted_from_exported
 from rfcn_lib.graph.host_definitions import HOST_DOMAIN
 from rfcn_lib.graph.inspect import foreign_operators, opset_imports, unread_inputs, vendor_nodes
-from rfcn_lib.graph.operators import host_functions, twin_from_vendor
 from rfcn_lib.graph.preflight import preflight
+from rfcn_lib.graph.twin import host_functions, twin_from_vendor
 
 pytestmark = pytest.mark.adapt
 

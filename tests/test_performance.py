@@ -8,9 +8,9 @@ import pytest
 from rfcn_lib.devices import onnx_runtime, pytorch
 from rfcn_lib.port import on_canvas
 from rfcn_lib.score.agreement import agree
-from rfcn_lib.score.baseline import read_baseline
-from rfcn_lib.score.throughput import expect_timed, reaches
 from rfcn_lib.source.checkpoint import network_from_checkpoint
+from rfcn_lib.speed.baseline import read_baseline
+from rfcn_lib.speed.throughput import expect_timed, reaches
 
 pytestmark = pytest.mark.performance
 

@@ -14,9 +14,9 @@ from rfcn_lib.port import Port, read_port
 from rfcn_lib.progress import progress
 from rfcn_lib.records import Floats, Truth
 from rfcn_lib.source.checkpoint import save_checkpoint
-from rfcn_lib.source.losses import losses
 from rfcn_lib.source.network import Architecture, Rfcn
 from tools.draw import draw
+from tools.losses import losses
 
 SEED = 2007
 SHAPE = Architecture((2, 2, 4, 2), 32, (24, 48, 96, 96), 96, 128, 9, 21)

@@ -6,26 +6,26 @@ import numpy as np
 import onnxruntime
 
 from rfcn_lib import spec
-from rfcn_lib.devices.filling import Run
-from rfcn_lib.records import Floats, Outputs, Picture
+from rfcn_lib.errors import SuiteError
+from rfcn_lib.records import Floats, Outputs, Picture, RunPicture
 
 
-class GraphError(ValueError):
+class SessionError(SuiteError):
     """ONNX Runtime cannot load the graph."""
 
 
 def session(twin: Path, threads: int = 0) -> onnxruntime.InferenceSession:
-    """A CPU session on `threads` cores, 0: on all. Raises GraphError when the file cannot be loaded."""
+    """A CPU session on `threads` cores, 0: on all. Raises SessionError when the file cannot be loaded."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.enable_mem_pattern = False  # measured faster at full size: the arena is reused instead of one huge block
     try:
         return onnxruntime.InferenceSession(str(twin), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exception types are private to the C++ module
-        raise GraphError(f"ONNX Runtime {onnxruntime.__version__} cannot load {twin}: {str(error)[:500]}") from error
+        raise SessionError(f"ONNX Runtime {onnxruntime.__version__} cannot load {twin}: {str(error)[:500]}") from error
 
 
-def device(twin: Path, threads: int = 0) -> Run:
+def device(twin: Path, threads: int = 0) -> RunPicture:
     """Load the graph once; the function returned runs one picture, on `threads` cores, 0: on all."""
     loaded = session(twin, threads)
     return lambda im_data, picture: run(loaded, im_data, picture)

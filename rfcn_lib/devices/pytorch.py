@@ -1,20 +1,16 @@
 """The reference device: the source model in PyTorch, float32, proposals clipped to the resized picture (im_info)."""
 
-import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from rfcn_lib.devices.filling import Prepare, Run
 from rfcn_lib.port import Port
-from rfcn_lib.records import Floats, Outputs, Picture
-from rfcn_lib.score.postprocess import detections_from_outputs
+from rfcn_lib.records import Floats, Outputs, Picture, RunPicture
 from rfcn_lib.source.checkpoint import network_from_checkpoint
 from rfcn_lib.source.network import Rfcn
 
 
-def device(weights: Path, port: Port, where: str = "cpu") -> Run:
+def device(weights: Path, port: Port, where: str = "cpu") -> RunPicture:
     """Load the checkpoint once; the function returned runs one picture. `where`: "cpu" or "cuda".
 
     On CUDA in plain float32: the T4 of the published figure has no TF32. Errors: CheckpointError.
@@ -34,21 +30,3 @@ def run(network: Rfcn, im_data: Floats, clip_wh: tuple[int, int], picture: Pictu
         shown = torch.from_numpy(im_data).to(next(network.parameters()).device)
         rois, cls_prob, bbox_pred = (array[0].cpu().numpy() for array in network(shown, clip_wh, picture.canvas_wh))
     return Outputs(rois, cls_prob, bbox_pred)
-
-
-def rates(run_one: Run, shown: Prepare, port: Port, ids: Sequence[str]) -> tuple[float, float]:
-    """Pictures per second over `ids`: inside the network's call, and of the whole way from JPEG to detections.
-
-    The first picture is run once more beforehand, uncounted. Outputs are fetched, so a GPU's work is inside its time.
-    """
-    run_one(*shown(ids[0]))
-    device_s = script_s = 0.0
-    for id in ids:
-        start = time.perf_counter()
-        im_data, picture = shown(id)
-        prepared = time.perf_counter()
-        outputs = run_one(im_data, picture)
-        device_s += time.perf_counter() - prepared
-        detections_from_outputs(outputs, picture, port)
-        script_s += time.perf_counter() - start
-    return len(ids) / device_s, len(ids) / script_s

@@ -27,7 +27,7 @@ from rfcn_lib.graph.int64 import (
     slots,
     slots_that_stay,
 )
-from rfcn_lib.graph.walk import GraphError, constant_tensor, inferred, label
+from rfcn_lib.graph.values import GraphError, constant_tensor, inferred, label
 
 LARGEST_FILE_BYTES: Final = 2**31 - 1  # protobuf's own limit on one message
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 import onnx_ir as ir
 
+from rfcn_lib.graph.values import all_nodes
 from rfcn_lib.graph.vendor_facts import Family
-from rfcn_lib.graph.walk import all_nodes
 
 Severity = Literal["refused", "slow", "note"]
 

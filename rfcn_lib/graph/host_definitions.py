@@ -10,6 +10,7 @@ import onnx
 from onnx import parser
 
 from rfcn_lib import spec
+from rfcn_lib.errors import SuiteError
 
 HOST_DOMAIN: Final = "rfcn.host"
 
@@ -144,7 +145,7 @@ PRODUCT: Final = """
 """
 
 
-class TwinError(ValueError):
+class TwinError(SuiteError):
     """The graph's vendor nodes cannot be given one host definition."""
 
 

@@ -13,7 +13,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from rfcn_lib import spec
-from rfcn_lib.graph.walk import all_nodes, all_values, constant_tensor, inferred, known, label
+from rfcn_lib.graph.values import all_nodes, all_values, constant_tensor, inferred, known, label
 
 # A graph for ATC has one shape per value and no branches: what these give, or whether they run, is known too late
 DYNAMIC_OPERATORS = frozenset({

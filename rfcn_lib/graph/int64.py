@@ -14,7 +14,7 @@ import onnx
 import onnx_ir as ir
 
 from rfcn_lib import spec
-from rfcn_lib.graph.walk import (
+from rfcn_lib.graph.values import (
     SAME_ORDER,
     GraphError,
     all_nodes,

@@ -12,8 +12,8 @@ from rfcn_lib.graph import inspect
 from rfcn_lib.graph import vendor_facts as facts
 from rfcn_lib.graph.findings import Asked, Finding, integer
 from rfcn_lib.graph.int64 import INT64, gives_only_int64, slots, slots_that_stay
+from rfcn_lib.graph.values import all_nodes, all_values, inferred, known, label
 from rfcn_lib.graph.vendor_rules import operators, pooling, suppression
-from rfcn_lib.graph.walk import all_nodes, all_values, inferred, known, label
 
 
 def preflight(model: ir.Model, soc: str) -> tuple[Finding, ...]:

@@ -8,12 +8,13 @@ from typing import Final, Literal
 import onnx_ir as ir
 
 from rfcn_lib import spec
+from rfcn_lib.errors import SuiteError
 from rfcn_lib.socs import NO_FACTS
 
 Family = Literal["310", "310B", "310P", "910", "910B"]
 
 
-class PreflightError(ValueError):
+class PreflightError(SuiteError):
     """The question cannot be asked: no such chip."""
 
 

@@ -9,7 +9,7 @@ from rfcn_lib import spec
 from rfcn_lib.graph import inspect
 from rfcn_lib.graph import vendor_facts as facts
 from rfcn_lib.graph.findings import Asked, Finding, Severity, integer
-from rfcn_lib.graph.walk import all_nodes, known, label
+from rfcn_lib.graph.values import all_nodes, known, label
 
 ROIS_RANK: Final = 3
 

@@ -10,6 +10,7 @@ import numpy as np
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from rfcn_lib.errors import SuiteError
 from rfcn_lib.records import Truth
 
 LARGEST_XML_BYTES: Final = 1_000_000  # the largest of VOC2007 test has 9,668
@@ -17,7 +18,7 @@ LARGEST_SIDE_PX: Final = 65_535  # what a JPEG's header can say
 _NUMBER: Final = re.compile(r"[0-9]{1,6}(\.[0-9]*)?")  # VOC2007 writes whole pixels, later years fractions too
 
 
-class DevkitError(ValueError):
+class DevkitError(SuiteError):
     """The devkit is not what a VOC devkit must be: names the file, what was found, what should be there, what to do."""
 
 

@@ -13,8 +13,9 @@ from typing import Final
 
 import numpy as np
 
+from rfcn_lib.errors import SuiteError
 from rfcn_lib.files import FILE_MODE, FOLDER_MODE, make_folder
-from rfcn_lib.pictures.voc import SAFE_NAME
+from rfcn_lib.pictures.devkit import SAFE_NAME
 from rfcn_lib.records import Floats, Picture
 
 BINS: Final = "bin"
@@ -24,7 +25,7 @@ LARGEST_SIDE_PX: Final = 8192  # as in a port's canvas_wh_px
 _LINE: Final = re.compile(r"(0|[1-9][0-9]{0,8}) (\S+) ([0-9]{1,5}) ([0-9]{1,5})")
 
 
-class BinError(ValueError):
+class BinError(SuiteError):
     """A bin or info file cannot be written or is not what it should be: names the file, got, should be, what to do."""
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from rfcn_lib.pictures.bins import BinError, lay_out
+from rfcn_lib.pictures.devkit import DevkitError, read_devkit
 from rfcn_lib.pictures.preprocess import PictureError, prepare
-from rfcn_lib.pictures.voc import DevkitError, read_devkit
 from rfcn_lib.port import PortError, read_port
 
 ROOT: Final = Path(__file__).parents[2]

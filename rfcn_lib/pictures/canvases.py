@@ -9,6 +9,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
+from rfcn_lib.errors import SuiteError
+
 Wh = tuple[int, int]
 Canvases = Mapping[Wh, tuple[str, ...]]  # width and height in px -> ids of the pictures shown on it
 
@@ -17,7 +19,7 @@ MULTIPLE_PX: Final = 16  # the network's stride, spec.FEATURE_STRIDE: a larger c
 NOTE: Final = "canvases.txt"  # beside a folder of dumps: on which canvases they were made, one a line
 
 
-class CanvasError(ValueError):
+class CanvasError(SuiteError):
     """No canvases can be chosen, or none holds a picture: got, should be, what to do."""
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from rfcn_lib.errors import SuiteError
 from rfcn_lib.port import Pictures
 from rfcn_lib.records import Floats, Picture
 
@@ -23,7 +24,7 @@ LARGEST_PICTURE_PX: Final = 50_000_000  # before and after the resize; VOC2007's
 STRIDE_PX: Final = 32  # a canvas proposed in a message is a multiple of this
 
 
-class PictureError(ValueError):
+class PictureError(SuiteError):
     """A picture cannot be shown to the network: names the file or ids, what was found, what should be, what to do."""
 
 

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rfcn_lib.errors import SuiteError
 from rfcn_lib.records import Bools, Detections, Floats, Ints, Truth, expect_shape
 
 
-class EvaluationError(ValueError):
+class EvaluationError(SuiteError):
     """The question is not a fair one: says what is wrong with detections or truth, instead of a low score."""
 
 

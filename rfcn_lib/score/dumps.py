@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from rfcn_lib import spec
+from rfcn_lib.errors import SuiteError
 from rfcn_lib.port import Port
 from rfcn_lib.records import Outputs
 
@@ -25,7 +26,7 @@ ASIDE: Final = ".partial"
 FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-class DumpError(ValueError):
+class DumpError(SuiteError):
     """A dump cannot be judged: says which file, what it holds, what it should hold, and what to do."""
 
 

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from rfcn_lib import spec
+from rfcn_lib.errors import SuiteError
 from rfcn_lib.records import Detections, Truth
 from rfcn_lib.score.average_precision import VOC07, Evaluation, Protocol, evaluate
 
@@ -21,7 +22,7 @@ LONGEST_LINE: Final = 400  # characters; an id and five numbers of full precisio
 LARGEST_FILE_BYTES: Final = 1 << 30  # one class of a full-size set with every score kept is a tenth of it
 
 
-class TextFileError(ValueError):
+class TextFileError(SuiteError):
     """A result file cannot be judged: says file and line, what stands there and what should."""
 
 

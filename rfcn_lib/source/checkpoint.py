@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from rfcn_lib import spec
+from rfcn_lib.errors import SuiteError
 from rfcn_lib.port import Port
 from rfcn_lib.source.network import Architecture, Rfcn
 
@@ -21,7 +22,7 @@ SHOWN = 5
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # others are refused by their dtype, later
 
 
-class CheckpointError(ValueError):
+class CheckpointError(SuiteError):
     """The file is not a checkpoint of the network on trial."""
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.support.places import ROOT
+
 LIBRARY = ROOT / "rfcn_lib"
 
 # From the ground up; a module may import from rooms of lower rows and from its own room.

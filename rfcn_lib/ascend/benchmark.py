@@ -1,0 +1,57 @@
+"""The published inference tool, `benchmark.<arch>`: flags as in the published guide, 5.2; outputs counted from 1.
+
+Its own manual could not be read: exit codes are taken as every tool's, and success is what it wrote, not what it said.
+"""
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+from rfcn_lib import spec
+from rfcn_lib.ascend.tool_run import Batch, OmRunError, Outputs, Task, attempt, written
+from rfcn_lib.pictures.bins import INFO
+from rfcn_lib.speed.perf import PerfError, expect_pictures, read_text
+from rfcn_lib.speed.perf_files import perf_from_benchmark
+
+NAME: Final = "benchmark"
+RESULT: Final = "result"
+
+
+def words(tool: Path, task: Task) -> tuple[str, ...]:
+    """The command of one batch, run in the task's folder."""
+    width, height = task.canvas_wh
+    return (
+        str(tool),
+        "-model_type=vision",
+        f"-device_id={task.device_id}",
+        "-batch_size=1",
+        f"-om_path={task.om}",
+        f"-input_text_path=./{INFO}",
+        f"-input_width={width}",
+        f"-input_height={height}",
+        "-output_binary=True",
+        "-useDvpp=False",
+    )
+
+
+def run_batch(tool: str | Path, task: Task) -> Batch:
+    """Run one batch; the tool does not clean its folder, so that is done before.
+
+    Raises:
+        OmRunError: the tool is missing, hangs, fails, or its perf file is not of a run over exactly these pictures.
+    """
+    result = task.work / RESULT
+    if result.exists():
+        shutil.rmtree(result)
+
+    def finished() -> Outputs:
+        return written(result / f"dumpOutput_device{task.device_id}", task.ids, spec.DUMP_FIRST_INDEX, ".bin")
+
+    done = attempt(words(Path(tool).absolute(), task), task, finished)
+    path = result / f"perf_vision_batchsize_1_device_{task.device_id}.txt"
+    try:
+        perf = perf_from_benchmark(read_text(path), task.device_id, str(path))
+        expect_pictures(perf, len(task.ids))
+    except PerfError as error:
+        raise OmRunError(f"{error}\n  log:     {done.log}\n  by hand: {done.typed}", finished()) from error
+    return Batch(finished(), perf, done)

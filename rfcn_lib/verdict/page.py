@@ -1,0 +1,72 @@
+"""A verdict as a person reads it. Pure: values in, text out."""
+
+from collections.abc import Sequence
+from io import StringIO
+
+from rich.console import Console
+from rich.table import Table
+
+from rfcn_lib.verdict.verdict import Trial, Verdict
+
+
+def page(trial: Trial | None, found: Verdict, rates: Sequence[str], width: int) -> str:
+    """The verdict as a person reads it: class APs worst difference first, the means, the criteria, what was on trial."""
+    console = Console(file=StringIO(), width=min(max(width, 80), 120), highlight=False, markup=False)
+    if trial is not None:
+        console.print(f"average precision, {trial.protocol['name']}")
+        console.print(_ap_table(trial))
+    if found.criteria:
+        console.print("criteria")
+        console.print(_criteria_table(found))
+        for source in dict.fromkeys(row["source"] for row in found.criteria):
+            console.print(f"  {', '.join(row['name'] for row in found.criteria if row['source'] == source)}: {source}")
+        console.print()
+    if trial is not None:
+        console.print(
+            f"candidate  {trial.candidate_device}\nreference  {trial.reference_device}\nprotocol   {trial.protocol['name']}"
+        )
+        console.print(f"judged     {len(trial.ids)} of {trial.set_size} pictures; port: {trial.port}")
+        on = ", ".join(f"{name} ({count})" for name, count in trial.canvases.items())
+        area = f"; {trial.canvas_area:.1%} of the published canvas's area" if trial.canvas == "fitted" else ""
+        console.print(f"canvas     {trial.canvas}: {on}{area}")
+        if trial.cropped:
+            named = ", ".join(f"{id} ({share:.1%})" for id, share in list(trial.cropped.items())[:10])
+            console.print(
+                f"cropped    {len(trial.cropped)} pictures exceed the canvas and lost part of their area: {named}"
+            )
+        for rate in rates:
+            console.print(f"rate       {rate}")
+        for name, exhibit in trial.exhibits.items():
+            console.print(
+                f"{name:<16} {exhibit['sha256'][:12]}  {exhibit['path']}", overflow="ignore", no_wrap=True, crop=False
+            )
+    console.print(f"\n{found.status}: {found.words}")
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return text
+
+
+def _ap_table(trial: Trial) -> Table:
+    table = Table("class")
+    for heading in ("reference", "candidate", "difference"):
+        table.add_column(heading, justify="right")
+    rows = {name: (trial.reference_ap.get(name), ap) for name, ap in trial.candidate_ap.items()}
+    differences = {name: 0.0 if want is None else got - want for name, (want, got) in rows.items()}
+    for name in sorted(rows, key=lambda name: (differences[name], rows[name][1])):
+        want, got = rows[name]
+        table.add_row(
+            name, *(["", f"{got:.4f}", ""] if want is None else [f"{want:.4f}", f"{got:.4f}", f"{got - want:+.4f}"])
+        )
+    table.add_section()
+    want, got = trial.reference_mean_ap, trial.candidate_mean_ap
+    table.add_row("mean", f"{want:.4f}", f"{got:.4f}", f"{got - want:+.4f}")
+    return table
+
+
+def _criteria_table(found: Verdict) -> Table:
+    table = Table("criterion")
+    for heading in ("number", "limit"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("outcome", no_wrap=True)
+    for row in found.criteria:
+        table.add_row(row["name"], f"{row['number']:.6g}", f"{row['relation']} {row['limit']:.6g}", row["outcome"])
+    return table

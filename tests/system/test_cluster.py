@@ -1,0 +1,532 @@
+"""Pictures shared out over real Dask clusters: the same bytes as a local run, whoever is lost half way.
+
+Schedulers and workers are processes of this machine, started with the README's own commands. A program under
+/proc/self/cwd lies elsewhere for each process, as on another machine, and so has to be sent.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from rfcn_lib.devices import onnx_runtime, pytorch
+from rfcn_lib.graph.export import onnx_from_network
+from rfcn_lib.graph.twin import twin_from_vendor
+from rfcn_lib.pictures.devkit import read_devkit
+from rfcn_lib.pictures.preprocess import PictureError, prepare
+from rfcn_lib.port import read_port
+from rfcn_lib.runs import plans
+from rfcn_lib.runs.dask import client as cluster
+from rfcn_lib.runs.dask import members as cluster_members
+from rfcn_lib.runs.dask.client import ClusterError, Program, fill_on_cluster
+from rfcn_lib.runs.filling import LEDGER, fill, missing, unfinished
+from rfcn_lib.source.checkpoint import save_checkpoint
+from tests.support import fatal, tiny
+from tests.support.places import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PYTHON = ".venv/bin/python"
+COUNT = 24
+
+
+def of_readme(part):
+    """The README's command for a "scheduler" or "worker", as words, with this Python."""
+    line = re.search(rf"^    ({re.escape(PYTHON)} -m dask {part} [^#\n]*)", README, re.MULTILINE)[1]
+    return [sys.executable, *shlex.split(line)[1:]]
+
+
+@dataclass
+class Cluster:
+    """A scheduler on a free port and the workers started so far, by their process."""
+
+    address: str
+    log: Path
+    workers: list
+
+    def start(self, cwd=ROOT, **environment):
+        words = [self.address if word.startswith("tcp://") else word for word in of_readme("worker")]
+        where = ["--no-nanny", "--local-directory", str(self.log.parent / f"worker{len(self.workers)}")]
+        self.workers.append(spawn([*words, *where], self.log, cwd, **environment))
+        return self.workers[-1]
+
+    def wait_for(self, count):
+        from distributed import Client
+
+        with Client(self.address, set_as_default=False) as client:
+            client.wait_for_workers(count, timeout=120)
+
+
+def spawn(words, log, cwd=ROOT, **environment):
+    with log.open("a") as stream:
+        return subprocess.Popen(
+            words,
+            cwd=cwd,
+            stdout=stream,
+            stderr=stream,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        )
+
+
+@contextmanager
+def scheduler(folder, **environment):
+    """A scheduler without workers; what was started is ended."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["127.0.0.1" if word == "A" else str(port) if word == "8786" else word for word in of_readme("scheduler")]
+    made = Cluster(f"tcp://127.0.0.1:{port}", folder / "cluster.log", [])
+    process = spawn([*words, "--no-dashboard"], made.log, **environment)
+    made.scheduler = process
+    try:
+        deadline = time.monotonic() + 120
+        while f":{port}" not in made.log.read_text():
+            assert time.monotonic() < deadline, made.log.read_text()
+            assert process.poll() is None, made.log.read_text()
+            time.sleep(0.1)
+        yield made
+    finally:
+        for running in (*made.workers, process):
+            running.kill()
+            running.wait()
+
+
+@pytest.fixture(scope="module")
+def few():
+    return read_devkit(ROOT / "specimen" / "VOCdevkit", read_port(ROOT / "specimen" / "port.toml").classes, limit=COUNT)
+
+
+@pytest.fixture(scope="module")
+def source(few):
+    return lambda id: (few.picture_path(id), few.sizes_wh[id])
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A small network's files: what "pytorch" and "onnx_runtime" run."""
+    folder = tmp_path_factory.mktemp("files")
+    save_checkpoint(folder / "rfcn.pth", tiny.network_of(), epoch=1)
+    onnx_from_network(folder / "rfcn.onnx", tiny.network_of(), tiny.CANVAS_WH)
+    twin_from_vendor(folder / "twin.onnx", folder / "rfcn.onnx")
+    return {"pytorch": folder / "rfcn.pth", "onnx_runtime": folder / "twin.onnx"}
+
+
+def program_of(path, runs="onnx_runtime"):
+    return Program(runs, path, sha256(path.read_bytes()).hexdigest())
+
+
+@pytest.fixture(scope="module")
+def program(files):
+    return program_of(files["onnx_runtime"])
+
+
+@pytest.fixture(scope="module")
+def local(files, few, source, tmp_path_factory):
+    """What `fill` makes of the pictures, by kind of program and by file name."""
+    devices = {
+        "pytorch": lambda: pytorch.device(files["pytorch"], tiny.PORT),
+        "onnx_runtime": lambda: onnx_runtime.device(files["onnx_runtime"]),
+    }
+
+    def shown(id):
+        path, size_wh = source(id)
+        return prepare(path, id, size_wh, tiny.PORT.pictures)
+
+    made = {}
+    for kind, device in devices.items():
+        folder = tmp_path_factory.mktemp(kind) / "dumps"
+        folder.mkdir()
+        fill(folder, few.ids, tiny.PORT, shown, device, kind)
+        made[kind] = content(folder)
+    return made
+
+
+def over_cluster(folder, ids, port, source, program, address, what, **more):
+    """One canvas, the port's own, and one program."""
+    canvases = {port.pictures.canvas_wh_px: tuple(ids)}
+    return fill_on_cluster(folder, canvases, port, source, lambda _: program, address, what, **more)
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """A scheduler and two workers that live as long as this file's tests."""
+    with scheduler(tmp_path_factory.mktemp("two")) as made:
+        made.start()
+        made.start()
+        made.wait_for(2)
+        yield made
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "run" / "dumps"
+    made.mkdir(parents=True)
+    return made
+
+
+def content(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def noted(folder):
+    return [line.split()[0] for line in (folder.parent / LEDGER).read_text().splitlines()]
+
+
+def at(number, act, source, ids):
+    """`source`, that calls `act` when the picture `number` is asked for."""
+
+    def asked(id):
+        if id == ids[number]:
+            act()
+        return source(id)
+
+    return asked
+
+
+# -- the same as a local run -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["onnx_runtime", "pytorch"])
+def test_the_dumps_are_a_local_run_s_byte_for_byte(kind, files, two, few, source, folder, local, monkeypatch, capfd):
+    made = over_cluster(folder, few.ids, tiny.PORT, source, program_of(files[kind], kind), two.address, kind)
+
+    assert made == COUNT
+    assert content(folder) == local[kind]
+    assert sorted(noted(folder)) == sorted(few.ids)
+    jpegs = lambda ids: [sha256(source(id)[0].read_bytes()).hexdigest() for id in ids]  # noqa: E731
+    assert unfinished(folder, few.ids, tiny.PORT, jpegs) == (), "the ledger has the JPEGs' digests"
+    assert "differ" not in capfd.readouterr().err
+    assert over_cluster(folder, few.ids, tiny.PORT, source, program_of(files[kind], kind), "tcp://no:1", kind) == 0
+
+
+@pytest.mark.slow
+def test_a_program_that_workers_cannot_see_is_sent_in_pieces(
+    files, two, few, source, folder, local, tmp_path, monkeypatch
+):
+    shutil.copy(files["onnx_runtime"], tmp_path / "elsewhere.onnx")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cluster_members, "PIECE_BYTES", 10_000)
+    program = program_of(Path("/proc/self/cwd/elsewhere.onnx"))
+    over_cluster(folder, few.ids, tiny.PORT, source, program, two.address, "sent")
+
+    assert content(folder) == local["onnx_runtime"]
+    received = list(two.log.parent.glob(f"worker*/**/{program.sha256}.program"))
+    assert len(received) == 2
+    assert {path.read_bytes() for path in received} == {program.path.read_bytes()}
+
+
+@pytest.mark.slow
+def test_a_first_look_is_four_pictures_for_two_threads_and_says_the_plan_and_the_hours_of_all(
+    program, two, few, source, folder, local, monkeypatch, capfd
+):
+    monkeypatch.setattr(plans, "WORTH_SAYING_S", 0)
+    assert over_cluster(folder, few.ids, tiny.PORT, source, program, two.address, "look", first_look=True) == 4
+    plan, hours = capfd.readouterr().err.splitlines()
+    assert plan.startswith(f"look: {COUNT} pictures to do, 0 already there; canvas ")
+    assert f"; 2 workers at {two.address}; stop when you like" in plan
+    assert re.fullmatch(rf"look: {COUNT - 4} pictures are left, about \d+ s at the pace of \S+", hours)
+    assert over_cluster(folder, few.ids, tiny.PORT, source, program, two.address, "look", planned=True) == COUNT - 4
+    assert re.fullmatch(r"look: \d+ pictures are left, about \d+ s at the pace of \S+\n", capfd.readouterr().err)
+    assert content(folder) == local["onnx_runtime"]
+
+
+@pytest.mark.slow
+def test_processes_of_this_machine_go_the_same_way(program, few, source, folder, local):
+    before = dict(os.environ)
+    assert over_cluster(folder, few.ids, tiny.PORT, source, program, "local:2", "local") == COUNT
+    assert content(folder) == local["onnx_runtime"]
+    assert dict(os.environ) == before, "OMP_NUM_THREADS=1 for the workers is not left here, where torch may start later"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("given", [("--limit=8",), ("--limit=4", "--canvas=fitted")], ids=["published", "fitted"])
+def test_the_verdict_is_the_local_one(given, store, twin_paths, pytestconfig, tmp_path):
+    """The second run takes the first one's graphs; dumps are made anew, by one process and by two."""
+    if any(pytestconfig.getoption(f"--{name}") for name in ("weights", "port", "devkit", "dumps", "limit")):
+        pytest.skip("compared on the specimen alone")
+
+    def without_dumps(source, target):
+        shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns("*dumps*"))
+
+    def verdict(*options):
+        words = [sys.executable, "-m", "pytest", "-m", "accuracy", "tests/test_accuracy.py", "-p", "no:cacheprovider"]
+        name = tmp_path / "verdict.json"
+        done = subprocess.run(
+            [*words, *given, f"--verdict={name}", *options],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(name.read_text()), done.stdout
+
+    without_dumps(store.root, tmp_path / "alone")
+    alone, _ = verdict(f"--store={tmp_path / 'alone'}")
+    without_dumps(tmp_path / "alone", tmp_path / "shared")
+    assert not list((tmp_path / "shared").rglob("*_1.bin"))
+    shared, said = verdict(f"--store={tmp_path / 'shared'}", "--dask=local:2")
+    assert "pictures shared over Dask, local:2" in said
+    for found in (alone, shared):
+        for name in ("made", "command", "options"):
+            del found[name]
+        for exhibit in found["on_trial"]["exhibits"].values():
+            del exhibit["path"]
+    assert alone == shared
+
+
+# -- somebody is lost ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_worker_killed_half_way_costs_nothing(program, few, source, folder, local, tmp_path, monkeypatch):
+    """The worker is first stopped, and killed when the scheduler says that it holds a picture."""
+    from distributed import Client
+
+    monkeypatch.setattr(cluster, "LOOK_S", 1.0)
+    held, over = [], threading.Event()
+    with scheduler(tmp_path) as made:
+        lost = made.start()
+        made.start()
+        made.wait_for(2)
+        with Client(made.address, set_as_default=False) as looking:
+            address = next(address for address, pid in looking.run(os.getpid).items() if pid == lost.pid)
+
+            def kill():
+                while not held and not over.is_set():
+                    held.extend(looking.processing()[address])
+                    time.sleep(0.1)
+                lost.kill()
+
+            killer = threading.Thread(target=kill)
+
+            def stop():
+                lost.send_signal(signal.SIGSTOP)
+                killer.start()
+
+            asked = at(8, stop, source, few.ids)
+            assert over_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "killed") == COUNT
+            over.set()
+            killer.join()
+
+    assert held, "the lost worker had a picture to do"
+    assert content(folder) == local["onnx_runtime"]
+    assert sorted(noted(folder)) == sorted(few.ids), "each kept once"
+
+
+@pytest.mark.slow
+def test_a_worker_that_comes_late_gets_the_program_and_pictures(
+    files, few, source, folder, local, tmp_path, monkeypatch
+):
+    shutil.copy(files["onnx_runtime"], tmp_path / "elsewhere.onnx")
+    monkeypatch.chdir(tmp_path)
+    program = program_of(Path("/proc/self/cwd/elsewhere.onnx"))
+    with scheduler(tmp_path) as made:
+        made.start()
+
+        def late():
+            made.start()
+            made.wait_for(2)
+
+        asked = at(6, late, source, few.ids)
+        over_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "late")
+
+    assert content(folder) == local["onnx_runtime"]
+    assert list(tmp_path.glob("worker1/**/*.program"))
+
+
+@pytest.mark.slow
+def test_all_workers_lost_is_said_and_another_run_goes_on(program, few, source, folder, local, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster_members, "WORKERS_WITHIN_S", 4)
+    monkeypatch.setattr(cluster, "LOOK_S", 1.0)
+    with scheduler(tmp_path) as made:
+        lost = made.start()
+        made.wait_for(1)
+        asked = at(10, lost.kill, source, few.ids)
+        with pytest.raises(ClusterError, match=r"all workers .* are lost.*what is finished is kept"):
+            over_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "lost")
+        assert len(noted(folder)) == 10
+        made.start()
+        made.wait_for(1)
+        assert over_cluster(folder, few.ids, tiny.PORT, source, program, made.address, "again") == 14
+    assert content(folder) == local["onnx_runtime"]
+
+
+@pytest.mark.slow
+def test_a_lost_scheduler_is_said(program, few, source, folder, tmp_path):
+    with scheduler(tmp_path) as made:
+        made.start()
+        made.wait_for(1)
+        asked = at(10, made.scheduler.kill, source, few.ids)
+        with pytest.raises(
+            ClusterError, match=r"the Dask scheduler at tcp://.* was lost; the finished pictures are kept"
+        ):
+            over_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "lost")
+    assert len(noted(folder)) == 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signal_sent", [signal.SIGKILL, signal.SIGINT], ids=["kill", "Ctrl-C"])
+def test_a_client_that_ends_half_way_loses_nothing(signal_sent, program, two, few, source, folder, local, tmp_path):
+    client = tmp_path / "client.py"
+    client.write_text(f"""
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's shell has it ignored
+sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests" / "unit")!r}]
+from pathlib import Path
+from test_cluster import at, over_cluster, program_of, read_devkit, read_port, tiny
+few = read_devkit(Path("specimen/VOCdevkit"), read_port(Path("specimen/port.toml")).classes, limit={COUNT})
+source = lambda id: (few.picture_path(id), few.sizes_wh[id])
+end = at(12, lambda: os.kill(os.getpid(), {int(signal_sent)}), source, few.ids)
+program = program_of(Path({str(program.path)!r}))
+over_cluster(Path({str(folder)!r}), few.ids, tiny.PORT, end, program, {two.address!r}, "ended")
+""")
+    done = subprocess.run([sys.executable, client], cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+    assert done.returncode == -signal_sent, done.stderr
+    kept = len(noted(folder))
+    assert kept in (10, 11, 12)
+    assert over_cluster(folder, few.ids, tiny.PORT, source, program, two.address, "on") == COUNT - kept
+    assert content(folder) == local["onnx_runtime"]
+    assert sorted(noted(folder)) == sorted(few.ids)
+
+
+# -- what cannot be done is said -------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_picture_that_kills_every_worker_is_named(program, few, source, folder, local, tmp_path):
+    id = few.ids[5]
+
+    def asked(one):
+        path, size_wh = source(one)
+        return (path, fatal.FatalSize(size_wh)) if one == id else (path, size_wh)
+
+    with scheduler(tmp_path, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="1") as made:
+        for _ in range(3):
+            made.start()
+        made.wait_for(3)
+        with pytest.raises(ClusterError, match=rf"picture {id} was under way on 2 workers when they died, .*tcp://"):
+            over_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "fatal")
+    assert set(few.ids[:5]) <= set(noted(folder))
+    assert id not in noted(folder)
+    assert all(local["onnx_runtime"][name] == data for name, data in content(folder).items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["truncated", "text", "gone", "another size"])
+def test_a_picture_that_cannot_be_shown_is_named_as_in_a_local_run(damage, program, two, few, source, folder, tmp_path):
+    id, bad = few.ids[10], tmp_path / "bad.jpg"
+    path, size_wh = source(id)
+    if damage != "gone":
+        bad.write_bytes({"truncated": path.read_bytes()[:2000], "text": b"text"}.get(damage, path.read_bytes()))
+    size_wh = (7, 7) if damage == "another size" else size_wh
+
+    def asked(one):
+        return (bad, size_wh) if one == id else source(one)
+
+    with pytest.raises(PictureError) as at_home:
+        prepare(bad, id, size_wh, tiny.PORT.pictures)
+    with pytest.raises(PictureError, match=r"bad\.jpg") as abroad:
+        over_cluster(folder, few.ids, tiny.PORT, asked, program, two.address, "bad")
+    assert str(abroad.value) == str(at_home.value)
+    assert set(few.ids[:10]) <= set(noted(folder))
+    assert id in missing(folder, few.ids, tiny.PORT)
+
+
+@pytest.mark.slow
+def test_a_file_that_is_no_graph_is_named(two, few, source, folder, tmp_path):
+    path = tmp_path / "twin.onnx"
+    path.write_bytes(b"no graph")
+    with pytest.raises(onnx_runtime.SessionError, match=r"cannot load .*twin\.onnx"):
+        over_cluster(folder, few.ids, tiny.PORT, source, program_of(path), two.address, "bad")
+    assert content(folder) == {}
+
+
+@pytest.mark.slow
+def test_a_program_that_changed_is_not_run(files, two, few, source, folder, tmp_path, monkeypatch):
+    """What arrives is held against the digest; so is what lies at the same path."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "changed.onnx").write_bytes(files["onnx_runtime"].read_bytes() + b"\0")
+    program = Program("onnx_runtime", Path("/proc/self/cwd/changed.onnx"), sha256(b"as it was").hexdigest())
+    with pytest.raises(ClusterError, match=r"worker tcp://.* received .*changed\.onnx with sha256 .*, but should"):
+        over_cluster(folder, few.ids, tiny.PORT, source, program, two.address, "changed")
+    assert content(folder) == {}
+
+
+@pytest.mark.slow
+def test_a_worker_with_other_code_or_libraries_is_refused(program, few, source, folder, tmp_path):
+    shutil.copytree(ROOT / "rfcn_lib", tmp_path / "checkout" / "rfcn_lib")
+    with (tmp_path / "checkout" / "rfcn_lib" / "boxes.py").open("a") as file:
+        file.write("\nTWO = 1 + 1\n")
+    (tmp_path / "old" / "onnxruntime-1.0.0.dist-info").mkdir(parents=True)
+    (tmp_path / "old" / "onnxruntime-1.0.0.dist-info" / "METADATA").write_text("Name: onnxruntime\nVersion: 1.0.0\n")
+    run = (folder, few.ids, tiny.PORT, source, program)
+    with scheduler(tmp_path) as made:
+        other = made.start(cwd=tmp_path / "checkout")
+        made.wait_for(1)
+        with pytest.raises(
+            ClusterError, match=r"worker tcp://\S+ has another text of rfcn_lib/boxes\.py, .*same commit"
+        ):
+            over_cluster(*run, made.address, "other")
+        other.kill()
+        other.wait()
+        old = made.start(PYTHONPATH=str(tmp_path / "old"))
+        time.sleep(1)
+        made.wait_for(1)
+        with pytest.raises(
+            ClusterError, match=r"worker tcp://\S+ has onnxruntime 1\.0\.0, but should have onnxruntime 1\.[1-9]"
+        ):
+            over_cluster(*run, made.address, "old")
+        old.kill()
+        old.wait()
+        made.start(cwd=tmp_path, PYTHONPATH="")
+        time.sleep(1)
+        made.wait_for(1)
+        with pytest.raises(ClusterError, match=r"worker tcp://\S+ cannot run this suite's code .*rfcn_lib"):
+            over_cluster(*run, made.address, "none")
+    assert content(folder) == {}
+
+
+@pytest.mark.slow
+def test_a_worker_that_comes_late_with_other_code_makes_no_dump(program, few, source, folder, local, tmp_path):
+    shutil.copytree(ROOT / "rfcn_lib", tmp_path / "checkout" / "rfcn_lib")
+    with (tmp_path / "checkout" / "rfcn_lib" / "boxes.py").open("a") as file:
+        file.write("\nTWO = 1 + 1\n")
+    with scheduler(tmp_path) as made:
+        made.start()
+
+        def late():
+            made.start(cwd=tmp_path / "checkout")
+            made.wait_for(2)
+
+        asked = at(6, late, source, few.ids)
+        with pytest.raises(ClusterError, match=r"worker tcp://\S+ .*has another text of rfcn_lib/boxes\.py"):
+            over_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "late")
+    assert all(local["onnx_runtime"][name] == data for name, data in content(folder).items())
+    assert set(few.ids[:6]) <= set(noted(folder))
+
+
+@pytest.mark.slow
+def test_a_scheduler_without_workers_is_said(program, few, source, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster_members, "WORKERS_WITHIN_S", 1)
+    with scheduler(tmp_path) as made, pytest.raises(ClusterError, match=r"has no worker, waited 1 s; start some with"):
+        over_cluster(folder, few.ids, tiny.PORT, source, program, made.address, "none")
+
+
+def test_an_address_where_nobody_answers_is_said(program, few, source, folder, monkeypatch):
+    monkeypatch.setattr(cluster_members, "CONNECT_S", 1)
+    with pytest.raises(ClusterError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1 .*--dask=ADDRESS"):
+        over_cluster(folder, few.ids, tiny.PORT, source, program, "tcp://127.0.0.1:1", "nobody")

@@ -1,0 +1,374 @@
+"""The suite as a user meets it: planted faults are caught and blamed, wrong options are answered in a sentence.
+
+Real runs of pytest on the specimen, judging copies of this host's own dumps with one thing broken in each.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.support.places import ROOT
+
+CLASSES, ROWS = 21, 300
+CAT = 8  # column of cls_prob
+
+
+def run_pytest(*options, timeout=300):
+    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
+    done = subprocess.run(
+        words, cwd=ROOT, capture_output=True, text=True, timeout=timeout, env={**os.environ, "COLUMNS": "100"}
+    )
+    return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
+
+
+@pytest.fixture(scope="module")
+def accuracy(pytestconfig, onnxruntime_dumps, torch_dumps, store):
+    """accuracy(*options): exit code and all the words of `pytest -m accuracy`, from artifacts that are there already."""
+    on_trial = [
+        f"--{name}={value}"
+        for name in ("weights", "port", "devkit", "limit")
+        if (value := pytestconfig.getoption(f"--{name}"))
+    ]
+    if on_trial:
+        pytest.skip(f"planted faults are tried on the specimen alone; run without {' '.join(on_trial)}")
+    return lambda *options: run_pytest("-m", "accuracy", "tests/test_accuracy.py", f"--store={store.root}", *options)
+
+
+@pytest.fixture
+def copy(onnxruntime_dumps, tmp_path):
+    """A folder of dumps to break: links to the good ones."""
+    folder = tmp_path / "dumps"
+    folder.mkdir()
+    for path in onnxruntime_dumps.iterdir():
+        (folder / path.name).hardlink_to(path)
+    return folder
+
+
+def rewrite(path, change, shape):
+    """Replace a linked file by a changed copy; the original stays."""
+    array = np.fromfile(path, "<f4").reshape(shape)
+    path.unlink()
+    change(array).astype("<f4").tofile(path)
+
+
+def test_good_dumps_made_elsewhere_pass(accuracy, copy, tmp_path):
+    code, words = accuracy(f"--dumps={copy}", f"--verdict={tmp_path / 'v.json'}")
+    verdict = json.loads((tmp_path / "v.json").read_text())
+
+    assert code == 0, words
+    assert "PASSED: 4 criteria hold over 140 pictures, dumps made elsewhere; a full acceptance is" in words
+    assert verdict["status"] == "PASSED"
+    assert len(verdict["on_trial"]["ids"]) == 140
+    assert {row["outcome"] for row in verdict["criteria"]} == {"passed"}
+    assert set(verdict["on_trial"]["exhibits"]) >= {"weights", "port", "candidate dumps", "reference dumps"}
+
+
+def test_a_class_that_is_lost_is_named(accuracy, copy):
+    def silence(probabilities):
+        probabilities[:, 0] += probabilities[:, CAT]
+        probabilities[:, CAT] = 0
+        return probabilities
+
+    for path in copy.glob("*_2.bin"):
+        rewrite(path, silence, (ROWS, CLASSES))
+    code, words = accuracy(f"--dumps={copy}")
+
+    assert code == 1
+    assert "FAILED: judged and found wanting" in words
+    assert "no class lost" in words
+    assert "cat: 0.0000 of" in words
+
+
+def test_boxes_in_another_order_fail_on_mean_ap(accuracy, copy):
+    """x1 y1 x2 y2 read as x1 x2 y1 y2, as an operator's other documentation has it."""
+    for path in copy.glob("*_1.bin"):
+        rewrite(path, lambda rois: rois[:, [0, 1, 3, 2, 4]], (ROWS, 5))
+    code, words = accuracy(f"--dumps={copy}")
+
+    assert code == 1
+    assert "mean AP drop, relative" in words.split("FAILED: judged")[1]
+    assert "mean AP drop, absolute" in words.split("FAILED: judged")[1]
+
+
+def test_outputs_joined_to_the_next_picture_fail(accuracy, copy):
+    ids = sorted({path.name[:6] for path in copy.iterdir()})
+    for path in copy.iterdir():
+        path.rename(path.with_suffix(".was"))
+    for id, following in zip(ids, [*ids[1:], ids[0]], strict=True):
+        for index in (1, 2, 3):
+            (copy / f"{id}_{index}.was").rename(copy / f"{following}_{index}.bin")
+    code, words = accuracy(f"--dumps={copy}")
+
+    assert code == 1
+    assert "FAILED: judged and found wanting" in words
+
+
+def test_a_small_loss_beyond_one_per_cent_fails(accuracy, copy):
+    """One picture in twenty-five left empty: nothing looks broken, and the mean moves by a few points."""
+    for path in sorted(copy.glob("*_2.bin"))[::25]:
+        rewrite(path, lambda p: np.concatenate([np.ones_like(p[:, :1]), 1e-9 * p[:, 1:]], axis=1), (ROWS, CLASSES))
+    code, words = accuracy(f"--dumps={copy}")
+
+    assert code == 1
+    assert "mean AP drop" in words.split("FAILED: judged")[1]
+
+
+def plant_nan(folder):
+    rewrite(
+        folder / "000003_3.bin",
+        lambda a: np.where(np.arange(a.size).reshape(a.shape) == 5, np.nan, a),
+        (ROWS, 4 * CLASSES),
+    )
+
+
+def plant_repeat(folder):
+    for index in (1, 2, 3):
+        (folder / f"000005_{index}.bin").unlink()
+        (folder / f"000005_{index}.bin").hardlink_to(folder / f"000004_{index}.bin")
+
+
+def plant_short(folder):
+    data = (folder / "000009_1.bin").read_bytes()
+    (folder / "000009_1.bin").unlink()
+    (folder / "000009_1.bin").write_bytes(data[:-4])
+
+
+@pytest.mark.parametrize(
+    ("plant", "named"),
+    [
+        pytest.param(lambda folder: (folder / "000007_2.bin").unlink(), "000007_2.bin", id="missing"),
+        pytest.param(lambda folder: (folder / "999999_1.bin").write_bytes(b"x" * 6000), "999999_1.bin", id="surplus"),
+        pytest.param(plant_short, "000009_1.bin", id="short"),
+        pytest.param(plant_nan, "000003_3.bin", id="NaN"),
+        pytest.param(plant_repeat, "000005", id="one picture's dump under another id"),
+        pytest.param(
+            lambda folder: rewrite(folder / "000002_2.bin", np.zeros_like, (ROWS, CLASSES)), "000002_2.bin", id="zeros"
+        ),
+    ],
+)
+def test_a_damaged_dump_is_an_error_and_no_score(accuracy, copy, plant, named):
+    plant(copy)
+    code, words = accuracy(f"--dumps={copy}")
+
+    assert code == 1
+    assert named in words
+    assert "NOT JUDGED: no verdict, because of errors and not of numbers" in words
+    assert "average precision" not in words
+    assert "Traceback" not in words
+
+
+def test_a_dump_changed_in_the_store_is_noticed(accuracy, store, tmp_path):
+    """Both sides: a reference that lost detections would let a candidate that lost them pass."""
+    for name in ("onnxruntime", "torch"):
+        path = store.root / "dumps" / name / "000011_2.bin"
+        before = path.read_bytes()
+        rewrite(path, lambda p: np.concatenate([np.ones_like(p[:, :1]), 1e-9 * p[:, 1:]], axis=1), (ROWS, CLASSES))
+        try:
+            code, words = accuracy()
+        finally:
+            path.write_bytes(before)
+
+        assert code == 1
+        assert "000011_*.bin are not the files the device made" in words
+        assert "NOT JUDGED" in words
+
+
+def test_a_graph_damaged_in_the_store_is_made_again(accuracy, store):
+    path = (store.root / "rfcn_adapted.onnx").resolve()
+    before = path.read_bytes()
+    path.write_bytes(before[:-1000] + bytes(1000))
+    code, words = accuracy()
+
+    assert code == 0, words
+    assert path.read_bytes() == before
+
+
+def test_the_host_s_own_dumps_stay_the_host_s(accuracy, onnxruntime_dumps):
+    code, words = accuracy(f"--dumps={onnxruntime_dumps}")
+
+    assert code == 0, words
+    assert "on the host stand-in (this host's own store" in words
+
+
+def test_a_loosened_limit_is_said(accuracy, tmp_path):
+    port = tmp_path / "loose.toml"
+    text = (ROOT / "specimen" / "port.toml").read_text()
+    port.write_text(text.replace("limit = 0.01", "limit = 0.9"))
+    code, words = accuracy(f"--port={port}")
+
+    assert code == 0, words
+    assert "under LOOSENED limits (mean_ap_drop 0.9, published 0.01)" in words
+
+
+def test_the_reference_s_own_dumps_are_no_candidate(accuracy, torch_dumps):
+    code, words = accuracy(f"--dumps={torch_dumps}")
+
+    assert code == 1
+    assert "are the source model's own, byte for byte" in words
+    assert "NOT JUDGED" in words
+
+
+def test_a_limited_run_says_so_and_accepts_nothing(accuracy, tmp_path):
+    code, words = accuracy("--limit=30", f"--verdict={tmp_path / 'v.json'}")
+
+    assert code == 0, words
+    assert "PARTIAL: first 30 ids" in words
+    assert "PARTIAL: 30 of 140 pictures: a first look, from which nothing can be accepted" in words
+    assert json.loads((tmp_path / "v.json").read_text())["status"] == "PARTIAL"
+    assert "PASSED:" not in words
+
+
+@pytest.mark.slow
+def test_fitted_canvases_hold_the_same_criteria_and_crop_nothing(accuracy, store, torch_dumps, tmp_path):
+    code, words = accuracy("--canvas=fitted", f"--verdict={tmp_path / 'v.json'}")
+    trial = json.loads((tmp_path / "v.json").read_text())["on_trial"]
+
+    assert code == 0, words
+    assert "canvases: fitted: 192x272 (34 pictures), " in words
+    assert re.search(
+        r"graphs: 3 of each canvas \(exported, adapted, twin\), .* they take at most 164\.1 MB of the store", words
+    )
+    assert re.search(r"PASSED: 4 criteria hold over 140 pictures, on 6 FITTED canvases on the host stand-in", words)
+    assert sum(trial["canvases"].values()) == 140
+    assert trial["canvas_area"] < 0.25
+    assert trial["cropped"] == {}
+    assert trial["exhibits"]["reference dumps"]["path"] == str(torch_dumps)  # the source model on the port's own canvas
+    assert {f"twin {canvas}" for canvas in trial["canvases"]} <= set(trial["exhibits"])
+
+    code, words = accuracy(f"--dumps={store.root / 'fitted' / 'dumps' / 'onnxruntime'}")
+    assert code == 1
+    assert "would be judged as made on 512x512" in words
+    assert "NOT JUDGED" in words
+
+
+def test_dumps_of_one_canvas_are_not_judged_as_of_others(accuracy, onnxruntime_dumps):
+    code, words = accuracy(f"--dumps={onnxruntime_dumps}", "--canvas=fitted")
+
+    assert code == 1
+    assert "were made on the canvases 512x512, but would be judged as made on" in words
+    assert "NOT JUDGED" in words
+
+
+def test_dumps_made_elsewhere_may_come_from_fitted_canvases(accuracy, copy):
+    code, words = accuracy(f"--dumps={copy}", "--canvas=fitted")
+
+    assert code == 0, words
+    assert "PASSED: 4 criteria hold over 140 pictures, on 6 FITTED canvases, dumps made elsewhere" in words
+
+
+def test_fitted_canvases_are_never_accepted(tmp_path):
+    code, words = run_pytest("-m", "accuracy", "tests/test_accuracy.py", "--canvas=fitted", "--accept")
+
+    assert code == 4
+    assert "--accept judges the published criteria, which are of the published canvas" in words
+
+
+def test_published_figures_are_not_held_against_fitted_canvases(accuracy):
+    _, words = accuracy("--canvas=fitted", "--reference=published")
+
+    assert "published figures are of the published canvas; judge them without --canvas=fitted" in words
+    assert "NOT JUDGED" in words
+
+
+def test_under_accept_a_skip_is_an_error(accuracy):
+    code, words = accuracy("--accept")
+
+    assert code == 1
+    assert "--accept: nothing may be skipped, but this would be" in words
+    assert "NOT JUDGED" in words
+
+
+def test_the_published_figure_is_for_the_published_set(accuracy):
+    _, words = accuracy("--reference=published")
+
+    assert "names no published mean AP" in words
+    assert "NOT JUDGED" in words
+
+
+def test_a_part_of_the_criteria_is_no_verdict(accuracy):
+    code, words = accuracy("-k", "relative")
+
+    assert code == 1
+    assert "NOT JUDGED: not asked in this run: every picture judged; mean AP drop, absolute; no class lost" in words
+
+
+def test_a_part_of_the_criteria_accepts_nothing(accuracy):
+    code, words = accuracy("-k", "relative", "--accept")
+
+    assert code == 1
+    assert "NOT JUDGED" in words
+
+
+def test_python_without_asserts_is_refused():
+    done = subprocess.run(
+        [sys.executable, "-O", "-m", "pytest", "-W", "ignore::pytest.PytestConfigWarning", "tests/test_accuracy.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 4
+    assert "python -O removes every assert" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "answer"),
+    [
+        ("--weights=/nowhere.pth", "--weights=/nowhere.pth is not a file"),
+        ("--port=/nowhere.toml", "--port=/nowhere.toml is not a file"),
+        ("--devkit=/nowhere", "--devkit=/nowhere is not a folder"),
+        ("--dumps=/nowhere", "--dumps=/nowhere is not a folder"),
+        ("--store=Makefile", "--store=Makefile is a file, but should be a folder"),
+        ("--limit=0", "--limit=0 should be a whole number of pictures, 1 or more"),
+        ("--limit=many", "--limit=many should be a whole number"),
+        ("--reference=gpu", "--reference=gpu should be torch or published"),
+        ("--overflow=warn", "--overflow=warn should be crop or error"),
+        ("--canvas=square", "--canvas=square should be published or fitted"),
+        ("--dask=head:8786", "--dask=head:8786 should be a scheduler's address, --dask=tcp://HOST:8786, or"),
+        ("--verdict=/nowhere/v.json", "there is no folder /nowhere"),
+        ("--dumps=", "--dumps= is empty, but should name a path"),
+        ("--store=", "--store= is empty"),
+        ("--verdict=/proc/v.json", "cannot be written"),
+        ("--verdict=.", "is a folder, but should be the name of a file"),
+    ],
+)
+def test_a_wrong_option_is_answered_in_a_sentence(option, answer):
+    code, words = run_pytest("-m", "accuracy", "tests/test_accuracy.py", option)
+
+    assert code == 4
+    assert answer in words
+    assert "Traceback" not in words
+
+
+def test_dumps_of_elsewhere_are_no_npu_run():
+    """All would be skipped, with exit status 0, and somebody would read that as an answer."""
+    code, words = run_pytest("-m", "npu", "--dumps=specimen")
+
+    assert code == 4
+    assert "-m npu judges what this host's NPU makes, but --dumps=specimen were made elsewhere" in words
+
+
+@pytest.mark.parametrize(
+    ("options", "answer"),
+    [
+        (("--limit=141",), "use 1 to 140"),
+        (("--limit=141", "--canvas=fitted"), "use 1 to 140"),
+        (("--weights=Makefile", "--port=specimen/port.toml"), "Makefile is not a checkpoint"),
+        (("--port=pyproject.toml",), "is a complete example"),
+        (("--devkit=specimen/VOCdevkit/VOC2007",), "pass --devkit="),
+        (("--weights=specimen/rfcn_specimen.pth", "--port=specimen/port.toml", "--devkit=tests"), "--devkit=PATH"),
+    ],
+    ids=["limit", "limit, before anything is collected", "weights", "port", "devkit too deep", "devkit elsewhere"],
+)
+def test_a_wrong_file_is_an_error_that_names_it(options, answer, tmp_path):
+    code, words = run_pytest("-m", "accuracy", "tests/test_accuracy.py", f"--store={tmp_path}", *options)
+
+    assert code == 1
+    assert answer in words
+    assert "Traceback" not in words
+    assert "NOT JUDGED" in words

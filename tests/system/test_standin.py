@@ -1,0 +1,919 @@
+"""The stand-in speaks as the vendor's tools do, fails as it is told to, and never hides what it is."""
+
+import ast
+import importlib
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from rfcn_lib import spec
+from rfcn_lib.devices import onnx_runtime
+from rfcn_lib.graph.adapt import adapted_from_exported
+from rfcn_lib.graph.export import onnx_from_network
+from rfcn_lib.graph.twin import twin_from_vendor
+from rfcn_lib.pictures.bins import write_bins
+from tests.support import tiny
+from tests.support.places import STANDIN
+
+WIDTH, HEIGHT = tiny.CANVAS_WH
+IDS = ("000001", "000002", "000010")
+ATC = {
+    "framework": "5", "model": "adapted.onnx", "output": "rfcn", "input_format": "NCHW",
+    "input_shape": f"im_data:1,3,{HEIGHT},{WIDTH}", "log": "debug", "soc_version": "Ascend310",
+}  # fmt: skip
+BENCHMARK = {
+    "model_type": "vision", "device_id": "0", "batch_size": "1", "om_path": "rfcn.om", "input_text_path": "./demo.info",
+    "input_width": WIDTH, "input_height": HEIGHT, "output_binary": "True", "useDvpp": "False",
+}  # fmt: skip
+AIS_BENCH = ("--model", "rfcn.om", "--input", "./bin", "--output", "./", "--output_dirname", "result")
+SIZE, NO_MODEL = 4 * 3 * WIDTH * HEIGHT, "[1][ACL: invalid parameter] "  # of an input; what C++ raises
+PERF = re.compile(
+    r"\[e2e\] throughputRate: (\S+), latency: (\S+)\s"
+    r"\[data read\] throughputRate: (\S+), moduleLatency: (\S+)\s"
+    r"\[preprocess\] throughputRate: (\S+), moduleLatency: (\S+)\s"
+    r"\[(infer|inference)\] throughputRate: (\S+), Interface throughputRate: (\S+), moduleLatency: (\S+)\s"
+    r"\[(post|postprocess)\] throughputRate: (\S+), moduleLatency: (\S+)\n"
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with the tiny port's adapted graph, its om, three bins and their info file."""
+    folder = tmp_path_factory.mktemp("made")
+    onnx_from_network(folder / "exported.onnx", tiny.network_of(), tiny.CANVAS_WH)
+    adapted_from_exported(folder / "adapted.onnx", folder / "exported.onnx")
+    (folder / "adapted.onnx").chmod(0o640)
+    write_bins(
+        folder / "bin", folder / "demo.info", ((id, tiny.im_data_of(int(id))) for id in IDS), listed_folder="./bin"
+    )
+    done = subprocess.run(words_of("atc"), cwd=folder, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture
+def work(made, tmp_path):
+    """A fresh folder that has what was made; today's ais_bench takes no link."""
+    for name in ("adapted.onnx", "rfcn.om", "demo.info"):
+        (tmp_path / name).hardlink_to(made / name)
+    shutil.copytree(made / "bin", tmp_path / "bin", copy_function=os.link)
+    tmp_path.chmod(0o750)
+    return tmp_path
+
+
+def environment(**more) -> dict[str, str]:
+    """The stand-in first on PATH, this interpreter's folder next; nothing planted but what is given."""
+    own = {key: value for key, value in os.environ.items() if not key.startswith("STANDIN_")}
+    path = os.pathsep.join([str(STANDIN), str(Path(sys.executable).parent), own.get("PATH", "")])
+    return {**own, "PATH": path, "PYTHONPATH": str(STANDIN), **more}
+
+
+def words_of(tool, *more, **changed) -> list[str]:
+    """The published command of a tool, with changes; a change to None leaves a flag out."""
+    if tool == "ais_bench":
+        return ["python3", "-m", "ais_bench", *AIS_BENCH, *more]
+    name, flags, dashes = ("atc", ATC, "--") if tool == "atc" else ("benchmark.x86_64", BENCHMARK, "-")
+    found = {**flags, **changed}
+    return [name, *(f"{dashes}{flag}={value}" for flag, value in found.items() if value is not None), *more]
+
+
+def run(work, words, **planted):
+    """The command as a real process."""
+    return subprocess.run(words, cwd=work, env=environment(**planted), capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def call(work, monkeypatch, capsys):
+    """call(tool, words, **planted): the same program in this process, which is quicker -> status, stdout."""
+    modules = {"atc": "atc", "benchmark": "benchmark", "ais_bench": "ais_bench_tool", "npu-smi": "chips"}
+
+    def called(tool, words, **planted):
+        monkeypatch.syspath_prepend(STANDIN)
+        monkeypatch.chdir(work)
+        for name in ("STANDIN_FAULT", "STANDIN_DEVICES", "STANDIN_STYLE"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in planted.items():
+            monkeypatch.setenv(name, value)
+        first = 3 if tool == "ais_bench" else 1
+        status = importlib.import_module(f"simulated.{modules[tool]}").main(words[first:])
+        return status, capsys.readouterr().out
+
+    return called
+
+
+def dumps(folder, first, ids=IDS):
+    """id -> its three files as float32 arrays."""
+    return {id: [np.fromfile(folder / f"{id}_{k + first}.bin", "<f4") for k in range(3)] for id in ids}
+
+
+# -- npu-smi ----------------------------------------------------------------------------------------------------------
+
+
+def test_npu_smi_draws_the_table_of_a_310_as_published(tmp_path):
+    lines = run(tmp_path, ["npu-smi", "info"]).stdout.splitlines()
+
+    assert "SIMULATED" in lines[1]
+    assert lines[3:8] == [
+        "| NPU     Name                  | Health          | Power(W)     Temp(C)           Hugepages-Usage(page) |",
+        "| Chip    Device                | Bus-Id          | AICore(%)    Memory-Usage(MB)                        |",
+        "+===============================+=================+======================================================+",
+        "| 0       310                   | OK              | 12.8         61                0     / 969           |",
+        "| 0       0                     | 0000:81:00.0    | 0            577  / 7759                             |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("devices", "rows"),
+    [
+        ("310x4", ["| 2048    310       | OK              | 12.8              46                   |",
+                   "| 3       3         | 0000:84:00.0    | 0                 2621 / 8192          |"]),
+        ("310P3", ["| 0       310P3                 | OK              |"]),
+        ("300IDuo", ["| 0       310P3                 | OK              | NA ", "| 1       1                     |"]),
+        ("910B", ["| Chip                      | Bus-Id        | AICore(%)   Memory-Usage(MB)  HBM-Usage(MB)        |",
+                  "| 0     910B4               | OK            | 88.2        30                0    / 0             |",
+                  "| 0                         | 0000:81:00.0  | 0           0    / 0          26838/ 32768         |"]),
+        ("A3", ["| Chip  Phy-ID              |", "| 0     Ascend910           | OK            | -  ", "| 1     1      "]),
+    ],
+)  # fmt: skip
+def test_npu_smi_knows_the_generations(call, devices, rows):
+    status, said = call("npu-smi", ["npu-smi", "info"], STANDIN_DEVICES=devices)
+
+    assert status == 0
+    assert all(row in said for row in rows), said
+    widths = {len(line) for line in said.splitlines()}
+    assert len(widths) == 1, said
+
+
+def test_npu_smi_shows_a_busy_and_an_ailing_device(call):
+    _, said = call("npu-smi", ["npu-smi", "info"], STANDIN_DEVICES="310P3x2", STANDIN_FAULT="busy=1,alarm=0")
+
+    assert re.search(r"\| 0       310P3 +\| Alarm ", said)
+    assert re.search(r"\| 1       310P3 +\| OK ", said)
+    assert "No running processes found in NPU 0" in said
+    assert re.search(r"\| 1       0 +\| 12345 +\| python3 +\| 2621", said)
+
+
+def test_npu_smi_without_a_device_and_misspelt_ones(call, tmp_path):
+    assert call("npu-smi", ["npu-smi", "info"], STANDIN_DEVICES="none")[0] != 0
+    done = run(tmp_path, ["npu-smi", "info"], STANDIN_DEVICES="V100")
+    assert done.returncode != 0
+    assert "STANDIN_DEVICES is 'V100', but should be none, or one of 310, 310P3" in done.stderr
+
+
+# -- atc --------------------------------------------------------------------------------------------------------------
+
+
+def test_atc_says_what_the_real_one_says_and_the_om_carries_the_graph(work):
+    done = run(work, words_of("atc", output="other"))
+
+    assert done.returncode == 0
+    first, *rest = done.stdout.splitlines()
+    assert first.startswith("SIMULATED")
+    assert rest[0] == "ATC start working now, please wait for a moment."
+    assert rest[-1] == "ATC run success, welcome to the next use."
+    label, facts, graph = (work / "other.om").read_bytes().split(b"\n", 2)
+    assert label == b"SIMULATED OM"
+    assert stat.S_IMODE((work / "other.om").stat().st_mode) == 0o600
+    assert json.loads(facts)["soc_version"] == "Ascend310"
+    assert onnx.load_model_from_string(graph) == onnx.load(work / "adapted.onnx")
+    assert (work / "other.om").read_bytes() == (work / "rfcn.om").read_bytes(), "the same graph and flags, the same om"
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"soc_version": "Ascend31"}, r"E10001: .*Value \[Ascend31\] for parameter \[--soc_version\] is invalid"),
+        ({"soc_version": None}, r"E10001: .*Value \[\] for parameter \[--soc_version\] is invalid. Reason: .*required"),
+        ({"model": "none.onnx"}, r"E10001: .*\[--model\].*does not exist"),
+        ({"output": "no/where"}, r"E10001: .*\[--output\]"),
+        ({"precision_mode": "fp8"}, r"E10001: .*Value \[fp8\] for parameter \[--precision_mode\].*force_fp16"),
+        ({"precision_mode": "force_fp16", "precision_mode_v2": "fp16"}, r"E10001: .*\[--precision_mode_v2\]"),
+        ({"precison_mode": "force_fp16"}, r"E10001: .*\[--precison_mode\].*unknown"),
+        ({"input_shape": "image:1,3,80,112"}, r"E10016: .*Opname \[image\] is not in the model"),
+        ({"input_shape": "im_data:1,3,1344,1344"}, r"E10002: .*\[1, 3, 80, 112\]"),
+        ({"input_shape": "im_data:-1,3,80,112"}, r"E10002: "),
+    ],
+)
+def test_atc_refuses_bad_flags(call, work, changed, says):
+    status, said = call("atc", words_of("atc", **{"output": "new", **changed}))
+
+    assert status == 255
+    assert "\nATC run failed, Please check the detail log, Try 'atc --help' for more information\n" in said
+    assert re.search(says, said)
+    assert not (work / "new.om").exists()
+
+
+def spoilt(model, what):
+    nms = next(node for node in model.graph.node if node.op_type == spec.NMS_OPERATOR)
+    pool = next(node for node in model.graph.node if node.op_type == spec.POOL_OPERATOR)
+    if what == "domain":
+        pool.domain = "rfcn.host"
+    elif what == "two opsets":
+        model.opset_import.append(onnx.helper.make_opsetid("rfcn.host", 1))
+    elif what == "old opset":
+        model.opset_import[0].version = 17
+    elif what == "unknown":
+        pool.op_type = "RoiPool9"
+    elif what == "NonZero":
+        model.graph.node.append(onnx.helper.make_node("NonZero", ["im_data"], ["where"], name="NonZero_1"))
+    elif what == "lost scale":
+        next(a for a in pool.attribute if a.name == "spatial_scale").CopyFrom(
+            onnx.helper.make_attribute("spatial_scale", 1)
+        )
+    elif what == "lost threshold":
+        next(a for a in nms.attribute if a.name == "iou_threshold").CopyFrom(
+            onnx.helper.make_attribute("iou_threshold", 1)
+        )
+
+
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [
+        (
+            "domain",
+            r"E19010: .*No parser is registered for Op \[\S*PSROIPooling\S*, optype \[rfcn.host::11::PSROIPooling\]\]",
+        ),
+        ("two opsets", r"E16005: .*The model has \[2\] \[--domain_version\] fields, but only one is allowed."),
+        ("old opset", r"E19010: .*optype \[ai.onnx::17::\w+\]\]"),
+        ("unknown", r"E19010: .*optype \[ai.onnx::11::RoiPool9\]\]"),
+        ("NonZero", r"EZ3003: .*No supported Ops kernel and engine are found for \[NonZero_1\], optype \[NonZero\]."),
+        ("lost scale", r"Node must have attr spatial_scale, output_dim, group_size"),
+    ],
+)
+def test_atc_refuses_graphs_its_parser_does_not_know(call, work, what, says):
+    model = onnx.load(work / "adapted.onnx")
+    spoilt(model, what)
+    onnx.save(model, work / "spoilt.onnx")
+    status, said = call("atc", words_of("atc", model="spoilt.onnx", output="new"))
+
+    assert status not in (0, 255)
+    assert re.search(says, said), said
+    assert not (work / "new.om").exists()
+
+
+def test_atc_drops_an_attribute_of_another_type_without_a_word(call, work):
+    model = onnx.load(work / "adapted.onnx")
+    spoilt(model, "lost threshold")
+    onnx.save(model, work / "spoilt.onnx")
+    status, said = call("atc", words_of("atc", model="spoilt.onnx", output="new"))
+
+    assert (status, "iou" in said) == (0, False)
+    graph = onnx.load_model_from_string((work / "new.om").read_bytes().split(b"\n", 2)[2])
+    nms = next(node for node in graph.graph.node if node.op_type == spec.NMS_OPERATOR)
+    assert next(a for a in nms.attribute if a.name == "iou_threshold").f == 0.0
+
+
+@pytest.mark.parametrize("code", ["E10001", "E16002", "E19010", "E20007", "E40021", "EZ3003", "EZ9010"])
+def test_atc_fails_with_a_planted_code(call, work, code):
+    status, said = call("atc", words_of("atc", output="new"), STANDIN_FAULT=f"atc:{code}")
+
+    assert status != 0
+    assert re.search(rf"^{code}: ", said, re.MULTILINE)
+    assert not (work / "new.om").exists()
+
+
+def test_atc_may_crash_without_a_word(work):
+    done = run(work, words_of("atc", output="new"), STANDIN_FAULT="crash139")
+    assert (done.returncode, done.stdout, done.stderr) == (139, "", "")
+    done = run(work, words_of("atc", output="new"), STANDIN_FAULT="segv")
+    assert (done.returncode, done.stdout) == (-signal.SIGSEGV, "")
+
+
+def test_atc_may_say_and_do_different_things(call, work):
+    status, said = call("atc", words_of("atc", output="new"), STANDIN_FAULT="no_om")
+    assert (status, "ATC run success" in said, (work / "new.om").exists()) == (0, True, False)
+    status, said = call("atc", words_of("atc", output="new"), STANDIN_FAULT="suffix_om,warning")
+    assert (status, len(list(work.glob("new_linux_*.om")))) == (0, 1)
+    assert said.splitlines()[-1].startswith("W11001")
+    status, said = call("atc", words_of("atc", output="new"), STANDIN_FAULT="no_success_line")
+    assert (status, "success" in said, (work / "new.om").exists()) == (0, False, True)
+
+
+def test_a_misspelt_fault_is_not_a_silent_success(work):
+    for planted in ("E1901", "atc:device_lost"):
+        done = run(work, words_of("atc", output="new"), STANDIN_FAULT=planted)
+        assert done.returncode != 0
+        assert f"SIMULATED: STANDIN_FAULT has {planted!r}, but should be [tool:]name[=value]" in done.stderr
+
+
+# -- the runners ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def wanted(made):
+    """What the twin gives for each picture, straight from ONNX Runtime."""
+    twin_from_vendor(made / "twin.onnx", made / "adapted.onnx")
+    session = onnx_runtime.session(made / "twin.onnx")
+    found = {id: onnx_runtime.run(session, tiny.im_data_of(int(id)), tiny.picture_of(id)) for id in IDS}
+    return {id: [getattr(outputs, name).reshape(-1) for name in spec.OUTPUTS] for id, outputs in found.items()}
+
+
+def same(got, want):
+    pairs = ((a, b) for id in want for a, b in zip(got[id], want[id], strict=True))
+    return got.keys() == want.keys() and all(np.array_equal(a, b) for a, b in pairs)
+
+
+def test_benchmark_writes_the_published_files(work, wanted):
+    done = run(work, words_of("benchmark"))
+
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.startswith("[INFO] SIMULATED")
+    folder = work / "result" / "dumpOutput_device0"
+    assert sorted(path.name for path in folder.iterdir()) == [f"{id}_{k}.bin" for id in IDS for k in (1, 2, 3)]
+    assert same(dumps(folder, first=1), wanted)
+    assert (work / "result" / "SIMULATED").exists()
+    perf = PERF.fullmatch((work / "result" / "perf_vision_batchsize_1_device_0.txt").read_text())
+    assert perf is not None
+    rate, latency_ms, interface = float(perf[1]), float(perf[2]), float(perf[9])
+    assert rate * latency_ms / 1000 == pytest.approx(len(IDS), rel=1e-4)
+    assert interface >= rate
+    assert (perf[7], perf[11]) == ("infer", "post")
+
+
+def test_ais_bench_writes_todays_files_with_the_same_numbers(work, wanted):
+    done = run(work, words_of("ais_bench"))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(path.name for path in (work / "result").iterdir()) == [
+        f"{id}_{k}.bin" for id in IDS for k in (0, 1, 2)
+    ]
+    assert same(dumps(work / "result", first=0), wanted)
+    summary = json.loads((work / "result_summary.json").read_text())
+    assert summary["filesinfo"] == {
+        str(number): {"infiles": [f"./bin/{id}.bin"], "outfiles": [f"./result/{id}_{k}.bin" for k in range(3)]}
+        for number, id in enumerate(IDS)
+    }
+    times = summary["npu_compute_time_list"]
+    assert len(times) == summary["NPU_compute_time"]["count"] == len(IDS)
+    assert summary["throughput"] == pytest.approx(1000 * len(IDS) / sum(times))
+    assert {"min", "max", "mean", "median", "percentile(99%)", "count"} == summary["H2D_latency"].keys()
+    assert "SIMULATED" in summary
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("[INFO] SIMULATED")
+    assert "[INFO] load model rfcn.om success" in lines
+    assert lines.index("[INFO] create new context") < lines.index("[INFO] load model rfcn.om success")
+    mean = summary["NPU_compute_time"]["mean"]
+    assert f"[INFO] throughput 1000*batchsize.mean(1)/NPU_compute_time.mean({mean}): {summary['throughput']}" in lines
+    assert lines[-3:] == [
+        "[INFO] unload model success, model Id is 1", "[INFO] end to reset device 0", "[INFO] end to finalize acl",
+    ]  # fmt: skip
+    # \r, which text=True makes \n
+    bars = re.findall(r"\nInference array Processing: +(\d+)%\|.{10}\| (\d)/3 \[00:", done.stdout)
+    assert (bars[0], bars[-1]) == (("0", "0"), ("100", "3"))
+    assert summary["H2D_latency"]["count"] == len(IDS)
+    assert summary["D2H_latency"]["count"] == 3 * len(IDS)
+
+
+@pytest.mark.parametrize(
+    ("style", "umask", "folder", "file"),
+    [("2023", 0o002, 0o755, 0o664), ("2025", 0o002, 0o750, 0o640), ("2025", 0o077, 0o700, 0o600)],
+)
+def test_ais_bench_makes_what_it_writes_as_its_generation_does(call, work, style, umask, folder, file):
+    old = work / "result_summary.json"
+    old.touch()
+    old.chmod(0o600 if style == "2023" else 0o666)
+    previous = os.umask(umask)
+    try:
+        call("ais_bench", words_of("ais_bench", "--outfmt", "NPY"), STANDIN_STYLE=style)
+    finally:
+        os.umask(previous)
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (work / "result", work / "result" / f"{IDS[0]}_1.npy", old)]
+
+    assert modes == [folder, file, 0o600 if style == "2023" else file], "today's tool makes an old file anew"
+    summary = json.loads(old.read_text())
+    order = ["throughput", "npu_compute_time_list"]
+    assert list(summary)[-3:] == [*(order if style == "2023" else order[::-1]), "pid"]
+    if style == "2023":
+        assert all(float(np.float32(time_ms)) == time_ms for time_ms in summary["npu_compute_time_list"])
+
+
+def test_pure_inference(call, work):
+    status, said = call("benchmark", ["b", "-round=2", "-om_path=rfcn.om", "-device_id=0", "-batch_size=1"])
+    name = "PureInfer_perf_of_rfcn_in_device_0.txt"
+    assert status == 0
+    assert re.fullmatch(
+        r"ave_throughputRate = \S+samples/s, ave_latency = \S+ms\n", (work / "result" / name).read_text()
+    )
+    assert f"[INFO] PureInfer result saved in ./result/{name}" in said
+    status, said = call("ais_bench", [*"ppp", "-m", "rfcn.om", "-o", ".", "--output_dirname", "pure", "--loop", "2"])
+    assert status == 0
+    assert (work / "pure" / "pure_infer_data_0.bin").exists()
+    assert json.loads((work / "pure_summary.json").read_text())["NPU_compute_time"]["count"] == 2
+
+
+def test_text_outputs(call, work, wanted):
+    call("benchmark", words_of("benchmark", output_binary="false"))
+    text = (work / "result" / "dumpOutput_device0" / f"{IDS[0]}_1.txt").read_text()
+    assert np.allclose(np.array(text.split(), float), wanted[IDS[0]][0], rtol=1e-5)
+    shutil.rmtree(work / "result")  # benchmark gives it the umask's mode, which today's ais_bench may not take
+    call("ais_bench", words_of("ais_bench", "--outfmt", "NPY"))
+    assert np.load(work / "result" / f"{IDS[0]}_1.npy").shape == (1, tiny.PORT.proposals.kept, tiny.SHAPE.columns)
+    call("ais_bench", words_of("ais_bench", "--outfmt", "TXT"))
+    lines = (work / "result" / f"{IDS[0]}_1.txt").read_text().split("\n")
+    assert (len(lines), lines[-1]) == (tiny.PORT.proposals.kept + 1, "")
+    assert re.fullmatch(r"(-?\d+\.\d{6} )+", lines[0])
+    assert np.allclose(np.array(" ".join(lines).split(), float), wanted[IDS[0]][1], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changed", "planted", "says"),
+    [
+        ({"device_id": "1"}, {}, "acl open device 1 failed"),
+        ({"batch_size": "4"}, {}, "batch_size 4 is not the model's, 1"),
+        ({"input_width": "1344"}, {}, "should be the model's, (112, 80)"),
+        ({"om_path": "adapted.onnx"}, {}, "adapted.onnx"),
+        ({"useDvpp": "True"}, {}, "-useDvpp=False alone"),
+        ({"input_text_path": None}, {}, "parameter -input_text_path is missing"),
+        ({"om": "x"}, {}, "unknown parameter -om=x"),
+        ({}, {"STANDIN_DEVICES": "310P3"}, "it is for Ascend310, the device is a 310P3"),
+    ],
+)
+def test_benchmark_refuses(call, changed, planted, says):
+    status, said = call("benchmark", words_of("benchmark", **changed), **planted)
+
+    assert status == 1
+    assert said.splitlines()[-1].startswith("[ERROR] ")
+    assert says in said
+
+
+HALF = (
+    f"save out files error array shape:(1, {tiny.PORT.proposals.kept}, 5) filesinfo:[['half/a.bin', 'half/b.bin']] "
+    "files_count_perbatch:2 ndata.shape{}0:1"
+)
+NO_BIN = "odd of input args not find valid file,valid file format:[*.npy *.NPY *.bin *.BIN]"
+REASONS = {  # what is wrong: (flags, devices, what is logged, what is raised)
+    "no such device": (("--device", "3"), "310", "acl open device 3 failed", "[507033][Error code unknown] "),
+    "a bin of another size": (("--input", "odd/c.bin"), "310", f"arg0 tensorsize: {SIZE} filesize: 1000 not match", ""),
+    "bins of half the size": (("--input", "half"), "310", HALF, ""),
+    "no bin": (("--input", "odd/d"), "310", f"odd/d{NO_BIN[3:]}", ""),
+    "broken om": (("--model", "broken.om"), "310", "load model from file failed, model file is broken.om", NO_MODEL),
+    "another chip": ((), "310P3", "load model from file failed, model file is rfcn.om", NO_MODEL),
+}
+
+
+@pytest.mark.parametrize("case", REASONS)
+@pytest.mark.parametrize("style", ["2023", "2025"])
+def test_ais_bench_logs_its_reason_and_raises_without_it(call, work, capsys, style, case):
+    for name, size in (
+        ("half/a.bin", SIZE // 2),
+        ("half/b.bin", SIZE // 2),
+        ("odd/c.bin", 1000),
+        ("odd/d/e.Bin", SIZE),
+    ):
+        private(work / name).write_bytes(bytes(size))
+    private(work / "broken.om").write_bytes(b"no model")
+    more, devices, logged, raised = REASONS[case]
+    with pytest.raises(RuntimeError, match=f"^{re.escape(raised)}$"):
+        call("ais_bench", words_of("ais_bench", *more), STANDIN_STYLE=style, STANDIN_DEVICES=devices)
+    said = capsys.readouterr().out
+
+    assert f"[ERROR] {logged.format(' ' * 25 if style == '2025' else '')}\n" in said
+    assert said.index("[INFO] acl init success") < said.index("[ERROR]")
+    assert ("[ERROR] create context failed. ret=507033\n" in said) == (style == "2025" and case == "no such device")
+    assert ("[WARN] Check failed:processModel->LoadModelFromFile(modelPath), ret:1\n" in said) == (raised == NO_MODEL)
+    if case == "bins of half the size":  # known after the first inference
+        assert "warm up 1 done\n\rInference array Processing:   0%|          | 0/1 [00:00<?, ?it/s][ERROR]" in said
+        assert list((work / "result").iterdir()) == []
+
+
+def private(path):
+    """A path in folders that today's ais_bench takes, to a file that it takes."""
+    for folder in reversed(path.parents):
+        folder.mkdir(mode=0o750, exist_ok=True)
+    path.touch()
+    path.chmod(0o640)
+    return path
+
+
+def test_ais_bench_ends_in_a_traceback_without_a_word(work):
+    private(work / "odd" / "c.bin").write_bytes(bytes(1000))
+    done = run(work, words_of("ais_bench", "--input", "odd"))
+
+    assert done.returncode == 1
+    assert "[ERROR] arg0 tensorsize" in done.stdout
+    assert done.stderr.splitlines()[-1] == "RuntimeError"
+    assert "tensorsize:" not in done.stderr.replace("arg0 tensorsize: {", "")
+
+
+def test_an_om_that_is_not_there_is_loaded_by_the_older_tool(call, work, capsys):
+    with pytest.raises(RuntimeError, match=re.escape(NO_MODEL)):
+        call("ais_bench", words_of("ais_bench", "--model", "none.om"), STANDIN_STYLE="2023")
+    assert "[ERROR] load model from file failed, model file is none.om\n" in capsys.readouterr().out
+
+
+def test_ais_bench_wants_its_folder_for_outputs_named_with_another(work):
+    done = run(work, ["python3", "-m", "ais_bench", "-m", "rfcn.om", "--output_dirname", "x"])
+    assert done.returncode == 1
+    assert "parameter --output_dirname cann't be used alone." in done.stdout
+
+
+EXPORT = (
+    "[ERROR] The file {} is group writable, or is others writable, as export file(or directory), permission should not be "
+    "over 0o750(rwxr-x---)"
+)
+IMPORT = EXPORT.replace("export", "import").replace("0o750(rwxr-x---)", "0o755(rwxr-xr-x)")
+LINK = "[ERROR] path :{} is a soft link, not supported, please import file(or directory) directly"
+MISSING = "[ERROR] path: {} not exist, please check if file or dir is exist"
+UNREADABLE = "[ERROR] Current user doesn't have read permission to the file {}"
+ILLEGAL = {  # what is spoilt: (the file, how, which argument, what is logged)
+    "om others may write": ("rfcn.om", lambda path: path.chmod(0o602), "model", IMPORT),
+    "om its group may write": ("rfcn.om", lambda path: path.chmod(0o660), "model", IMPORT),
+    "om its owner may not read": ("rfcn.om", lambda path: path.chmod(0o040), "model", UNREADABLE),
+    "om is a link": ("rfcn.om", lambda path: relinked(path), "model", LINK),
+    "no om": ("rfcn.om", lambda path: path.unlink(), "model", MISSING),
+    "om is a folder": ("rfcn.om", lambda path: (path.unlink(), path.mkdir(0o750)), "model", "[ERROR] path: {} is not a file"),
+    "bins' folder its group may write": ("bin", lambda path: path.chmod(0o770), "input", IMPORT),
+    "bins' folder is a link": ("bin", lambda path: relinked(path), "input", LINK),
+    "no bins' folder": ("bin", lambda path: shutil.rmtree(path), "input", MISSING),
+    "others may read what is written": ("", lambda path: path.chmod(0o754), "output", EXPORT),
+    "others may enter what is written": ("", lambda path: path.chmod(0o751), "output", EXPORT),
+    "its group may write what is written": ("", lambda path: path.chmod(0o770), "output", EXPORT),
+}  # fmt: skip
+REFUSED = {
+    "model": "--model/-m: om path:rfcn.om",
+    "input": "--input/-i: input path:./bin",
+    "output": "--output/-o: output path:./",
+}
+
+
+def relinked(path):
+    path.rename(path.with_name("real"))
+    path.symlink_to("real")
+
+
+def refused(call, capsys, words):
+    """-> stdout's first line, stderr's last."""
+    with pytest.raises(SystemExit) as ended:
+        call("ais_bench", words)
+    assert ended.value.code == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("usage: __main__.py [-h] --model MODEL")
+    return out.splitlines()[0], err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("case", ILLEGAL)
+def test_todays_ais_bench_refuses_modes_and_links_before_it_does_anything(call, work, capsys, case):
+    name, spoil, argument, logged = ILLEGAL[case]
+    shutil.copyfile(work / "rfcn.om", work / "copy")  # the linked one is every test's
+    (work / "copy").replace(work / "rfcn.om")
+    (work / "rfcn.om").chmod(0o600)
+    spoil(work / name)
+    said, last = refused(call, capsys, words_of("ais_bench"))
+
+    assert said.startswith(logged.format(work / name if name else work))
+    assert last == f"__main__.py: error: argument {REFUSED[argument]} is illegal. Please check."
+    assert not (work / "result").exists()
+
+
+def test_todays_ais_bench_refuses_what_belongs_to_another_user_even_to_root(call, work, capsys, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: work.stat().st_uid + 1)
+    monkeypatch.setattr(os, "getgroups", list)
+    said, last = refused(call, capsys, words_of("ais_bench"))
+    assert said.startswith(f"[ERROR] current user isn't path:{work / 'rfcn.om'}'s owner or ownergroup, make sure")
+    assert last == "__main__.py: error: argument --model/-m: om path:rfcn.om is illegal. Please check."
+
+    monkeypatch.setattr(os, "getgroups", lambda: [work.stat().st_gid])
+    assert call("ais_bench", words_of("ais_bench"))[0] == 0
+
+
+def test_todays_ais_bench_refuses_names_that_are_long_or_end_otherwise(call, work, capsys):
+    said, last = refused(call, capsys, words_of("ais_bench", "--model", "adapted.onnx"))
+    assert said == f"[ERROR] path:{work / 'adapted.onnx'}, file type not in ['om']"
+    assert last == "__main__.py: error: argument --model/-m: om path:adapted.onnx is illegal. Please check."
+    said, last = refused(call, capsys, words_of("ais_bench", "--output", "x" * 256))
+    assert said.startswith("[ERROR] file base name length out of range (255)")
+    assert last == "__main__.py: error: argument --output/-o: output path string is illegal. Please check."
+
+
+@pytest.mark.parametrize("character", [*" +=,:~@", "店"])
+def test_todays_ais_bench_refuses_other_characters_anywhere_in_the_path(call, work, capsys, character):
+    odd = work / f"a{character}b"
+    odd.mkdir(mode=0o750)
+    shutil.copyfile(work / "rfcn.om", odd / "rfcn.om")
+    said, last = refused(call, capsys, [*words_of("ais_bench"), "--model", str(odd / "rfcn.om")])
+
+    assert said == "[ERROR] path contains illegal char, legal chars include A-Z a-z 0-9 _ - / ."
+    assert last == "__main__.py: error: argument --model/-m: om path string is illegal. Please check."
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "raised"),
+    [
+        (f"{IDS[1]}.bin", 0o660, "^input data:./other/000002.bin is illegal$"),
+        ("notes", 0o602, "^input data:./other/notes is illegal$"),
+        ("a+b.bin", 0o640, "^create FileStat failed$"),
+    ],
+)
+def test_todays_ais_bench_looks_at_whatever_lies_beside_the_bins(call, work, name, mode, raised):
+    shutil.copytree(work / "bin", work / "other")
+    for path in ((work / "other").iterdir(), [work / "other" / name]):
+        for one in path:
+            private(one)
+    (work / "other" / name).chmod(mode)
+    with pytest.raises(Exception, match=raised):
+        call("ais_bench", words_of("ais_bench", "--input", "./other"))
+
+
+def test_ais_bench_takes_four_spellings_of_a_bin_s_name_and_a_numpy_file(call, work, wanted):
+    for name in ("a10.BIN", "A9.bin"):
+        private(work / "more" / name).write_bytes((work / "bin" / f"{IDS[0]}.bin").read_bytes())
+    np.save(private(work / "more" / "b.npy"), np.fromfile(work / "bin" / f"{IDS[1]}.bin", "<f4"))
+    private(work / "more" / "c.Bin")
+    assert call("ais_bench", words_of("ais_bench", "--input", "more"))[0] == 0
+
+    found = json.loads((work / "result_summary.json").read_text())["filesinfo"]
+    assert [files["infiles"] for files in found.values()] == [["more/A9.bin"], ["more/a10.BIN"], ["more/b.npy"]]
+    assert np.array_equal(np.fromfile(work / "result" / "b_0.bin", "<f4"), wanted[IDS[1]][0])
+
+
+def test_todays_ais_bench_looks_at_a_folder_of_results_that_is_there(call, work):
+    (work / "result").mkdir()
+    (work / "result").chmod(0o770)
+    with pytest.raises(
+        ValueError, match=r"^The path:./result is illegal. Please check the error log for more detail.$"
+    ):
+        call("ais_bench", words_of("ais_bench"))
+    (work / "result").rmdir()
+    (work / "result").touch()
+    with pytest.raises(ValueError, match=r"^The path:./result is not a directory.$"):
+        call("ais_bench", words_of("ais_bench"))
+
+
+def test_flags_of_today_are_unknown_to_the_older_tool(call, work, capsys):
+    new = ("--threads", "2", "--divide_input", "0", "--profiler_rename", "1", "--npu_id", "0", "--pipeline", "false")
+    status, said = call("ais_bench", words_of("ais_bench", *new))
+    assert status == 0
+    assert "[INFO] need to set --pipeline when setting threads number" in said
+    for flag in new[::2]:
+        with pytest.raises(SystemExit):
+            call("ais_bench", words_of("ais_bench", flag, "1"), STANDIN_STYLE="2023")
+        assert f"error: unrecognized arguments: {flag} 1" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        call("ais_bench", words_of("ais_bench", "--backend", "trtexec"))
+    assert "it does not model --backend" in capsys.readouterr().err
+
+
+def test_a_refusal_waits_for_no_package_and_the_help_needs_utf_8(work):
+    words = words_of("ais_bench", "--model", "none.om")
+    words.insert(1, "-Ximporttime")
+    done = run(work, words)
+    assert done.returncode == 2
+    assert "argparse" in done.stderr
+    assert not re.search("numpy|onnx", done.stderr)
+
+    done = run(work, ["python3", "-m", "ais_bench", "--help"], PYTHONIOENCODING="ascii")
+    assert done.returncode == 1
+    assert "UnicodeEncodeError" in done.stderr.splitlines()[-1]
+    assert run(work, ["python3", "-m", "ais_bench", "--help"], PYTHONUTF8="1").returncode == 0
+
+
+def test_the_older_ais_bench_takes_any_path_and_mode(call, work):
+    (work / "bin").chmod(0o777)
+    work.chmod(0o777)
+    (work / "a b").mkdir()
+    shutil.copyfile(work / "rfcn.om", work / "a b" / "rfcn.om")
+    status, said = call("ais_bench", [*words_of("ais_bench"), "--model", "a b/rfcn.om"], STANDIN_STYLE="2023")
+
+    assert status == 0
+    assert "create new context" not in said
+
+
+def test_a_misspelt_style_is_refused(call):
+    with pytest.raises(SystemExit, match="STANDIN_STYLE is '2024', but should be one of 2023, 2025"):
+        call("ais_bench", words_of("ais_bench"), STANDIN_STYLE="2024")
+
+
+STOPS = [
+    ("half_way", 1, 1), ("disk_full", 1, 1), ("device_lost=0", 1, 1), ("open_fails", 1, 0), ("perf_count", 0, 3),
+    ("device_lost=2", 0, 3), ("no_perf", 0, 3),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tool", "fault", "status", "finished"),
+    [
+        *((tool, *stop) for tool in ("benchmark", "ais_bench") for stop in STOPS),
+        ("benchmark", "half_dead", 0, 1), ("benchmark", "wrong_count", 0, 2),  # ais_bench's Python raises at any miss
+    ],
+)  # fmt: skip
+def test_a_runner_stops_where_it_is_told_to(call, work, tool, fault, status, finished):
+    try:
+        got, _ = call(tool, words_of(tool), STANDIN_FAULT=f"{tool}:{fault}")
+    except (RuntimeError, OSError):
+        got = 1
+    folder = work / "result" / ("dumpOutput_device0" if tool == "benchmark" else "")
+    perf = {
+        "benchmark": work / "result" / "perf_vision_batchsize_1_device_0.txt",
+        "ais_bench": work / "result_summary.json",
+    }[tool]
+
+    assert got == status
+    assert len(list(folder.glob("*_2.bin")) + list(folder.glob("*_0.bin"))) == (
+        finished if tool == "benchmark" else 2 * finished + (fault == "disk_full")
+    )
+    assert perf.exists() == (status == 0 and fault not in ("half_dead", "no_perf"))
+    if perf.exists():
+        counted = finished - (fault == "perf_count")
+        if tool == "ais_bench":
+            assert json.loads(perf.read_text())["NPU_compute_time"]["count"] == counted
+        else:
+            found = PERF.fullmatch(perf.read_text())
+            assert float(found[1]) * float(found[2]) / 1000 == pytest.approx(counted, rel=1e-4)
+
+
+def test_ais_bench_cannot_leave_a_picture_out_without_a_word(call):
+    for fault in ("half_dead", "wrong_count"):
+        with pytest.raises(SystemExit, match=f"{fault} is for benchmark"):
+            call("ais_bench", words_of("ais_bench"), STANDIN_FAULT=f"ais_bench:{fault}")
+
+
+def test_ais_bench_speaks_of_a_failed_run_behind_its_bar(call, work, capsys):
+    with pytest.raises(RuntimeError, match=r"^\[-1\]\[ACL: general failure\] $"):
+        call("ais_bench", words_of("ais_bench"), STANDIN_FAULT="half_way")
+    said = capsys.readouterr().out
+    causes = ("execute model failed, modelId is 1", "acl execute failed:1", "execute Infer failed ret:-1")
+
+    assert re.search(r"\| \d/3 \[[^]]+\]\[ACL ERROR\] EE9999: SIMULATED", said)
+    assert "".join(f"[ERROR] {cause}\n" for cause in causes) in said
+    assert said.endswith("it/s]\n"), "the bar is closed when the exception passes"
+
+
+def test_a_full_disk_leaves_a_part_of_a_file_and_numpy_s_words(call, work, wanted):
+    with pytest.raises(OSError, match=r"^\d+ requested and \d+ written$") as raised:
+        call("ais_bench", words_of("ais_bench"), STANDIN_FAULT="disk_full")
+    asked, written = map(int, re.findall(r"\d+", str(raised.value)))
+
+    assert (raised.value.errno, asked) == (None, wanted[IDS[1]][0].size)
+    assert (work / "result" / f"{IDS[1]}_0.bin").read_bytes() == wanted[IDS[1]][0][:written].tobytes()
+    assert 0 < written < asked
+
+
+@pytest.mark.parametrize("tool", ["benchmark", "ais_bench"])
+def test_a_runner_spoils_what_it_is_told_to(call, work, wanted, tool):
+    folder, first = (work / "result" / "dumpOutput_device0", 1) if tool == "benchmark" else (work / "result", 0)
+
+    def after(fault):
+        assert call(tool, words_of(tool), STANDIN_FAULT=fault)[0] == 0
+        return dumps(folder, first)
+
+    got = after("nan_output")
+    assert np.isnan(got[IDS[0]][2]).sum() == 1
+    assert same({id: got[id] for id in IDS[1:]}, {id: wanted[id] for id in IDS[1:]})
+    assert not any(array.any() for arrays in after("constant_output").values() for array in arrays)
+    assert same(after("swapped_output"), dict.fromkeys(IDS, wanted[IDS[0]]))
+    assert [array.nbytes for array in after("float16_output")[IDS[0]]] == [a.nbytes // 2 for a in wanted[IDS[0]]]
+    got = after("truncated_output")
+    assert got[IDS[-1]][1].nbytes == wanted[IDS[-1]][1].nbytes // 2
+    assert same({id: got[id] for id in IDS[:-1]}, {id: wanted[id] for id in IDS[:-1]})
+    assert same(after(""), wanted)
+
+
+@pytest.mark.parametrize("tool", ["benchmark", "ais_bench"])
+def test_a_perf_file_may_be_cut_empty_or_foreign(call, work, tool):
+    perf = {
+        "benchmark": work / "result" / "perf_vision_batchsize_1_device_0.txt",
+        "ais_bench": work / "result_summary.json",
+    }[tool]
+    texts = {}
+    for fault in ("", "cut_perf", "empty_perf", "foreign_perf"):
+        assert call(tool, words_of(tool), STANDIN_FAULT=fault)[0] == 0
+        texts[fault] = perf.read_text(encoding="utf-8")
+
+    assert texts["empty_perf"] == ""
+    assert "吞吐率" in texts["foreign_perf"]
+    assert texts["cut_perf"].count("throughput") < texts[""].count("throughput")
+
+
+def test_other_spellings_of_the_perf_file(call, work):
+    call("benchmark", words_of("benchmark"), STANDIN_FAULT="long_tags,one_line")
+    text = (work / "result" / "perf_vision_batchsize_1_device_0.txt").read_text()
+    perf = PERF.fullmatch(text)
+    assert (perf[7], perf[11], text.count("\n")) == ("inference", "postprocess", 1)
+    shutil.rmtree(work / "result")
+    _, said = call("ais_bench", words_of("ais_bench"), STANDIN_FAULT="old_throughput")
+    assert re.search(
+        r"^\[INFO\] throughput 1000\*batchsize\(1\)/NPU_compute_time\.mean\(\S+\): \S+$", said, re.MULTILINE
+    )
+
+
+def test_several_devices_of_the_older_tool_share_the_pictures_and_one_may_be_lost(work, wanted):
+    planted = {"STANDIN_DEVICES": "310x4", "STANDIN_FAULT": "device_lost=3", "STANDIN_STYLE": "2023"}
+    done = run(work, words_of("ais_bench", "--device", "0,3"), **planted)
+
+    assert done.returncode == 1
+    assert same(dumps(work / "result" / "device0", 0, IDS[:2]), {id: wanted[id] for id in IDS[:2]})
+    assert list((work / "result" / "device3").iterdir()) == []
+    assert (work / "result" / "device0_summary.json").exists()
+    assert not (work / "result" / "device3_summary.json").exists()
+    assert re.search(r"^i:0 device_0 throughput:\S+ start_time:\S+ end_time:\S+$", done.stdout, re.MULTILINE)
+    assert "device 3 is lost" in done.stdout
+    assert "[ERROR] subprocess run failed error_callback:[-1][ACL: general failure] \n" in done.stdout
+    assert "[INFO] multidevice run end qsize:3 result:1" in done.stdout, "both were ready, one has a rate"
+    assert done.stderr == ""
+
+
+def test_several_devices_of_todays_tool_do_all_pictures_each_unless_told_to_share(work, wanted):
+    done = run(work, words_of("ais_bench", "--device", "0,3"), STANDIN_DEVICES="310x4")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    for folder in ("device0_0", "device3_1"):
+        assert same(dumps(work / "result" / folder, 0), wanted)
+    assert re.search(r"^\[INFO\] i:0 device_0 throughput:\S+ {17}start_time:\S+", done.stdout, re.MULTILINE)
+    assert "[INFO] multidevice run end qsize:4 result:0" in done.stdout
+
+    planted = {"STANDIN_DEVICES": "310x4", "STANDIN_FAULT": "open_fails=3"}
+    done = run(
+        work, words_of("ais_bench", "--device", "0,3", "--divide_input", "1", "--output_dirname", "shared"), **planted
+    )
+    assert done.returncode == 1
+    assert sorted(path.name for path in (work / "shared" / "device0_0").glob("*_0.bin")) == [
+        f"{id}_0.bin" for id in IDS[:2]
+    ]
+    assert not (work / "shared" / "device3_1").exists()
+    assert "[ERROR] subprocess run failed error_callback:[507033][Error code unknown] \n" in done.stdout
+    assert "[INFO] multidevice run end qsize:2 result:1" in done.stdout
+
+
+def test_a_hanging_tool_holds_its_output_open_until_its_whole_group_is_ended(work):
+    words = words_of("benchmark")
+    process = subprocess.Popen(
+        words,
+        cwd=work,
+        env=environment(STANDIN_FAULT="hang"),
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    folder, end = work / "result" / "dumpOutput_device0", time.monotonic() + 60
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while not children.read_text() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert process.poll() is None
+    assert len(list(folder.iterdir())) == 3, "half of the pictures, one of three"
+    process.kill()
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.communicate(timeout=0.3)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.communicate(timeout=20)[0].startswith("[INFO] SIMULATED")
+
+
+def test_the_marks_lie_where_one_looks():
+    executables = [path for path in STANDIN.iterdir() if path.is_file() and os.access(path, os.X_OK)]
+    assert {path.name for path in executables} == {"atc", "npu-smi", "benchmark.x86_64", "benchmark.aarch64"}
+    assert "stand-in" in (STANDIN / "SIMULATED").read_text()
+    assert (STANDIN / "ais_bench" / "SIMULATED").exists()
+    assert (STANDIN / "ais_bench" / "__init__.py").read_bytes() == b"", "as the real one; what marks it lies beside it"
+    (found,) = importlib.metadata.distributions(name="ais_bench", path=[str(STANDIN)])
+    assert found.version == "0.0.2"
+    for info in STANDIN.glob("toolkit/*/ascend_toolkit_install.info"):
+        assert re.search(r"^version=.*SIMULATED$", info.read_text(), re.MULTILINE)
+    assert (STANDIN / "benchmark.x86_64").read_text() == (STANDIN / "benchmark.aarch64").read_text()
+
+
+def test_a_shell_can_source_the_stand_in(tmp_path):
+    done = run(
+        tmp_path, ["bash", "-c", f"unset PYTHONPATH; . {STANDIN}/set_env.sh; command -v atc; atc --help | head -1"]
+    )
+    assert done.stdout.splitlines() == [str(STANDIN / "atc"), done.stdout.splitlines()[1]]
+    assert "SIMULATED" in done.stdout
+
+
+SPEAKS = {
+    "print",
+    "info",
+    "error",
+    "failed",
+    "exit",
+    "kill",
+    "write_text",
+    "tofile",
+    "RefusedError",
+    "ArgumentTypeError",
+}
+
+
+def test_each_function_that_speaks_for_a_tool_names_what_it_stands_on():
+    """The stand-in was once written from what its authors believed, and hid two faults that met every user."""
+    silent, speaking = [], 0
+    for module in sorted((STANDIN / "simulated").glob("*.py")):
+        for node in ast.parse(module.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef):
+                calls = [call.func for call in ast.walk(node) if isinstance(call, ast.Call)]
+                names = {getattr(call, "id", getattr(call, "attr", "")) for call in calls}
+                speaking += bool(names & SPEAKS)
+                if names & SPEAKS and "Source: " not in (ast.get_docstring(node) or ""):
+                    silent.append(f"{module.name}: {node.name}")
+    assert speaking > 30
+    assert silent == []

@@ -1,0 +1,93 @@
+"""Addresses, threads, and what must be alike on every machine of a cluster; no cluster is started."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from rfcn_lib.devices.threads import torch_threads
+from rfcn_lib.runs.dask import members as cluster_members
+from rfcn_lib.runs.dask import worker as cluster_worker
+from rfcn_lib.runs.dask.client import ClusterError, checked
+from tests.support.places import ROOT
+
+
+@pytest.mark.parametrize(
+    "address", ["tcp://10.0.0.2:8786", "tls://head.example.org:1", "tcp://[::1]:8786", "local:1", "local:256"]
+)
+def test_an_address_is_taken(address):
+    assert checked(address) == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "head:8786", "tcp://head", "http://head:8786", "tcp://head:0", "tcp://head:65536", "local:0", "local:257", "local:",
+     "local:-1", "tcp://a b:1", "tcp://head:8786/", "local:two", " local:2", "local:2\n"],
+)  # fmt: skip
+def test_another_address_is_refused(address):
+    with pytest.raises(
+        ClusterError, match=r"should be a scheduler's address, --dask=tcp://HOST:8786, or --dask=local:N"
+    ):
+        checked(address)
+
+
+def test_tls_without_certificates_is_said_with_the_names_of_dask_s_own_settings(monkeypatch):
+    for name in cluster_members.TLS_NAMES:
+        monkeypatch.delenv(name, raising=False)
+    with (
+        pytest.raises(
+            ClusterError, match=r"tls://127\.0\.0\.1:1 asks for TLS, but .* DASK_DISTRIBUTED__COMM__TLS__CA_FILE,"
+        ),
+        cluster_members.connected("tls://127.0.0.1:1"),
+    ):
+        pass
+
+
+def test_without_dask_the_way_to_get_it_is_said(monkeypatch):
+    monkeypatch.setattr(cluster_members.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ClusterError, match=r"pip install .*\.\[cluster\]"):
+        checked("local:2")
+
+
+def test_pytorch_has_one_thread_if_and_only_if_the_client_has():
+    assert [torch_threads(1, share) for share in (1, 2, 8)] == [1, 1, 1]
+    assert [torch_threads(8, share) for share in (1, 2, 8)] == [2, 2, 8]
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"OMP_NUM_THREADS": "1"}, {"OMP_NUM_THREADS": "2"}, {"MKL_NUM_THREADS": "1"}], ids=str
+)
+def test_whether_pytorch_will_have_one_thread_is_known_without_it(more):
+    code = "from rfcn_lib.devices.threads import one_thread; a = one_thread(); import torch; print(a, torch.get_num_threads())"
+    for one_core in ("", "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "):
+        unset = {
+            name: value for name, value in os.environ.items() if name not in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+        }
+        words = [sys.executable, "-c", one_core + code]
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env=unset | more, check=True)
+        said, threads = done.stdout.split()
+        assert (said == "True") == (threads == "1"), (one_core, done.stdout)
+
+
+def test_each_difference_is_a_sentence():
+    like = cluster_worker.described()
+    assert cluster_worker.differences(tuple(like.items())) == ()
+    other = {**like, "torch": "torch 1.4.0", "rfcn_lib/boxes.py": "0" * 64, "rfcn_lib/spec.py": "0" * 64}
+    libraries, code = cluster_worker.differences(tuple(other.items()))
+    assert libraries == f"has {like['torch']}, but should have torch 1.4.0"
+    assert code == "has another text of rfcn_lib/boxes.py and 1 more, but should run the same commit"
+
+
+def test_what_must_be_alike_is_all_that_shapes_a_dump():
+    like = cluster_worker.described()
+    assert {"python", "distributed", "torch", "onnxruntime", "numpy", "cv2", "PIL"} <= like.keys()
+    for name in ("pictures/preprocess", "devices/pytorch", "devices/onnx_runtime", "source/network", "records"):
+        assert f"rfcn_lib/{name}.py" in like
+
+
+@pytest.mark.parametrize(
+    ("address", "host"), [("tcp://10.0.0.2:4001", "10.0.0.2"), ("tls://[::1]:1", "[::1]"), ("tcp://b:2", "b")]
+)
+def test_the_host_of_an_address(address, host):
+    assert cluster_worker.host_of(address) == host

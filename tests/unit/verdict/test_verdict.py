@@ -1,0 +1,215 @@
+"""What may be said after a run: every status reached, and the words of an acceptance never by a lesser run."""
+
+import dataclasses
+import math
+
+import pytest
+
+from rfcn_lib.verdict.verdict import (
+    ACCURACY,
+    ELSEWHERE,
+    HOST,
+    NPU,
+    PUBLISHED,
+    SIMULATED,
+    THROUGHPUT,
+    Criterion,
+    Trial,
+    verdict,
+    worst,
+)
+
+TRIAL = Trial(
+    port="a port",
+    device="host",
+    candidate_on=HOST,
+    candidate_device="ONNX Runtime",
+    reference_device="PyTorch",
+    exhibits={},
+    commands=(),
+    ids=("000001", "000002"),
+    set_size=2,
+    protocol={"name": "VOC07"},
+    reference_mean_ap=0.7,
+    reference_ap={"cat": 0.7},
+    candidate_mean_ap=0.7,
+    candidate_ap={"cat": 0.7},
+    cropped={},
+    loosened=(),
+    unpublished=(),
+    published_port=True,
+    voc2007_test=True,
+    published_applies=False,
+    throughput_applies=False,
+    canvas="published",
+    canvases={"1344x1344": 2},
+    canvas_area=1.0,
+)
+WHOLE = dataclasses.replace(TRIAL, candidate_on=ELSEWHERE, published_applies=True)
+
+
+def judged(names, **outcomes):
+    """Criteria by test and outcomes by test, all passed unless told."""
+    criteria = {f"t::{name}": [Criterion(name, 0.0, "<=", 1.0, "somebody")] for name in names}
+    return criteria, {test: outcomes.get(test.removeprefix("t::"), "passed") for test in criteria}
+
+
+def status(trial, names=ACCURACY, accept=False, **outcomes):
+    return verdict(trial, *judged(names, **outcomes), accept=accept).status
+
+
+@pytest.mark.parametrize(
+    ("number", "relation", "limit", "holds"),
+    [
+        (0.01, "<=", 0.01, True),
+        (math.nextafter(0.01, 1), "<=", 0.01, False),
+        (0.6986, ">=", 0.6986, True),
+        (math.nextafter(0.6986, 0), ">=", 0.6986, False),
+        (140, "==", 140, True),
+        (139, "==", 140, False),
+        (math.nan, "<=", 1, False),
+        (math.nan, ">=", 0, False),
+        (math.nan, "==", math.nan, False),
+    ],
+)
+def test_a_criterion_holds_at_its_limit_and_never_for_nan(number, relation, limit, holds):
+    assert Criterion("c", number, relation, limit, "s").holds() is holds
+
+
+def test_the_host_stand_in_passes_without_the_words_of_an_acceptance():
+    found = verdict(TRIAL, *judged(ACCURACY), accept=True)
+
+    assert found.status == "PASSED"
+    assert "host stand-in" in found.words
+    assert "no NPU was judged" in found.words
+    assert "ccept" not in found.words
+
+
+def test_a_limited_run_is_partial_whatever_it_found():
+    part = dataclasses.replace(WHOLE, set_size=3)
+    found = verdict(part, *judged((*ACCURACY, PUBLISHED)), accept=True)
+
+    assert found.status == "PARTIAL"
+    assert "2 of 3 pictures" in found.words
+    assert "nothing can be accepted" in found.words
+
+
+def test_dumps_made_elsewhere_pass_at_most():
+    assert status(WHOLE, (*ACCURACY, PUBLISHED), accept=True) == "PASSED"
+    assert status(WHOLE, (*ACCURACY, PUBLISHED, THROUGHPUT), accept=True) == "PASSED"
+    assert status(WHOLE, ACCURACY, accept=True) == "NOT JUDGED"
+
+
+@pytest.mark.parametrize("name", ACCURACY)
+def test_one_failed_criterion_fails_the_run_and_is_named(name):
+    criteria, tests = judged(ACCURACY)
+    tests[f"t::{name}"] = "failed"
+    found = verdict(TRIAL, criteria, tests, accept=False)
+
+    assert found.status == "FAILED"
+    assert name in found.words
+
+
+@pytest.mark.parametrize("name", ACCURACY)
+def test_one_criterion_left_out_is_no_verdict(name):
+    assert status(TRIAL, [other for other in ACCURACY if other != name]) == "NOT JUDGED"
+
+
+def test_loosened_limits_are_said_in_the_verdict():
+    loose = dataclasses.replace(TRIAL, loosened=("mean_ap_drop 1, published 0.01",))
+
+    assert "LOOSENED limits (mean_ap_drop 1, published 0.01)" in verdict(loose, *judged(ACCURACY), accept=False).words
+
+
+def test_an_error_is_no_verdict_and_no_failure():
+    criteria, tests = judged(ACCURACY)
+
+    assert verdict(TRIAL, criteria, {**tests, "t::other": "error"}, accept=False).status == "NOT JUDGED"
+    assert verdict(None, {}, {"t::x": "error"}, accept=False).status == "NOT JUDGED"
+    assert verdict(None, {}, {}, accept=False).status == "NOT JUDGED"
+
+
+def test_a_failure_beside_an_error_is_a_failure_that_says_so():
+    criteria, tests = judged(ACCURACY)
+    tests["t::no class lost"] = "failed"
+    found = verdict(TRIAL, criteria, {**tests, "t::other": "error"}, accept=False)
+
+    assert found.status == "FAILED"
+    assert "1 more could not be judged" in found.words
+
+
+def test_a_published_reference_has_no_classes_to_lose():
+    mean_only = dataclasses.replace(TRIAL, reference_ap={})
+    names = [name for name in ACCURACY if name != "no class lost"]
+
+    assert status(mean_only, names) == "PASSED"
+
+
+EVERYTHING = (*ACCURACY, PUBLISHED, THROUGHPUT)
+ON_NPU = dataclasses.replace(WHOLE, candidate_on=NPU, device="npu", throughput_applies=True)
+
+
+def test_an_npu_is_accepted_only_with_its_throughput():
+    assert status(ON_NPU, EVERYTHING, accept=True) == "ACCEPTED"
+    assert status(ON_NPU, (*ACCURACY, PUBLISHED), accept=True) == "NOT JUDGED"
+
+
+def test_a_full_acceptance_needs_everything_at_once():
+    for change in (
+        {"voc2007_test": False},
+        {"published_port": False},
+        {"canvas": "fitted"},
+        {"loosened": ("mean_ap 0.05 of --baseline, published 0.6986",)},
+        {"candidate_on": HOST},
+        {"candidate_on": ELSEWHERE},
+        {"candidate_on": SIMULATED},
+        {"set_size": 3},
+    ):
+        assert status(dataclasses.replace(ON_NPU, **change), EVERYTHING, accept=True) != "ACCEPTED", change
+    assert status(ON_NPU, EVERYTHING, accept=False) == "PASSED"
+    mean_only = dataclasses.replace(ON_NPU, reference_ap={})
+    assert status(mean_only, [name for name in EVERYTHING if name != "no class lost"], accept=True) == "PASSED"
+    criteria, tests = judged(EVERYTHING)
+    assert verdict(ON_NPU, criteria, {**tests, "t::other": "skipped"}, accept=True).status == "PASSED"
+
+
+def test_flags_that_are_not_the_published_ones_are_said():
+    found = verdict(dataclasses.replace(ON_NPU, unpublished=("--x=1",)), *judged(EVERYTHING), accept=True)
+
+    assert found.status == "ACCEPTED"
+    assert "compiled with --x=1 besides the published flags" in found.words
+
+
+def test_fitted_canvases_are_said_and_never_accepted():
+    fitted = dataclasses.replace(ON_NPU, canvas="fitted", canvases={"688x512": 1, "512x688": 1}, canvas_area=0.2)
+    found = verdict(fitted, *judged(EVERYTHING), accept=True)
+
+    assert found.status == "PASSED"
+    assert "on 2 FITTED canvases" in found.words
+    assert found.trial["canvases"] == {"688x512": 1, "512x688": 1}
+    assert "FITTED" not in verdict(ON_NPU, *judged(EVERYTHING), accept=True).words
+
+
+@pytest.mark.parametrize("accept", [False, True])
+@pytest.mark.parametrize("set_size", [2, 3])
+def test_a_simulated_run_never_prints_the_words_of_an_acceptance(accept, set_size):
+    simulated = dataclasses.replace(
+        ON_NPU, candidate_on=SIMULATED, set_size=set_size, candidate_device="SIMULATED 310 device 0, benchmark"
+    )
+    criteria, tests = judged(EVERYTHING)
+    found = verdict(simulated, criteria, tests, accept=accept)
+
+    assert found.status == "SIMULATED"
+    assert "no device was judged" in found.words
+    assert "ccept" not in found.words
+
+    failed = verdict(simulated, criteria, {**tests, f"t::{THROUGHPUT}": "failed"}, accept=accept)
+    assert failed.status == "FAILED"
+    assert "SIMULATED" in failed.words
+
+
+def test_of_several_candidates_the_worst_counts():
+    assert worst(["ACCEPTED", "FAILED", "PASSED"]) == "FAILED"
+    assert worst(["PASSED", "SIMULATED"]) == "SIMULATED"
+    assert worst(["PASSED", "NOT JUDGED"]) == "NOT JUDGED"
+    assert worst([]) == "NOT JUDGED"
