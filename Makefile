@@ -16,6 +16,7 @@ test: $(READY)
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
+	$(VENV)/bin/lint-imports
 	$(RUN) pytest $(ARGS)
 
 bench: $(READY)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rfcn_lib.devices.threads import one_thread
-from rfcn_lib.pictures.canvases import Canvases, Wh, name_of
+from rfcn_lib.pictures.canvases import IdsByCanvas, Wh, name_of
 from rfcn_lib.pictures.devkit import Devkit
 from rfcn_lib.port import Port, on_canvas
 from rfcn_lib.store.store import Store
@@ -122,7 +122,7 @@ def aloud(pytestconfig: pytest.Config) -> Callable[[], AbstractContextManager[ob
 
 @pytest.fixture(scope="session")
 def onnx_paths(
-    store: Store, weights: Path, port: Port, canvases: Canvases, kept_as: Any, as_given: object
+    store: Store, weights: Path, port: Port, canvases: IdsByCanvas, kept_as: Any, as_given: object
 ) -> Mapping[Wh, Path]:
     """One graph per canvas; the published port has one of each."""
     return {
@@ -166,7 +166,7 @@ def torch_pass(
 
 @pytest.fixture(scope="session")
 def onnxruntime_pass(
-    twin_paths: Mapping[Wh, Path], canvases: Canvases, pictures: object, shown: Any, kept_as: Any, passing: Any
+    twin_paths: Mapping[Wh, Path], canvases: IdsByCanvas, pictures: object, shown: Any, kept_as: Any, passing: Any
 ) -> Pass:
     """The adapted graph: its executable twin in ONNX Runtime, standing in for the NPU."""
     made_of = {"twins": {name_of(canvas): twin for canvas, twin in twin_paths.items()}}

@@ -13,7 +13,7 @@ from rich.console import Console
 from benchmarks import published
 from benchmarks.common import BenchError, Row, in_unit, turn_by_turn
 from rfcn_lib.pictures.preprocess import prepare
-from rfcn_lib.port import PUBLISHED, Pictures, read_port
+from rfcn_lib.port import PUBLISHED, PictureRules, read_port
 
 DRAWN = Path("specimen/VOCdevkit/VOC2007/JPEGImages")
 COUNT = 10
@@ -57,7 +57,7 @@ def common_size(folder: Path, count: int = COUNT) -> list[Path]:
     return paths
 
 
-def decoded_and_resized(path: Path, pictures: Pictures) -> object:
+def decoded_and_resized(path: Path, pictures: PictureRules) -> object:
     """The part nobody can leave out: JPEG to bytes, and the resize of float32 that the protocol asks for."""
     with Image.open(path) as picture:
         pixels = np.asarray(picture).astype(np.float32)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from rfcn_lib import spec
 from rfcn_lib.pictures.preprocess import picture_record
-from rfcn_lib.port import Pictures, Port
+from rfcn_lib.port import PictureRules, Port
 from rfcn_lib.records import Floats, Picture
 from rfcn_lib.score.dumps import file_names, shapes
 
@@ -29,7 +29,7 @@ ClassDetections = list[Floats]  # per class (N, 5): x1 y1 x2 y2 score, picture f
 # -- pictures to bins --------------------------------------------------------------------------------------------------
 
 
-def resized(path: Path, pictures: Pictures) -> tuple[NDArray[np.float32], float]:
+def resized(path: Path, pictures: PictureRules) -> tuple[NDArray[np.float32], float]:
     """Decode (imageio's imread is Pillow), BGR, float32, minus means, resize: (H, W, 3), scale. `get_jpg_info`."""
     with Image.open(path) as picture:
         im = np.asarray(picture)
@@ -41,7 +41,7 @@ def resized(path: Path, pictures: Pictures) -> tuple[NDArray[np.float32], float]
     return cv2.resize(im, None, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR), scale  # type: ignore[return-value]
 
 
-def padded(path: Path, pictures: Pictures) -> NDArray[np.float32]:
+def padded(path: Path, pictures: PictureRules) -> NDArray[np.float32]:
     """(1, 3, canvas height, canvas width): blob, permute, F.pad, and one more copy. `get_bin`."""
     im, _ = resized(path, pictures)
     blob = np.zeros((1, *im.shape), np.float32)
@@ -53,7 +53,7 @@ def padded(path: Path, pictures: Pictures) -> NDArray[np.float32]:
     return im_data.numpy()
 
 
-def write_bin(path: Path, pictures: Pictures, target: Path) -> None:
+def write_bin(path: Path, pictures: PictureRules, target: Path) -> None:
     """The bin of one picture, 21.7 MB at the published canvas."""
     padded(path, pictures).tofile(target)
 

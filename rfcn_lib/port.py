@@ -69,7 +69,7 @@ class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
-class Pictures(_Table):
+class PictureRules(_Table):
     """How a picture is shown to the network: px of the shorter side, px of the canvas, mean per BGR channel."""
 
     short_side_px: Annotated[int, Field(ge=16, le=8192)]
@@ -77,7 +77,7 @@ class Pictures(_Table):
     means_bgr: Annotated[tuple[Mean, Mean, Mean], FROM_LIST]
 
     @model_validator(mode="after")
-    def _fits(self) -> "Pictures":
+    def _fits(self) -> "PictureRules":
         if self.short_side_px > min(self.canvas_wh_px):
             raise ValueError(f"should have a canvas_wh_px of at least short_side_px = {self.short_side_px} both ways")
         return self
@@ -94,7 +94,7 @@ class Proposals(_Table):
     kept: Annotated[int, Field(ge=1, le=1000)]  # the vendor operator's own limit on max_total_size
 
 
-class Detecting(_Table):
+class DetectionRules(_Table):
     """How outputs become detections: delta stds (dx dy dw dh), score floor (exclusive), NMS IoU, most per picture."""
 
     delta_stds: Annotated[tuple[Std, Std, Std, Std], FROM_LIST]
@@ -121,9 +121,9 @@ class Port(_Table):
     classes: Annotated[
         tuple[ClassName, ...], Field(strict=False, min_length=1, max_length=1000), AfterValidator(_all_different)
     ]
-    pictures: Pictures
+    pictures: PictureRules
     proposals: Proposals
-    detections: Detecting
+    detections: DetectionRules
     criteria: Annotated[Mapping[CriterionName, Criterion], AfterValidator(_agreed)]
 
     def __hash__(self) -> int:  # pydantic's own would fail on the mapping
@@ -167,7 +167,7 @@ def on_canvas(port: Port, canvas_wh_px: tuple[int, int]) -> Port:
         PortError: a canvas no port may have.
     """
     try:
-        pictures = Pictures.model_validate({**port.pictures.model_dump(), "canvas_wh_px": canvas_wh_px})
+        pictures = PictureRules.model_validate({**port.pictures.model_dump(), "canvas_wh_px": canvas_wh_px})
     except ValidationError as error:
         raise PortError(
             f"the port '{port.name}' on another canvas: {_sentence(error.errors(include_url=False)[0])}; use "

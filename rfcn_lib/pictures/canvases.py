@@ -12,7 +12,7 @@ from typing import Final
 from rfcn_lib.errors import SuiteError
 
 Wh = tuple[int, int]
-Canvases = Mapping[Wh, tuple[str, ...]]  # width and height in px -> ids of the pictures shown on it
+IdsByCanvas = Mapping[Wh, tuple[str, ...]]  # width and height in px -> ids of the pictures shown on it
 
 MOST: Final = 6  # each canvas costs a graph and a compilation; on VOC2007 test a seventh would save 0.3 % of the square
 MULTIPLE_PX: Final = 16  # the network's stride, spec.FEATURE_STRIDE: a larger canvas has cells of padding only
@@ -121,7 +121,7 @@ def canvas_of(scaled_wh: Wh, canvases: Collection[Wh]) -> Wh:
     return min(holding, key=_by_area)
 
 
-def shared_out(scaled_sizes_wh: Mapping[str, Wh], canvases: Collection[Wh]) -> Canvases:
+def shared_out(scaled_sizes_wh: Mapping[str, Wh], canvases: Collection[Wh]) -> IdsByCanvas:
     """Canvas -> ids of its pictures, in their order; a canvas without any is left out. Errors: as `canvas_of`."""
     found: dict[Wh, list[str]] = {canvas: [] for canvas in sorted(canvases, key=_by_area)}
     for id, scaled_wh in scaled_sizes_wh.items():
@@ -129,12 +129,12 @@ def shared_out(scaled_sizes_wh: Mapping[str, Wh], canvases: Collection[Wh]) -> C
     return {canvas: tuple(ids) for canvas, ids in found.items() if ids}
 
 
-def ids_of(canvases: Canvases) -> tuple[str, ...]:
+def ids_of(canvases: IdsByCanvas) -> tuple[str, ...]:
     """All pictures, canvas by canvas."""
     return tuple(id for ids in canvases.values() for id in ids)
 
 
-def share_of(canvases: Canvases, published_wh: Wh) -> float:
+def share_of(canvases: IdsByCanvas, published_wh: Wh) -> float:
     """Area of all the pictures' canvases over that of as many published ones: what the convolutions' work comes down to."""
     area = sum(width * height * len(ids) for (width, height), ids in canvases.items())
     return area / (published_wh[0] * published_wh[1] * sum(map(len, canvases.values())))

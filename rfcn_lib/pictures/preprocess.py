@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from rfcn_lib.errors import SuiteError
-from rfcn_lib.port import Pictures
+from rfcn_lib.port import PictureRules
 from rfcn_lib.records import Floats, Picture
 
 LARGEST_PICTURE_PX: Final = 50_000_000  # before and after the resize; VOC2007's largest has 250,000
@@ -84,7 +84,7 @@ def _expect_header(path: Path, got_wh: tuple[int, int], mode: str, size_wh: tupl
         )
 
 
-def picture_record(id: str, size_wh: tuple[int, int], pictures: Pictures) -> Picture:
+def picture_record(id: str, size_wh: tuple[int, int], pictures: PictureRules) -> Picture:
     """What the preprocessing does to a picture of `size_wh`, without opening it: enough to judge dumps made elsewhere.
 
     Rounds as cv2.resize does when given factors: half to even, in double precision.
@@ -110,7 +110,7 @@ def prepare(
     path: Path,
     id: str,
     size_wh: tuple[int, int],
-    pictures: Pictures,
+    pictures: PictureRules,
     *,
     overflow: Literal["crop", "error"] = "crop",
     jpeg: bytes | None = None,

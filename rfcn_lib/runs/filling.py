@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
-from rfcn_lib.pictures.canvases import Canvases, Wh
+from rfcn_lib.pictures.canvases import IdsByCanvas, Wh
 from rfcn_lib.pictures.preprocess import PictureError
 from rfcn_lib.port import Port
 from rfcn_lib.progress import progress, say
@@ -61,7 +61,7 @@ def fill(
     what: str,
     *,
     jpegs: Jpegs | None = None,
-    canvases: Canvases | None = None,
+    canvases: IdsByCanvas | None = None,
     first_look: bool = False,
     planned: bool = False,
 ) -> int:

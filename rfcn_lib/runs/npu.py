@@ -18,7 +18,7 @@ from rfcn_lib.ascend.place import is_elsewhere
 from rfcn_lib.ascend.tool_run import OmRunError
 from rfcn_lib.files import PathError, plain_place
 from rfcn_lib.pictures.bins import BinError
-from rfcn_lib.pictures.canvases import Canvases, Wh, ids_of
+from rfcn_lib.pictures.canvases import IdsByCanvas, Wh, ids_of
 from rfcn_lib.port import Port, on_canvas
 from rfcn_lib.progress import progress
 from rfcn_lib.records import LoadPicture
@@ -45,7 +45,7 @@ class Filled:
 
 def fill_by_tool(
     folder: Path,
-    canvases: Canvases,
+    canvases: IdsByCanvas,
     port: Port,
     shown: LoadPicture,
     tool: Tool,

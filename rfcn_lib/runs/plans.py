@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from rfcn_lib.pictures.canvases import Canvases
+from rfcn_lib.pictures.canvases import IdsByCanvas
 from rfcn_lib.port import Port
 from rfcn_lib.progress import in_words, say
 from rfcn_lib.score.dumps import DumpError, shapes
@@ -19,12 +19,12 @@ def say_plan(what: str, to_do: int, before: int, *pieces: str) -> None:
     say(f"{what}: {to_do:,} pictures to do, {before:,} already there; {'; '.join(pieces)}; stop when you like")
 
 
-def in_canvases(canvases: Canvases) -> str:
+def in_canvases(canvases: IdsByCanvas) -> str:
     """`canvas 688 x 512 px`, or how many there are."""
     return f"{len(canvases)} canvases" if len(canvases) > 1 else "canvas {} x {} px".format(*next(iter(canvases)))
 
 
-def say_hours(what: str, taken_s: float, done: Sequence[str], left: Sequence[str], canvases: Canvases) -> None:
+def say_hours(what: str, taken_s: float, done: Sequence[str], left: Sequence[str], canvases: IdsByCanvas) -> None:
     """How long the pictures `left` will take, each as long as its canvas is large, when `done` took `taken_s`.
 
     Silent where that is less than WORTH_SAYING_S.

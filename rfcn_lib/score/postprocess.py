@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfcn_lib import boxes
-from rfcn_lib.port import Detecting, Port
+from rfcn_lib.port import DetectionRules, Port
 from rfcn_lib.records import Detections, Floats, Ints, Outputs, Picture, expect_shape
 
 CHUNK: Final = 256  # candidates looked at together at first: changes the time only
@@ -41,7 +41,7 @@ def detections_from_outputs(outputs: Outputs, picture: Picture, port: Port) -> D
     return Detections(found, scores_cr.reshape(-1)[kept], kept // max(len(outputs.rois), 1))
 
 
-def _boxes_in_picture(outputs: Outputs, picture: Picture, rules: Detecting) -> Floats:
+def _boxes_in_picture(outputs: Outputs, picture: Picture, rules: DetectionRules) -> Floats:
     """(4, C, R), picture frame, without background. The one line that leaves the net frame is the last."""
     by_class = outputs.bbox_pred.reshape(len(outputs.rois), outputs.cls_prob.shape[1], 4)
     deltas_xcr = np.ascontiguousarray(by_class[:, 1:].T)  # coordinate by coordinate, as numpy's arithmetic likes it
@@ -53,7 +53,7 @@ def _boxes_in_picture(outputs: Outputs, picture: Picture, rules: Detecting) -> F
     return in_picture.transpose(2, 0, 1)
 
 
-def _best(boxes_xn: Floats, scores_cr: Floats, rules: Detecting) -> Ints:
+def _best(boxes_xn: Floats, scores_cr: Floats, rules: DetectionRules) -> Ints:
     """Kept positions (class * R + row), best first; boxes (4, C * R), a coordinate's numbers side by side, scores (C, R).
 
     Whether a box survives depends only on better boxes of its class. So candidates of all classes are walked together,

@@ -70,7 +70,7 @@ def _timing(path: Path) -> Timing:
         (began, ended), (first, last) = kept["tool_s"], kept["whole_s"]
         spans = (float(began), float(ended)), (float(first), float(last))
         return Timing(tuple(map(str, kept["ids"])), str(kept["om_sha256"]), perf, str(kept["typed"]), *spans)
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (PerfError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise PerfError(f"{path} is no kept timing: {error}; remove it, and its pictures are timed again") from error
 
 

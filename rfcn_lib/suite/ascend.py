@@ -16,7 +16,7 @@ from rfcn_lib.ascend import npu_smi, toolkit
 from rfcn_lib.ascend.health import note_troubles, troubles_now
 from rfcn_lib.command import SAID, exports, run
 from rfcn_lib.pictures import by_hand
-from rfcn_lib.pictures.canvases import Canvases, Wh, name_of, note_canvases
+from rfcn_lib.pictures.canvases import IdsByCanvas, Wh, name_of, note_canvases
 from rfcn_lib.pictures.devkit import Devkit
 from rfcn_lib.port import PUBLISHED, Port, read_port
 from rfcn_lib.records import Floats, Picture, Scope
@@ -130,7 +130,7 @@ def npu_run(
     port: Port,
     port_path: Path,
     devkit: Devkit,
-    canvases: Canvases,
+    canvases: IdsByCanvas,
     shown: Callable[[str], tuple[Floats, Picture]],
     jpegs: Callable[[Sequence[str]], list[str]],
     aloud: Callable[[], AbstractContextManager[object]],
@@ -213,7 +213,7 @@ def pictures_per_run(canvas_wh: tuple[int, int], devices: int) -> int:
 
 
 @pytest.fixture(scope="session")
-def rates(npu_run: NpuRun, om_paths: Mapping[Wh, Path], canvases: Canvases, store: Store) -> Mapping[Scope, Rate]:
+def rates(npu_run: NpuRun, om_paths: Mapping[Wh, Path], canvases: IdsByCanvas, store: Store) -> Mapping[Scope, Rate]:
     """Pictures per second by scope, over each picture once on the very om of its canvas; a scope they cannot have is left out."""
     om_sha256 = {id: store.digests.of(om_paths[canvas]) for canvas, ids in canvases.items() for id in ids}
     expect_timed(npu_run.filled.timings, om_sha256)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
-from rfcn_lib.pictures.canvases import Canvases, Wh, ids_of, note_canvases
+from rfcn_lib.pictures.canvases import IdsByCanvas, Wh, ids_of, note_canvases
 from rfcn_lib.pictures.devkit import Devkit
 from rfcn_lib.port import Port
 from rfcn_lib.store.store import Store
@@ -37,7 +37,7 @@ def passing(
         name: str,
         kind: Literal["pytorch", "onnx_runtime"],
         made_of: Mapping[str, Any],
-        canvases: Canvases,
+        canvases: IdsByCanvas,
         shown: Any,
         loaded: Callable[[Wh], Any],
     ) -> Callable[..., Path]:

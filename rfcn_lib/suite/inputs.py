@@ -11,7 +11,7 @@ import pytest
 
 from rfcn_lib import spec
 from rfcn_lib.errors import SuiteError
-from rfcn_lib.pictures.canvases import Canvases, Wh, fitted_canvases, name_of, share_of, shared_out
+from rfcn_lib.pictures.canvases import IdsByCanvas, Wh, fitted_canvases, name_of, share_of, shared_out
 from rfcn_lib.pictures.devkit import Devkit, read_devkit
 from rfcn_lib.pictures.preprocess import expect_sizes, picture_record, prepare, refuse_cropped
 from rfcn_lib.port import PUBLISHED, Port, on_canvas, read_port
@@ -24,7 +24,7 @@ SPECIMEN_WEIGHTS = SPECIMEN / "rfcn_specimen.pth"
 ON_ITS_OWN_CANVAS = "published figures are of the published canvas; judge them without --canvas=fitted"
 
 Shown = Callable[[str], tuple[Floats, Picture]]
-_CHOSEN = pytest.StashKey[Canvases]()
+_CHOSEN = pytest.StashKey[IdsByCanvas]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -68,7 +68,7 @@ def is_fitted(config: pytest.Config) -> bool:
     return str(config.getoption("--canvas")) == "fitted"
 
 
-def _graphs_on_disk(config: pytest.Config, canvases: Canvases) -> str:
+def _graphs_on_disk(config: pytest.Config, canvases: IdsByCanvas) -> str:
     weights = Path(config.getoption("--weights") or SPECIMEN_WEIGHTS)
     size = weights.stat().st_size if weights.is_file() else 0
     graphs = ("exported", "adapted", "om" if config.getoption("markexpr") == "npu" else "twin")
@@ -78,7 +78,7 @@ def _graphs_on_disk(config: pytest.Config, canvases: Canvases) -> str:
     )
 
 
-def describe(canvases: Canvases, port: Port) -> str:
+def describe(canvases: IdsByCanvas, port: Port) -> str:
     """`fitted: 688x512 (2472 pictures), ...; 21.5% of the area of the port's own 1344x1344`."""
     published = port.pictures.canvas_wh_px
     if list(canvases) == [published]:
@@ -108,13 +108,13 @@ def devkit(pytestconfig: pytest.Config, port: Port) -> Devkit:
 
 
 @pytest.fixture(scope="session")
-def canvases(pytestconfig: pytest.Config, devkit: Devkit, port: Port) -> Canvases:
+def canvases(pytestconfig: pytest.Config, devkit: Devkit, port: Port) -> IdsByCanvas:
     """Which pictures are shown on which canvas: all on the port's own, or each on one that fits."""
     return _chosen(pytestconfig) if is_fitted(pytestconfig) else {port.pictures.canvas_wh_px: devkit.ids}
 
 
 @pytest.fixture(scope="session")
-def canvas(request: pytest.FixtureRequest, canvases: Canvases) -> Wh:
+def canvas(request: pytest.FixtureRequest, canvases: IdsByCanvas) -> Wh:
     """One of the canvases; whatever asks for it is done for each of them."""
     found: Wh = getattr(request, "param", None) or next(iter(canvases))
     return found
@@ -133,7 +133,7 @@ def kept_as(pytestconfig: pytest.Config) -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def pictures(
-    pytestconfig: pytest.Config, canvases: Canvases, devkit: Devkit, port: Port, as_given: object
+    pytestconfig: pytest.Config, canvases: IdsByCanvas, devkit: Devkit, port: Port, as_given: object
 ) -> Mapping[str, Picture]:
     """What preprocessing does to each picture, by id; on its own canvas."""
     records = {
@@ -192,7 +192,7 @@ def _jpegs_needed(config: pytest.Config) -> bool:
     return not (config.getoption("--dumps") and config.getoption("--reference") == "published")
 
 
-def _chosen(config: pytest.Config) -> Canvases:
+def _chosen(config: pytest.Config) -> IdsByCanvas:
     """The fitted canvases, from the sizes of the pictures judged; chosen once, as tests are collected by them."""
     if _CHOSEN not in config.stash:
         port = read_port(_port_path(config))

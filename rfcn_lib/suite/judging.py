@@ -13,7 +13,7 @@ import pytest
 from rfcn_lib import spec
 from rfcn_lib.ascend import toolkit
 from rfcn_lib.errors import SuiteError
-from rfcn_lib.pictures.canvases import Canvases, name_of, noted_canvases, share_of
+from rfcn_lib.pictures.canvases import IdsByCanvas, name_of, noted_canvases, share_of
 from rfcn_lib.pictures.devkit import Devkit
 from rfcn_lib.pictures.preprocess import cropped
 from rfcn_lib.port import PUBLISHED, Port, read_port
@@ -66,7 +66,7 @@ def trial(
     candidate: Judged,
     reference: Reference,
     baseline: Baseline | None,
-    canvases: Canvases,
+    canvases: IdsByCanvas,
     pytestconfig: pytest.Config,
 ) -> Trial:
     """Everything that took part in the judgement of accuracy."""
@@ -166,7 +166,7 @@ def _graphs(wanted: Callable[[str], Any], *kinds: str) -> dict[str, Path]:
     }
 
 
-def _expect_canvases(folder: Path, canvases: Canvases) -> None:
+def _expect_canvases(folder: Path, canvases: IdsByCanvas) -> None:
     """Dumps say nothing of the canvas they were made on; where this suite noted it, the verdict must not say another."""
     noted, said = noted_canvases(folder), {name_of(canvas) for canvas in canvases}
     if noted and noted != said:

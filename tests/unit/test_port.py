@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from rfcn_lib import spec
-from rfcn_lib.port import LARGEST_FILE_BYTES, PUBLISHED, Pictures, PortError, on_canvas, read_port
+from rfcn_lib.port import LARGEST_FILE_BYTES, PUBLISHED, PictureRules, PortError, on_canvas, read_port
 
 GOOD = PUBLISHED.read_text()
 
@@ -173,4 +173,4 @@ def test_what_is_no_page_of_toml_is_refused_before_it_is_parsed(tmp_path: Path) 
 
 def test_values_made_in_code_are_checked_too() -> None:
     with pytest.raises(ValidationError):
-        Pictures(short_side_px=512, canvas_wh_px=(400, 600), means_bgr=(0.0, 0.0, 0.0))
+        PictureRules(short_side_px=512, canvas_wh_px=(400, 600), means_bgr=(0.0, 0.0, 0.0))

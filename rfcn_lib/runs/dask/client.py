@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rfcn_lib.errors import SuiteError
-from rfcn_lib.pictures.canvases import Canvases, Wh, ids_of
+from rfcn_lib.pictures.canvases import IdsByCanvas, Wh, ids_of
 from rfcn_lib.pictures.preprocess import LARGEST_PICTURE_PX, PictureError
 from rfcn_lib.port import Port, on_canvas
 from rfcn_lib.progress import progress
@@ -39,7 +39,7 @@ TRIES: Final = 5  # to give a worker the program before the picture gives up
 
 def fill_on_cluster(
     folder: Path,
-    canvases: Canvases,
+    canvases: IdsByCanvas,
     port: Port,
     sources: Source,
     program: Callable[[Wh], Program],

@@ -19,9 +19,9 @@ from rfcn_lib.pictures.preprocess import (
     prepare,
     refuse_cropped,
 )
-from rfcn_lib.port import PUBLISHED, Pictures, read_port
+from rfcn_lib.port import PUBLISHED, PictureRules, read_port
 
-SMALL = Pictures(short_side_px=48, canvas_wh_px=(126, 96), means_bgr=(50.674869, 104.00699, 122.67892))
+SMALL = PictureRules(short_side_px=48, canvas_wh_px=(126, 96), means_bgr=(50.674869, 104.00699, 122.67892))
 AS_PUBLISHED = read_port(PUBLISHED).pictures
 
 
@@ -134,7 +134,7 @@ def test_decode_gives_rgb_bytes(tmp_path):
 @example(63, 42, 21)  # 31.5 -> 32
 @example(700, 1, 128)
 def test_the_record_rounds_as_cv2_does(width, height, short_side):
-    numbers = Pictures(short_side_px=short_side, canvas_wh_px=(1344, 1344), means_bgr=(0.0, 0.0, 0.0))
+    numbers = PictureRules(short_side_px=short_side, canvas_wh_px=(1344, 1344), means_bgr=(0.0, 0.0, 0.0))
     picture = picture_record("000001", (width, height), numbers)
     scale = short_side / min(width, height)
     resized = cv2.resize(np.zeros((height, width), np.uint8), None, None, fx=scale, fy=scale)

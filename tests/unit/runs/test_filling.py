@@ -11,13 +11,11 @@ import weakref
 import numpy as np
 import pytest
 
-from rfcn_lib.devices import onnx_runtime
 from rfcn_lib.pictures.preprocess import PictureError
 from rfcn_lib.records import Picture
 from rfcn_lib.runs.filling import LEDGER, by_canvas, fill, made, missing, unfinished
 from rfcn_lib.score.dump_audit import audit, read_dump
 from rfcn_lib.score.dumps import DumpError, digest_of, file_names
-from rfcn_lib.store.code import code_behind
 from rfcn_lib.store.digests import Digests
 from tests.support.fake_device import IDS, PORT, Bench, outputs_of, picture_of, port_of
 from tests.support.small_disk import mounted
@@ -203,12 +201,6 @@ def test_stopping_does_not_wait_for_the_picture_that_is_being_prepared(folder):
         release.set()
 
 
-def test_preprocessing_belongs_to_the_code_a_dump_is_made_by():
-    files, libraries = code_behind(onnx_runtime)
-    assert "rfcn_lib/pictures/preprocess.py" in files
-    assert {"cv2", "PIL", "numpy"} <= set(libraries)
-
-
 # -- the ledger ------------------------------------------------------------------------------------------------------
 
 
@@ -367,7 +359,7 @@ def test_files_of_two_makings_never_count_as_one_dump(folder):
     """A device that answers differently each time, and a file that is lost each time: the others are remade as well."""
     Bench().fill(folder, IDS[:2])
     check = (
-        f"from fake_device import PORT; lost = missing(folder, {IDS[:2]!r}, PORT); "
+        f"from tests.support.fake_device import PORT; lost = missing(folder, {IDS[:2]!r}, PORT); "
         "assert all(digest_of(folder, id) == sha256 for id, sha256 in made(folder).items() if id not in lost), dies_at; "
         "(folder / '000001_2.bin').unlink(missing_ok=True)"
     )
