@@ -57,7 +57,8 @@ class TestHost(Criteria):
     """The twin in ONNX Runtime on this host, or the dumps of --dumps."""
 
     @pytest.fixture(scope="class")
-    def candidate(self, host_candidate: Candidate) -> Candidate:
+    @classmethod
+    def candidate(cls, host_candidate: Candidate) -> Candidate:
         return host_candidate
 
 
@@ -67,5 +68,6 @@ class TestNpu(Criteria):
     """The compiled model on this host's NPU."""
 
     @pytest.fixture(scope="class")
-    def candidate(self, npu_candidate: Candidate) -> Candidate:
+    @classmethod
+    def candidate(cls, npu_candidate: Candidate) -> Candidate:
         return npu_candidate

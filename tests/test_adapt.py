@@ -30,7 +30,8 @@ class Criteria:
     """The criteria, the same for each network. A class of a network names its graphs."""
 
     @pytest.fixture(scope="class")
-    def report(self, graphs, tmp_path_factory) -> AdaptReport:
+    @classmethod
+    def report(cls, graphs, tmp_path_factory) -> AdaptReport:
         """Adapting once more, by hand: the same file comes out, and the exported one is not touched."""
         before = graphs.onnx.read_bytes()
         again = tmp_path_factory.mktemp("adapted") / "again.onnx"
@@ -104,7 +105,8 @@ class TestPort(Criteria):
     """The port's own graph; with --canvas=fitted, each of its graphs."""
 
     @pytest.fixture(scope="class")
-    def graphs(self, port_graphs: Graphs) -> Graphs:
+    @classmethod
+    def graphs(cls, port_graphs: Graphs) -> Graphs:
         return port_graphs
 
 
@@ -113,7 +115,8 @@ class TestFullSize(Criteria):
     """A seeded ResNet-101 in the published shape and weight."""
 
     @pytest.fixture(scope="class")
-    def graphs(self, seeded_graphs: Graphs) -> Graphs:
+    @classmethod
+    def graphs(cls, seeded_graphs: Graphs) -> Graphs:
         return seeded_graphs
 
 

@@ -27,7 +27,8 @@ class Criteria:
     """The criteria, the same for each network. A class of a network names its graphs."""
 
     @pytest.fixture(scope="class")
-    def model(self, graphs: Graphs) -> ir.Model:
+    @classmethod
+    def model(cls, graphs: Graphs) -> ir.Model:
         return ir.load(graphs.onnx)
 
     def test_the_face_is_the_agreed_one(self, model, graphs):
@@ -94,7 +95,8 @@ class TestPort(Criteria):
     """The port's own graph; with --canvas=fitted, each of its graphs."""
 
     @pytest.fixture(scope="class")
-    def graphs(self, port_graphs: Graphs) -> Graphs:
+    @classmethod
+    def graphs(cls, port_graphs: Graphs) -> Graphs:
         return port_graphs
 
 
@@ -103,5 +105,6 @@ class TestFullSize(Criteria):
     """A seeded ResNet-101 in the published shape and weight."""
 
     @pytest.fixture(scope="class")
-    def graphs(self, seeded_graphs: Graphs) -> Graphs:
+    @classmethod
+    def graphs(cls, seeded_graphs: Graphs) -> Graphs:
         return seeded_graphs
