@@ -63,7 +63,9 @@ class TestHost(Criteria):
 
 
 @pytest.mark.npu
-@pytest.mark.usefixtures("npu_ready", "atc", "pictures", "om", "reference_first_pictures", "npu_dumps", "reference_dumps")
+@pytest.mark.usefixtures(
+    "npu_ready", "atc", "pictures", "om", "reference_first_pictures", "npu_dumps", "reference_dumps"
+)
 class TestNpu(Criteria):
     """The compiled model on this host's NPU."""
 
