@@ -35,7 +35,6 @@ SIGNOFF = [
 ]
 PYTEST = sorted({in_place(command) for command in [*COMMANDS, *SIGNOFF] if command[0] == "pytest"})
 DASK = sorted({tuple(command[3:]) for command in COMMANDS if command[:3] == ["python", "-m", "dask"]})
-COMING = {"--protocols"}  # until the option is merged
 IN_ONE_PROCESS = """
 import json, sys, pytest
 for words in json.loads(sys.argv[1]):
@@ -106,7 +105,7 @@ def test_every_option_is_in_the_readme_and_no_other(pytestconfig):
     group = next(group for group in pytestconfig._parser._groups if group.name == "acceptance")
     options = {name for option in group.options for name in option.names()}
 
-    assert set(re.findall(r"^\| `(--[a-z-]+)", TEXT, re.MULTILINE)) - COMING == options - COMING
+    assert set(re.findall(r"^\| `(--[a-z-]+)", TEXT, re.MULTILINE)) == options
 
 
 def test_every_marker_of_the_pages_is_registered(pytestconfig):
@@ -137,28 +136,30 @@ def test_the_criteria_are_properties_of_the_tests_in_a_junit_file(printed, folde
     assert "mean AP drop" in (folder / "junit.xml").read_text(encoding="utf-8")
 
 
-def test_the_setup_plan_asks_for_an_npu_before_anything_is_made_and_looks_at_the_reference_before_the_npu_s_hours(
+def test_the_setup_plan_asks_for_an_npu_before_anything_is_made_and_runs_the_first_pictures_before_the_npu_s_hours(
     printed,
 ):
-    built = re.findall(r"SETUP +S (\w+)", printed["plan", "npu"][1])
+    built = re.findall(r"SETUP +[SC] (\w+)", printed["plan", "npu"][1])
 
-    chain = ["npus", "runner", "atc", "onnx_paths", "om_paths", "torch_first_look", "npu_run", "torch_dumps", "trial"]
+    chain = ["npus", "npu_ready", "atc", "onnx", "adapted", "om", "reference_first_pictures", "bins", "npu_run"]
+    chain += ["npu_dumps", "torch_dumps", "npu_candidate", "reference", "candidate", "trial"]
     assert [name for name in built if name in chain] == chain
 
 
-def test_the_setup_plan_shows_the_build_graph(printed):
-    built = re.findall(r"SETUP +S (\w+)", printed["plan", "accuracy"][1])
+def test_the_setup_plan_shows_the_pipeline(printed):
+    built = re.findall(r"SETUP +[SC] (\w+)", printed["plan", "accuracy"][1])
 
-    chain = [
-        "weights",
-        "onnx_paths",
-        "adapted_paths",
-        "twin_paths",
-        "onnxruntime_first_look",
-        "torch_first_look",
-        "onnxruntime_dumps",
-        "torch_dumps",
-        "candidate",
-        "trial",
-    ]
+    chain = ["weights", "onnx", "adapted", "twin", "host_first_pictures", "reference_first_pictures", "host_dumps"]
+    chain += ["torch_dumps", "host_candidate", "reference", "candidate", "trial"]
     assert [name for name in built if name in chain] == chain
+
+
+def test_the_command_that_writes_all_bins_writes_the_first(folder):
+    command = next(command for command in COMMANDS if command[:3] == ["python", "-m", "rfcn_lib.pictures.bins"])
+    files = {"--out": str(folder / "bins"), "--devkit": FILES["--devkit"]}
+    words = [f"{name}={files[name]}" if (name := word.split("=")[0]) in files else word for word in command[1:]]
+    done = subprocess.run([sys.executable, *words, "--limit=1"], cwd=ROOT, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    assert (folder / "bins" / "bin" / "000001.bin").stat().st_size == 3 * 1344 * 1344 * 4  # of the published canvas
+    assert (folder / "bins" / "demo.info").read_text(encoding="utf-8").endswith("000001.bin 1344 1344\n")
