@@ -3,7 +3,6 @@
 Heavy stages are imported where they are used, so that judging dumps needs no deep-learning framework.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
@@ -12,17 +11,14 @@ from typing import Any
 
 import pytest
 
-from rfcn_lib.devices.threads import one_thread
+from rfcn_lib.devices.threads import one_thread, prepare_threads
 from rfcn_lib.pictures.canvases import IdsByCanvas, Wh, name_of
 from rfcn_lib.pictures.devkit import Devkit
 from rfcn_lib.port import Port, on_canvas
 from rfcn_lib.store.store import Store
 from rfcn_lib.verdict.verdict import Criterion, Relation
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # Before torch is imported: its threads give the core away when they wait. Spinning, several workers slow each other
-    # down twentyfold; alone, a process that gives the core away is half as fast.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+prepare_threads()  # before torch is imported
 
 # each before those that import it; hooks of the last are called first
 pytest_plugins = tuple(
