@@ -129,6 +129,13 @@ def simulated(paths: Iterable[Path]) -> bool:
     return any(_is_marked(Path(path)) for path in paths)
 
 
+def mark_simulated(*folders: Path) -> None:
+    """Put the mark of a stand-in into folders of results, since dumps may be copied out of them."""
+    for folder in folders:
+        folder.mkdir(exist_ok=True)
+        (folder / MARK).write_text("made by a stand-in for the vendor's tools; no evidence of anything\n")
+
+
 def simulated_tools() -> tuple[Path, ...]:
     """Of the vendor's tools on PATH, and its module on PYTHONPATH, those that are a stand-in."""
     names = ("atc", f"benchmark.{platform.machine()}", "npu-smi")

@@ -43,6 +43,7 @@ DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 RECORD = ".record.json"
 T = TypeVar("T")
 NOTHING: Mapping[str, object] = MappingProxyType({})
+Maker = Callable[..., object] | str  # a str: "rfcn_lib.room.module:function", imported when something is made
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Store:
     def build(
         self,
         name: str,
-        make: Callable[..., object] | str,
+        make: Maker,
         /,
         *,
         aside: Mapping[str, object] = NOTHING,
@@ -146,6 +147,20 @@ class Store:
             yield entry.artifact
             self._unchanged(entry, ingredients)
         self._tidy(name)
+
+    def link(self, name: str, target: Path) -> None:
+        """Let the path `<root>/<name>` lead to a folder of the store; what it led to before stays where it is.
+
+        Raises:
+            StoreError: something that this store did not make lies there.
+        """
+        link = self.root / name
+        self._check_link(link)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        aside = link.with_name(f".{link.name}.new")
+        aside.unlink(missing_ok=True)
+        aside.symlink_to(target)
+        aside.replace(link)
 
     def as_keyed(self, path: Path, load: Callable[[], T], sha256: str) -> T:
         """load() something from `path`, whose content should have been, and still be, what `sha256` says.
@@ -250,7 +265,7 @@ class Store:
                 _remove(folder.rename(self._scratch / folder.name))
 
 
-def _function(make: Callable[..., object] | str) -> Callable[..., object]:
+def _function(make: Maker) -> Callable[..., object]:
     if callable(make):
         return make
     module, _, function = make.partition(":")
