@@ -10,13 +10,13 @@ Each artifact is built when a test needs it, once, and kept in the store. With -
 rfcn_lib/suite/options.py.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from rfcn_lib.ascend.toolkit import Atc
+from rfcn_lib.devices.threads import prepare_threads
 from rfcn_lib.pictures.bin_set import BinSet
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.port import Port
@@ -30,10 +30,7 @@ from rfcn_lib.suite.judging import Candidate, Reference, judge_own_dumps, trial_
 from rfcn_lib.suite.options import Options
 from rfcn_lib.verdict.verdict import NPU, SIMULATED, Trial
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # Before torch is imported: its threads give the core away when they wait. Spinning, several workers slow each other
-    # down twentyfold; alone, a process that gives the core away is half as fast.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+prepare_threads()  # before torch is imported
 
 # A plugin comes before those that import it. pytest calls the hooks of the last one first.
 pytest_plugins = tuple(
