@@ -367,3 +367,16 @@ def test_with_fitted_canvases_a_wrong_set_is_named_before_anything_is_collected(
     assert code == 4
     assert "use 1 to 140" in words
     assert "Traceback" not in words
+
+
+def test_the_same_detections_under_other_protocols_are_a_table_when_asked_for(accuracy, tmp_path):
+    path = tmp_path / "protocols.txt"
+    code, words = accuracy(f"--protocols={path}")
+    text = path.read_text()
+
+    assert code == 0, words
+    assert "evaluation protocols" in words
+    for protocol in ("IoU > 0.5", "comp4_det_test_", "IoU >= 0.5", "area AP", "COCO AP"):
+        assert protocol in text
+        assert protocol in words
+    assert text.count("aeroplane") == 8
