@@ -5,9 +5,9 @@ import pytest
 
 from rfcn_lib import spec
 from rfcn_lib.graph.inspect import (
-    dynamic_leftovers,
-    face,
+    dynamic_parts,
     foreign_operators,
+    inputs_and_outputs,
     opset_imports,
     proposal_clip_limits,
     rois_layout_faults,
@@ -30,7 +30,7 @@ def model(graphs):
 def test_the_face_is_the_agreed_one(model, graphs):
     width, height = graphs.port.pictures.canvas_wh_px
     rows, columns = graphs.port.proposals.kept, len(graphs.port.classes) + 1
-    inputs, outputs = face(model)
+    inputs, outputs = inputs_and_outputs(model)
 
     assert [(p.name, p.dtype, p.shape) for p in inputs] == [(spec.INPUT, "float32", (1, 3, height, width))]
     assert [(p.name, p.dtype, p.shape) for p in outputs] == [
@@ -43,7 +43,7 @@ def test_every_input_is_read(model):
 
 
 def test_nothing_dynamic_is_left(model):
-    assert dynamic_leftovers(model) == ()
+    assert dynamic_parts(model) == ()
 
 
 def test_one_opset_and_two_foreign_operators(model):

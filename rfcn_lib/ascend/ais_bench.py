@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from rfcn_lib.ascend.tool_run import Batch, OmRunError, Outputs, Task, attempt, written
+from rfcn_lib.ascend.tool_run import OmRunError, OutputFiles, Task, ToolResult, output_files, run_tool
 from rfcn_lib.pictures.bins import BINS
 from rfcn_lib.speed.perf import PerfError, expect_pictures, read_text
 from rfcn_lib.speed.perf_files import perf_from_summary, perfs_from_log, summary_from_text
@@ -36,13 +36,13 @@ HINTS: Final = MappingProxyType(
 _INDEXED: Final = re.compile(r"(.+)_(\d{1,3})\.npy")
 
 
-def words(python: str | Path, task: Task) -> tuple[str, ...]:
+def command(python: str | Path, task: Task) -> tuple[str, ...]:
     """The command of one batch, run in the task's folder: the published flags, the format, and which device."""
     where = ("--input", f"./{BINS}", "--output", "./", "--output_dirname", RESULT, "--outfmt", "NPY")
     return (str(python), "-m", "ais_bench", "--model", str(task.om), *where, "--device", str(task.device_id))
 
 
-def run_batch(python: str | Path, task: Task) -> Batch:
+def run_batch(python: str | Path, task: Task) -> ToolResult:
     """Run one batch with the interpreter `python` ("python3": the one on PATH).
 
     Raises:
@@ -57,10 +57,10 @@ def run_batch(python: str | Path, task: Task) -> Batch:
     for name in SUMMARIES:
         (task.work / name).unlink(missing_ok=True)
 
-    def finished() -> Outputs:
-        return written(result, task.ids, FIRST_INDEX, ".npy")
+    def finished() -> OutputFiles:
+        return output_files(result, task.ids, FIRST_INDEX, ".npy")
 
-    done = attempt(words(python, task), task, finished, HINTS, ENVIRONMENT)
+    done = run_tool(command(python, task), task, finished, HINTS, ENVIRONMENT)
     path = next((task.work / name for name in SUMMARIES if (task.work / name).exists()), task.work / SUMMARIES[0])
     try:
         text = read_text(path)
@@ -74,11 +74,11 @@ def run_batch(python: str | Path, task: Task) -> Batch:
                     f"{path} says {perf.interface_fps:g} fps, but {NAME} printed {logged.interface_fps:g}; run again"
                 )
     except PerfError as error:
-        raise OmRunError(f"{error}\n  log:     {done.log}\n  by hand: {done.typed}", finished()) from error
-    return Batch(outputs, perf, done)
+        raise OmRunError(f"{error}\n  log:     {done.log}\n  by hand: {done.shell_line}", finished()) from error
+    return ToolResult(outputs, perf, done)
 
 
-def outputs_from_summary(summary: Mapping[str, Any], task: Task, where: str) -> Outputs:
+def outputs_from_summary(summary: Mapping[str, Any], task: Task, where: str) -> OutputFiles:
     """Each picture's files by `filesinfo`, the tool's own map from input to outputs; relative paths start in `work`.
 
     Raises:

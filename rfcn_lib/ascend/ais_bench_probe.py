@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from rfcn_lib.ascend.ais_bench import ENVIRONMENT
-from rfcn_lib.command import CommandError, Done, run
-from rfcn_lib.tool_words import last_words
+from rfcn_lib.command import CommandError, CommandResult, run
+from rfcn_lib.tool_output import last_lines
 
 WORDS: Final = ("python3", "-m", "ais_bench")
 FLAGS: Final = (
@@ -70,14 +70,14 @@ def find_ais_bench(get_cann: str, timeout_s: float) -> AisBench | str:
     except CommandError as error:
         return f"ais_bench cannot be asked: {error}"
     if done.returncode != 0:
-        return f"{_why_not_started(done, package, get_cann)}; by hand: {done.typed}"
+        return f"{_why_not_started(done, package, get_cann)}; by hand: {done.shell_line}"
     if not all(flag in done.stdout for flag in FLAGS):
-        return f"{_namesake(package)}; by hand: {done.typed}"
+        return f"{_namesake(package)}; by hand: {done.shell_line}"
     files = _files(package, runtime)
     return AisBench(package, release, _digest(files), sum(file.stat().st_size for file in files.values()), done.stdout)
 
 
-def _places(where: Done) -> tuple[Path | None, Path | None, str]:
+def _places(where: CommandResult) -> tuple[Path | None, Path | None, str]:
     try:
         package, runtime, release = json.loads(where.stdout.splitlines()[-1])
     except (ValueError, IndexError):
@@ -85,8 +85,8 @@ def _places(where: Done) -> tuple[Path | None, Path | None, str]:
     return package and Path(package).absolute(), runtime and Path(runtime).absolute(), str(release)
 
 
-def _why_not_started(done: Done, package: Path, get_cann: str) -> str:
-    said = last_words(done.stdout, done.stderr)
+def _why_not_started(done: CommandResult, package: Path, get_cann: str) -> str:
+    said = last_lines(done.stdout, done.stderr)
     if "No module named ais_bench.__main__" in said:
         return _namesake(package)
     last = (said.splitlines() or ["no word"])[-1]

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rfcn_lib import spec
-from rfcn_lib.ascend.atc_error_codes import advice_on, codes_of
-from rfcn_lib.command import CommandError, CommandTimeoutError, Done, explain, run
+from rfcn_lib.ascend.atc_error_codes import advice_lines, error_codes
+from rfcn_lib.command import CommandError, CommandResult, CommandTimeoutError, explain, run
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.files import FILE_MODE, FOLDER_MODE, PathError, is_plain, make_anew, make_folder, plain_place
 
@@ -22,8 +22,8 @@ SUCCESS = "ATC run success"
 NAME = "rfcn"  # as published: --output=rfcn
 MODEL = "rfcn_final.onnx"  # as published; copied into atc's folder: a blank or `+` in its path is E10001 (CheckInputPathValid)
 TIMEOUT_S = 3600.0
-FIXED = ("framework", "model", "output", "input_format", "input_shape", "soc_version")  # what the suite rests on
-SHAPING = ("out_nodes", "output_type", "is_output_adjust_hw_layout")  # which outputs, of what type, how laid out
+SUITE_FLAGS = ("framework", "model", "output", "input_format", "input_shape", "soc_version")  # what the suite rests on
+OUTPUT_FLAGS = ("out_nodes", "output_type", "is_output_adjust_hw_layout")  # which outputs, of what type, how laid out
 PRECISION_MODES = (  # ATC user guide, --precision_mode
     "force_fp16", "force_fp32", "cube_fp16in_fp32out", "allow_fp32_to_fp16", "must_keep_origin_dtype",
     "allow_mix_precision", "allow_mix_precision_fp16", "allow_mix_precision_bf16", "allow_fp32_to_bf16",
@@ -62,7 +62,7 @@ def om_from_adapted(
             plain path is at hand.
     """
     target, adapted = target.absolute(), adapted.absolute()
-    words = atc_words(canvas_wh, soc, precision_mode, extra)
+    words = atc_command(canvas_wh, soc, precision_mode, extra)
     what = f"{NAME}.om for {soc} was not made"
     failed = failed_folder(target)
     with _work_folder(failed, adapted, what) as work:
@@ -89,7 +89,7 @@ def failed_folder(target: Path) -> Path:
     return scratch / ".failed" / target.name
 
 
-def atc_words(
+def atc_command(
     canvas_wh: tuple[int, int], soc: str, precision_mode: str | None = None, extra: Sequence[str] = ()
 ) -> tuple[str, ...]:
     """The published command line, flag by flag in its order, then the precision mode and `extra`; reads ./MODEL.
@@ -136,11 +136,11 @@ def atc_arguments(given: Sequence[str], base: Path) -> tuple[tuple[str, ...], tu
         name, value = _flag(word), word.partition("=")[2]
         if not re.fullmatch(r"--[a-z][a-z0-9_]*=.+", word):
             raise AtcError(f"--atc-arg={word} should be a flag of atc with its value: --atc-arg=--NAME=VALUE")
-        if name in FIXED:
+        if name in SUITE_FLAGS:
             raise AtcError(
                 f"--atc-arg={word}: the suite sets --{name} itself, as published; use --soc, --port, --weights"
             )
-        if name in SHAPING:
+        if name in OUTPUT_FLAGS:
             raise AtcError(
                 f"--atc-arg={word}: --{name} changes the model's outputs, but dumps are read as the graph's own, float32, in "
                 "its order; leave it out"
@@ -154,7 +154,7 @@ def atc_arguments(given: Sequence[str], base: Path) -> tuple[tuple[str, ...], tu
     return tuple(words), tuple(files)
 
 
-def expect_known(words: Sequence[str], usage: str) -> None:
+def expect_known_flags(words: Sequence[str], usage: str) -> None:
     """Raise AtcError for a flag that `usage`, the text of `atc --help`, does not name; one that names none is no help."""
     known = sorted(set(re.findall(r"--([a-z][a-z0-9_]+)", usage)))
     for name in map(_flag, words):
@@ -198,21 +198,21 @@ def _compiled(
         done = run(words, cwd=work, timeout_s=timeout_s, log=log, set_up=set_up)
     except CommandTimeoutError as error:
         hint = "known of hosts with little memory (4 GB) and slow ones; look at `free -g` and `top` while it runs"
-        raise AtcError(f"{what}: {error}\n  try:     {hint}", codes_of(error.done)) from error
+        raise AtcError(f"{what}: {error}\n  try:     {hint}", error_codes(error.result)) from error
     except CommandError as error:  # atc never started, so it left no log
         shutil.rmtree(log.parent, ignore_errors=True)
         raise AtcError(f"{what}: {error}") from error
     finally:
         if log.exists():
             log.chmod(FILE_MODE)
-    return _om(done, what, work), done.typed
+    return _om(done, what, work), done.shell_line
 
 
 def _flag(word: str) -> str:
     return word.removeprefix("--").partition("=")[0]
 
 
-def _om(done: Done, what: str, work: Path) -> Path:
+def _om(done: CommandResult, what: str, work: Path) -> Path:
     """The one new om of a conversion that succeeded."""
     oms = sorted(work.glob(f"{NAME}*.om"))  # newer versions append the platform to the name
     said = done.stdout + done.stderr
@@ -225,4 +225,4 @@ def _om(done: Done, what: str, work: Path) -> Path:
             what += f": atc reported success, but wrote no {NAME}*.om"
         else:
             what += f": atc should write one om, but wrote {', '.join(f'{om.name} ({om.stat().st_size} bytes)' for om in oms)}"
-    raise AtcError("\n".join([explain(done, what), *advice_on(done)]), codes_of(done))
+    raise AtcError("\n".join([explain(done, what), *advice_lines(done)]), error_codes(done))

@@ -14,7 +14,7 @@ A code elsewhere in a line stands in the text of another error, such as the trac
 import re
 import signal
 
-from rfcn_lib.command import Done
+from rfcn_lib.command import CommandResult
 
 _NO_PARSER = (
     "the toolkit has no ONNX parser for this operator at this opset",
@@ -103,12 +103,12 @@ _ANY = re.compile(rf"\b(?:{_CODE})\b")
 _ERROR_LINE = re.compile(r"^[ \t]*(\[ERROR\].*\S)", re.MULTILINE)
 
 
-def codes_of(done: Done) -> tuple[str, ...]:
+def error_codes(done: CommandResult) -> tuple[str, ...]:
     """The codes of the errors that the compiler printed, each once, in the order they came."""
     return tuple(_own_texts(done))
 
 
-def advice_on(done: Done) -> list[str]:
+def advice_lines(done: CommandResult) -> list[str]:
     """Text, meaning and advice of each error of a failed run, or what its end tells; then the codes inside other text."""
     own = [_advice(code, text) for code, text in _own_texts(done).items()]
     return [*(own or [_without_a_code(done)]), *_mentions(done)]
@@ -120,7 +120,7 @@ def meaning_of(code: str) -> tuple[str, str] | None:
     return MEANINGS.get(code) or next(of_its_kind, None)
 
 
-def _own_texts(done: Done) -> dict[str, str]:
+def _own_texts(done: CommandResult) -> dict[str, str]:
     """The first text of each code; of an inner error, whose first line says no more than that, the second one too."""
     texts: dict[str, list[str]] = {}
     for found in _OWN.finditer(_said(done)):
@@ -136,9 +136,9 @@ def _advice(code: str, text: str) -> str:
     return f"  {code + ':':<9}{_fit(text, SHOWN)}\n    means: {means}\n    try:   {try_this}"
 
 
-def _mentions(done: Done) -> list[str]:
+def _mentions(done: CommandResult) -> list[str]:
     """Lines of other text that hold codes which are no errors of their own, each with the meanings known here."""
-    known, told = set(codes_of(done)), []
+    known, told = set(error_codes(done)), []
     for line in _said(done).splitlines():
         found = [match for match in _ANY.finditer(line) if match[0] not in known]
         if not found:
@@ -153,7 +153,7 @@ def _mentions(done: Done) -> list[str]:
     return told[:MENTIONS]
 
 
-def _without_a_code(done: Done) -> str:
+def _without_a_code(done: CommandResult) -> str:
     library = re.search(r"error while loading shared libraries: (\S+?):?\s", _said(done))
     if library:
         return (
@@ -181,7 +181,7 @@ def _crashed(returncode: int) -> bool:
     return returncode < 0 or returncode - 128 in {known.value for known in signal.Signals}
 
 
-def _said(done: Done) -> str:
+def _said(done: CommandResult) -> str:
     return f"{done.stdout}\n{done.stderr}"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from rfcn_lib import spec
-from rfcn_lib.ascend.tool_run import Batch, OmRunError, Outputs, Task, attempt, written
+from rfcn_lib.ascend.tool_run import OmRunError, OutputFiles, Task, ToolResult, output_files, run_tool
 from rfcn_lib.pictures.bins import INFO
 from rfcn_lib.speed.perf import PerfError, expect_pictures, read_text
 from rfcn_lib.speed.perf_files import perf_from_benchmark
@@ -17,7 +17,7 @@ NAME: Final = "benchmark"
 RESULT: Final = "result"
 
 
-def words(tool: Path, task: Task) -> tuple[str, ...]:
+def command(tool: Path, task: Task) -> tuple[str, ...]:
     """The command of one batch, run in the task's folder."""
     width, height = task.canvas_wh
     return (
@@ -34,7 +34,7 @@ def words(tool: Path, task: Task) -> tuple[str, ...]:
     )
 
 
-def run_batch(tool: str | Path, task: Task) -> Batch:
+def run_batch(tool: str | Path, task: Task) -> ToolResult:
     """Run one batch; the tool does not clean its folder, so that is done before.
 
     Raises:
@@ -44,14 +44,14 @@ def run_batch(tool: str | Path, task: Task) -> Batch:
     if result.exists():
         shutil.rmtree(result)
 
-    def finished() -> Outputs:
-        return written(result / f"dumpOutput_device{task.device_id}", task.ids, spec.DUMP_FIRST_INDEX, ".bin")
+    def finished() -> OutputFiles:
+        return output_files(result / f"dumpOutput_device{task.device_id}", task.ids, spec.DUMP_FIRST_INDEX, ".bin")
 
-    done = attempt(words(Path(tool).absolute(), task), task, finished)
+    done = run_tool(command(Path(tool).absolute(), task), task, finished)
     path = result / f"perf_vision_batchsize_1_device_{task.device_id}.txt"
     try:
         perf = perf_from_benchmark(read_text(path), task.device_id, str(path))
         expect_pictures(perf, len(task.ids))
     except PerfError as error:
-        raise OmRunError(f"{error}\n  log:     {done.log}\n  by hand: {done.typed}", finished()) from error
-    return Batch(finished(), perf, done)
+        raise OmRunError(f"{error}\n  log:     {done.log}\n  by hand: {done.shell_line}", finished()) from error
+    return ToolResult(finished(), perf, done)

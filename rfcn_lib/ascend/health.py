@@ -14,24 +14,26 @@ LOOKS: Final = 3  # the load column is a mean over some time, so right after a r
 LOAD: Final = "AICore at"  # how npu_smi begins a sentence about load
 
 
-def troubles_of(npus: Sequence[Npu], chosen: Sequence[Npu]) -> tuple[str, ...]:
+def health_problems(npus: Sequence[Npu], chosen: Sequence[Npu]) -> tuple[str, ...]:
     """A sentence for each reason not to trust a measurement on the chosen chips; none is best.
 
     npus  every chip of the host: a card's rate is one chip's x the chips of the card, so all of them should be well
     """
     cards = {npu.npu_id for npu in chosen}
     ill = [
-        f"{npu.called}: health is {npu.health}, should be OK"
+        f"{npu.description}: health is {npu.health}, should be OK"
         for npu in npus
         if npu.npu_id in cards and npu.health != "OK"
     ]
-    busy = [f"{npu.called} is in use: {sentence}" for npu in chosen for sentence in npu.busy]
-    slices = [f"{npu.called} is a virtual NPU, {npu.slice}: a part of a chip was judged" for npu in chosen if npu.slice]
-    doubts = npus[0].doubts if npus else ()
-    return (*unlisted(npus), *ill, *busy, *slices, *virtual_nodes(), *doubts)
+    busy = [f"{npu.description} is in use: {sentence}" for npu in chosen for sentence in npu.busy]
+    slices = [
+        f"{npu.description} is a virtual NPU, {npu.slice}: a part of a chip was judged" for npu in chosen if npu.slice
+    ]
+    warnings = npus[0].warnings if npus else ()
+    return (*unlisted_devices(npus), *ill, *busy, *slices, *virtual_npus(), *warnings)
 
 
-def unlisted(npus: Sequence[Npu]) -> tuple[str, ...]:
+def unlisted_devices(npus: Sequence[Npu]) -> tuple[str, ...]:
     """A sentence where the driver offers more devices than `npu-smi info` listed; none is best."""
     nodes = sorted(node.name for node in toolkit.DEV.glob("davinci[0-9]*"))
     if len(nodes) <= len(npus):
@@ -43,7 +45,7 @@ def unlisted(npus: Sequence[Npu]) -> tuple[str, ...]:
     )
 
 
-def virtual_nodes() -> tuple[str, ...]:
+def virtual_npus() -> tuple[str, ...]:
     """A sentence where the driver offers virtual NPUs: /dev/vdavinci100 and on (Ascend virtual instance guide); none is best."""
     nodes = sorted(node.name for node in toolkit.DEV.glob("vdavinci[0-9]*"))
     if not nodes:
@@ -53,7 +55,7 @@ def virtual_nodes() -> tuple[str, ...]:
     )
 
 
-def troubles_now(device_ids: Sequence[int], wait: Callable[[float], None] = time.sleep) -> tuple[str, ...]:
+def health_problems_now(device_ids: Sequence[int], wait: Callable[[float], None] = time.sleep) -> tuple[str, ...]:
     """The same of these devices as npu-smi shows them now; load alone is looked at again, and counts when it stays."""
     for _ in range(LOOKS):
         try:
@@ -67,14 +69,14 @@ def troubles_now(device_ids: Sequence[int], wait: Callable[[float], None] = time
         gone = [
             f"device {id} is not listed any more" for id in device_ids if id not in {npu.device_id for npu in chosen}
         ]
-        seen = (*gone, *troubles_of(npus, chosen))
+        seen = (*gone, *health_problems(npus, chosen))
         if not any(f": {LOAD}" in sentence for sentence in seen):
             return seen
         wait(SETTLE_S)
     return seen
 
 
-def note_troubles(folder: Path, sentences: Sequence[str]) -> tuple[str, ...]:
+def note_health_problems(folder: Path, sentences: Sequence[str]) -> tuple[str, ...]:
     """Keep what troubled the devices beside what they made; returns all that was kept, from earlier runs too."""
     path = folder / NOTE
     known = path.read_text(encoding="utf-8").splitlines() if path.exists() else []

@@ -56,7 +56,7 @@ def expect_alike(npus: Sequence[Npu], chosen: Sequence[Npu], soc: str | None) ->
         )
 
 
-def chosen(npus: Sequence[Npu], ids: str | None) -> tuple[Npu, ...]:
+def chosen_npus(npus: Sequence[Npu], ids: str | None) -> tuple[Npu, ...]:
     """The NPUs named by `ids`, such as "0,1,3", in that order; the first one where `ids` is None.
 
     Raises:

@@ -48,7 +48,7 @@ def lines_of(text: str) -> Lines:
     return Lines(tuple(line for line in table if line.startswith("|")), (*before, *after), table[-1], damaged)
 
 
-def reason_in(words: Sequence[str]) -> str | None:
+def failure_reason(words: Sequence[str]) -> str | None:
     """What a text without a table says of the reason: its last such line, and what the code in it means; None without one."""
     found = [line for line in words if REASON.search(line) and "ConsoleLogLevel" not in line]
     if not found:
@@ -59,7 +59,7 @@ def reason_in(words: Sequence[str]) -> str | None:
     return f"{quoted(reason)}{f'; {meaning}' if meaning else ''}"
 
 
-def in_one_layout(rows: Sequence[str]) -> list[str]:
+def to_older_layout(rows: Sequence[str]) -> list[str]:
     """The rows, those of the 950's layout rewritten into the older one."""
     heads = [cells(row) for row in rows[1:3]]
     if len(heads) < 2 or heads[0][:3] != ["NPU ID", "Name", "Health"] or heads[1][:3] != ["", "", "Bus-Id"]:

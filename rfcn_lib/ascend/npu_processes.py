@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from rfcn_lib.ascend.npu_lines import cells, number, printable, quoted
 
-Place = tuple[int, int]  # NPU id, chip
+ChipPlace = tuple[int, int]  # NPU id, chip
 HEADING = [["NPU", "Chip"], ["Process", "id"], ["Process", "name"], ["Process", "memory(MB)"]]
 
 
@@ -15,8 +15,8 @@ class Processes:
     """NPUs said to be idle, sentences by chip, and a sentence for each line that could not be read."""
 
     idle: set[int] = field(default_factory=set)
-    busy: dict[Place, tuple[str, ...]] = field(default_factory=dict)
-    doubts: list[str] = field(default_factory=list)
+    busy: dict[ChipPlace, tuple[str, ...]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
 
 def processes_of(rows: Sequence[str]) -> Processes:
@@ -24,7 +24,7 @@ def processes_of(rows: Sequence[str]) -> Processes:
     found = Processes()
     heading = [cell.split() for cell in cells(rows[0])]
     if heading[:4] != HEADING:
-        found.doubts.append(
+        found.warnings.append(
             f"npu-smi info prints {quoted(rows[0])}, but this line should be the heading 'NPU Chip | Process id | Process name "
             "| Process memory(MB)': what runs on the chips is not known"
         )
@@ -37,7 +37,7 @@ def processes_of(rows: Sequence[str]) -> Processes:
             continue
         place = [number(word) for word in inside[0].split()]
         if len(inside) < 4 or len(place) != 2 or None in place or not re.fullmatch("[0-9]{1,10}", inside[1]):
-            found.doubts.append(
+            found.warnings.append(
                 f"npu-smi info prints {quoted(row)}, but this line should be a process, or 'No running processes found in NPU N'"
             )
             continue
@@ -48,7 +48,7 @@ def processes_of(rows: Sequence[str]) -> Processes:
     return found
 
 
-def contradictions(places: set[Place], found: Processes) -> list[str]:
+def contradictions(places: set[ChipPlace], found: Processes) -> list[str]:
     """A sentence for each chip that the second table has and the first one lacks."""
     npus, said = {npu for npu, _ in places}, []
     for place, sentences in found.busy.items():
@@ -62,7 +62,7 @@ def contradictions(places: set[Place], found: Processes) -> list[str]:
     ]
 
 
-def silent_npu(places: set[Place], found: Processes) -> int | None:
+def npu_without_entry(places: set[ChipPlace], found: Processes) -> int | None:
     """The first NPU of which the second table says nothing, so that it is cut; None where it could not be read whole anyway."""
     silent = sorted({npu for npu, _ in places} - found.idle - {npu for npu, _ in found.busy})
-    return silent[0] if silent and not found.doubts else None
+    return silent[0] if silent and not found.warnings else None

@@ -12,7 +12,7 @@ column is, the chip's place in the table is its id (vllm-ascend pull request 162
 A second table, of newer versions, lists the processes on the chips. Widths differ from version to version; a border of `=`
 ends a card and each table, one of `-` stands between the chips of a card. So a text that was cut is noticed, unless it ends
 with a whole card and its version prints one table only. What is printed besides, and rows that nobody here knows, become
-doubts: sentences that every chip carries, for the verdict.
+warnings: sentences that every chip carries, for the verdict.
 """
 
 import os
@@ -24,8 +24,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from rfcn_lib.ascend.npu_lines import cells, in_one_layout, lines_of, number, quoted, reason_in
-from rfcn_lib.ascend.npu_processes import Processes, contradictions, processes_of, silent_npu
+from rfcn_lib.ascend.npu_lines import cells, failure_reason, lines_of, number, quoted, to_older_layout
+from rfcn_lib.ascend.npu_processes import Processes, contradictions, npu_without_entry, processes_of
 from rfcn_lib.command import CommandError, explain, run
 from rfcn_lib.errors import SuiteError
 
@@ -55,7 +55,7 @@ class Npu:
     name       310, 310P3, 910B4, Ascend910 ...; health: OK, Warning, Alarm, Critical, UNKNOWN
     busy       a sentence for each sign that somebody else uses it
     slice      the template of a virtual NPU, such as vir02: a part of a chip; "" of a whole one
-    doubts     a sentence for each thing that npu-smi printed and nobody here knows; the same on every chip
+    warnings     a sentence for each thing that npu-smi printed and nobody here knows; the same on every chip
     version    of npu-smi, which comes with the driver; empty where the table has no title row
     """
 
@@ -67,10 +67,10 @@ class Npu:
     busy: tuple[str, ...] = ()
     slice: str = ""
     version: str = field(default="", compare=False)
-    doubts: tuple[str, ...] = field(default=(), compare=False)
+    warnings: tuple[str, ...] = field(default=(), compare=False)
 
     @property
-    def called(self) -> str:
+    def description(self) -> str:
         """`device 1 (NPU 4 chip 0, 910A)`: the tools' number, and the one that npu-smi shows."""
         return f"device {self.device_id} (NPU {self.npu_id} chip {self.chip}, {self.name})"
 
@@ -96,18 +96,18 @@ def devices(tool: str | Path | None = None) -> tuple[Npu, ...]:
     except CommandError as error:
         raise NpuSmiError(f"the NPUs of this host cannot be asked: {error}") from error
     if done.returncode != 0:
-        reason = reason_in([*done.stdout.splitlines(), *done.stderr.splitlines()])
+        reason = failure_reason([*done.stdout.splitlines(), *done.stderr.splitlines()])
         hint = f"\n  reason:  {reason}" if reason else ""
         hint += "\n  try:     is the driver loaded (ls /dev/davinci*), and may this user and this container use it?"
         raise NoAnswerError(explain(done, "the NPUs of this host cannot be asked") + hint)
     try:
         return parse(done.stdout)
     except NpuSmiError as error:
-        raise type(error)(f"{error}\n  by hand: {done.typed}") from error
+        raise type(error)(f"{error}\n  by hand: {done.shell_line}") from error
 
 
 def parse(text: str) -> tuple[Npu, ...]:
-    """The chips in the text of `npu-smi info`, in its order; each with the doubts that the text raises.
+    """The chips in the text of `npu-smi info`, in its order; each with the warnings that the text raises.
 
     Raises:
         NoAnswerError: no table, but a reason; or a table without a row.
@@ -115,7 +115,7 @@ def parse(text: str) -> tuple[Npu, ...]:
     """
     lines = lines_of(text)
     if not lines.rows:
-        reason = reason_in(lines.beside)
+        reason = failure_reason(lines.beside)
         if reason:
             raise NoAnswerError(f"npu-smi info prints no table, but says {reason}")
         raise NpuSmiError(f"npu-smi info should print a table, but its first line is {quoted((*lines.beside, '')[0])}")
@@ -123,30 +123,30 @@ def parse(text: str) -> tuple[Npu, ...]:
         raise _unknown(lines.last, "followed by the lower border of the table, +===+; the text is cut")
     if lines.damaged:
         raise _unknown(lines.damaged, "a row that begins with |; the text is damaged")
-    rows = in_one_layout(lines.rows)
+    rows = to_older_layout(lines.rows)
     heads = [index for index, row in enumerate(rows) if cells(row)[0].split()[:1] == ["NPU"]]
     ends = [*heads[1:], len(rows)]
     if not heads:
         raise NpuSmiError(f"npu-smi info prints no table of NPUs; its first row is {quoted(rows[0])}")
-    chips, doubts = _chips(rows[heads[0] : ends[0]])
+    chips, warnings = _chips(rows[heads[0] : ends[0]])
     processes = processes_of(rows[heads[1] : ends[1]]) if len(heads) > 1 else Processes()
-    doubts += [*processes.doubts, *(f"npu-smi info says {quoted(line)}" for line in lines.beside)]
+    warnings += [*processes.warnings, *(f"npu-smi info says {quoted(line)}" for line in lines.beside)]
     if len(heads) > 1:
         places = {(chip.npu.npu_id, chip.npu.chip) for chip in chips}
         strange = contradictions(places, processes)
-        doubts += strange
-        silent = silent_npu(places, processes)
+        warnings += strange
+        silent = npu_without_entry(places, processes)
         if silent is not None and not strange:
             raise _unknown(rows[-1], f"followed by the processes of NPU {silent}, or that it has none; the text is cut")
     if len(heads) > 2:
-        doubts.append(f"npu-smi info prints a third table, unknown here: {quoted(rows[heads[2]])}")
+        warnings.append(f"npu-smi info prints a third table, unknown here: {quoted(rows[heads[2]])}")
     title = re.match(r"npu-smi +([A-Za-z0-9._-]{1,50})", cells(rows[0])[0])
     return tuple(
         replace(
             chip.npu,
             busy=chip.npu.busy + processes.busy.get((chip.npu.npu_id, chip.npu.chip), ()),
             version=title[1] if title else "",
-            doubts=tuple(dict.fromkeys(doubts)),
+            warnings=tuple(dict.fromkeys(warnings)),
         )
         for chip in chips
     )
@@ -162,7 +162,7 @@ def _unknown(line: str, should: str) -> NpuSmiError:
 
 
 def _chips(rows: Sequence[str]) -> tuple[list[_Chip], list[str]]:
-    """The chips of the first table, and a doubt for each pair of rows that could not be read; its place counts all the same."""
+    """The chips of the first table, and a warning for each pair of rows that could not be read; its place counts all the same."""
     first, second = cells(rows[0]), cells(rows[1]) if len(rows) > 1 else [""]
     if [cell.split() for cell in first[:2]] != [["NPU", "Name"], ["Health"]]:
         raise _unknown(rows[0], "the heading 'NPU Name | Health | ...'")

@@ -1,7 +1,7 @@
 """One picture's files as a tool wrote them: what is wrong with them, and how they become a dump.
 
 A `.npy` (ais_bench) says its type and shape itself. A `.bin` (benchmark) is the model's raw array: its type and shape are
-those the exported graph declares, float32, since no flag that changes the outputs is handed to the compiler (atc.SHAPING).
+those the exported graph declares, float32, since no flag that changes the outputs is handed to the compiler (atc.OUTPUT_FLAGS).
 Its size is held against them, and so is its content, of which integers, an array turned round, or the outputs in another
 order are no rois or no probabilities.
 """
@@ -19,7 +19,7 @@ from rfcn_lib.score.dump_audit import fault_of
 from rfcn_lib.score.dumps import FLOAT32, shapes
 
 
-def fault(files: Sequence[Path], port: Port) -> str | None:
+def format_fault(files: Sequence[Path], port: Port) -> str | None:
     """The first thing wrong with number, type and shape, in words; None where they are the port's three arrays, float32."""
     if len(files) != len(spec.OUTPUTS):
         return f"it has {len(files)} outputs, but the port has {len(spec.OUTPUTS)}: {', '.join(spec.OUTPUTS)}"
@@ -39,7 +39,7 @@ def content_fault(files: Sequence[Path], port: Port) -> str | None:
     return found and f"{files[spec.OUTPUTS.index(found[0])].name}: {found[0]} {found[1]}"
 
 
-def bring(file: Path, target: Path) -> None:
+def move_to_dumps(file: Path, target: Path) -> None:
     """Put a file without fault in its place among the dumps, on the same disk, whole or not at all."""
     if file.suffix == ".npy":
         raw = file.with_suffix(".raw")

@@ -21,7 +21,7 @@ _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ToolFolder:
     """Where a batch runs. set_up: a shell command that lays the folder out again from the store; "" where it is the store's."""
 
     work: Path
@@ -29,23 +29,23 @@ class Place:
     set_up: str = ""
 
 
-def is_elsewhere(work: Path, om: Path) -> bool:
+def needs_plain_folder(work: Path, om: Path) -> bool:
     """Whether the tool cannot work in `work` with this om: a path that it refuses, or an om of another user."""
     return not (is_plain(work) and is_plain(om)) or om.stat().st_uid != os.getuid()
 
 
 @contextmanager
-def place_for(work: Path, om: Path) -> Iterator[Place]:
+def tool_folder(work: Path, om: Path) -> Iterator[ToolFolder]:
     """Give the batch that is laid out in `work` a folder that the tool takes; at the end all its files are in `work`.
 
     Raises:
         PathError: neither the store nor the temporary folder has a plain path.
         OSError: the temporary folder's disk takes no more.
     """
-    if not is_elsewhere(work, om):
+    if not needs_plain_folder(work, om):
         if om.stat().st_mode & _OTHERS_WRITE:  # of a compiler run under umask 000 or 002
             om.chmod(FILE_MODE)
-        yield Place(work.resolve(), om.resolve())
+        yield ToolFolder(work.resolve(), om.resolve())
         return
     place = plain_place(work)
     make_anew(place)
@@ -53,14 +53,16 @@ def place_for(work: Path, om: Path) -> Iterator[Place]:
         _move_all(work, place)
         shutil.copyfile(om, place / MODEL)
         (place / MODEL).chmod(FILE_MODE)
-        yield Place(place, place / MODEL, _set_up(work, om, place))
+        yield ToolFolder(place, place / MODEL, _set_up(work, om, place))
     finally:
         (place / MODEL).unlink(missing_ok=True)
         _move_all(place, work)
         place.rmdir()
 
 
-def brought_back(outputs: Mapping[str, tuple[Path, ...]], place: Path, work: Path) -> dict[str, tuple[Path, ...]]:
+def paths_after_the_run(
+    outputs: Mapping[str, tuple[Path, ...]], place: Path, work: Path
+) -> dict[str, tuple[Path, ...]]:
     """Paths of outputs below `place`, as they are below `work` after the batch."""
     return {id: tuple(work / file.relative_to(place) for file in files) for id, files in outputs.items()}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from rfcn_lib.command import NOTHING, CommandError, CommandTimeoutError, Done, explain, run
+from rfcn_lib.command import NO_VARIABLES, CommandError, CommandResult, CommandTimeoutError, explain, run
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.speed.perf import Perf
 
@@ -39,7 +39,7 @@ _USAGE_ERROR: Final = re.compile(r"^\S+: error: ", re.MULTILINE)  # argparse: th
 NO_HINTS: Final[Mapping[str, str]] = MappingProxyType({})
 LARGEST_COUNT: Final = 8  # outputs looked for: more than a port has, so that a model of more is noticed
 
-Outputs = Mapping[str, tuple[Path, ...]]  # id -> one file per output of the model, in its order
+OutputFiles = Mapping[str, tuple[Path, ...]]  # id -> one file per output of the model, in its order
 
 
 class OmRunError(SuiteError):
@@ -48,9 +48,9 @@ class OmRunError(SuiteError):
     `outputs`: files of the pictures that were finished, whole or not; empty where nothing is known of them.
     """
 
-    def __init__(self, sentence: str, outputs: "Outputs | None" = None) -> None:
+    def __init__(self, sentence: str, outputs: "OutputFiles | None" = None) -> None:
         super().__init__(sentence)
-        self.outputs: Outputs = outputs or {}
+        self.outputs: OutputFiles = outputs or {}
 
 
 class RefusedError(SuiteError):
@@ -76,24 +76,24 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class ToolResult:
     """What a tool made of a task: every picture's files, what it said of its speed, the command that ran."""
 
-    outputs: Outputs
+    outputs: OutputFiles
     perf: Perf
-    done: Done
+    command: CommandResult
 
 
-def attempt(
+def run_tool(
     words: Sequence[str | Path],
     task: Task,
-    finished: Callable[[], Outputs],
+    finished: Callable[[], OutputFiles],
     hints: Mapping[str, str] = NO_HINTS,
-    env: Mapping[str, str] = NOTHING,
-) -> Done:
+    env: Mapping[str, str] = NO_VARIABLES,
+) -> CommandResult:
     """Run a tool over a task, in its folder, with `env` added to its environment; its words go to tool.log.
 
-    `finished()` looks up what the tool has written by then; `hints`: pattern of what this tool alone says -> what to do.
+    `finished()` looks up which files the tool has written by then; `hints`: pattern of what this tool alone says -> what to do.
 
     Raises:
         RefusedError: the tool does not accept its command line.
@@ -103,7 +103,7 @@ def attempt(
     try:
         done = run(words, cwd=task.work, env=env, timeout_s=task.timeout_s, log=log, set_up=task.set_up)
     except CommandTimeoutError as error:
-        raise OmRunError(str(error) + _hint(error.done, hints), finished()) from error
+        raise OmRunError(str(error) + _hint(error.result, hints), finished()) from error
     except CommandError as error:
         raise OmRunError(str(error)) from error
     except OSError as error:  # the tool is ended; what it finished by then is whole
@@ -116,13 +116,13 @@ def attempt(
     return done
 
 
-def _hint(done: Done, hints: Mapping[str, str]) -> str:
+def _hint(done: CommandResult, hints: Mapping[str, str]) -> str:
     said = done.stdout + done.stderr
     found = dict.fromkeys(hint for pattern, hint in {**HINTS, **hints}.items() if re.search(pattern, said))
     return "".join(f"\n  try:     {hint}" for hint in found)
 
 
-def written(folder: Path, ids: Sequence[str], first: int, suffix: str) -> Outputs:
+def output_files(folder: Path, ids: Sequence[str], first: int, suffix: str) -> OutputFiles:
     """Files `<id>_<k><suffix>` in `folder`, k = first, first + 1, ... as far as there is no gap; ids without any are left out."""
     found = {id: _in_order(folder, id, first, suffix) for id in ids}
     return {id: files for id, files in found.items() if files}

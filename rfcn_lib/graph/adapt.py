@@ -22,12 +22,12 @@ from rfcn_lib.graph.int64 import (
     Clamp,
     clamped,
     gives_only_int64,
-    left_int64,
+    int64_values_left,
     open_ends,
+    pinned_slots,
     slots,
-    slots_that_stay,
 )
-from rfcn_lib.graph.values import GraphError, constant_tensor, inferred, label
+from rfcn_lib.graph.values import GraphError, infer_types, node_name, stored_tensor
 
 LARGEST_FILE_BYTES: Final = 2**31 - 1  # protobuf's own limit on one message
 
@@ -58,10 +58,12 @@ def adapted_from_exported(target: Path, exported: Path) -> AdaptReport:
     if target.exists() and target.samefile(exported):
         raise AdaptError(f"the adapted graph would replace the exported one, {exported}; give it another target")
     try:
-        proven = open_ends(model, inferred(model))
+        proven = open_ends(model, infer_types(model))
         counts = {rewrite.__name__: rewrite(model) for rewrite in REWRITES}
         _declare(model)
-        report = AdaptReport(counts, left_int64(model), proven)  # asks ONNX for every type, so it comes before the file
+        report = AdaptReport(
+            counts, int64_values_left(model), proven
+        )  # asks ONNX for every type, so it comes before the file
     except GraphError:
         raise
     except Exception as error:  # what onnx and onnx_ir raise on a file damaged in the middle has no common class
@@ -75,10 +77,10 @@ def adapted_from_exported(target: Path, exported: Path) -> AdaptReport:
 
 def split_shared_constants(model: ir.Model) -> int:
     """An int64 constant only some of whose readers take int32: these get a copy of their own, `<name>_int32`."""
-    stays, fired = slots_that_stay(model), 0
+    pinned, fired = pinned_slots(model), 0
     for value, tensor in _int64_constants(model):
-        able = [use for use in value.uses() if (use.node, use.idx) not in stays]
-        if not able or all(slot not in stays for slot in slots(value)):
+        able = [use for use in value.uses() if (use.node, use.idx) not in pinned]
+        if not able or all(slot not in pinned for slot in slots(value)):
             continue
         copy = ir.Value(name=_new_name(model, f"{value.name}_int32"), type=ir.TensorType(INT64), shape=value.shape)
         if producer := value.producer():
@@ -105,14 +107,14 @@ def constants(model: ir.Model) -> int:
 
 def constants_of_shape(model: ir.Model) -> int:
     """ConstantOfShape nodes that fill with an int64 fill with an int32."""
-    stays, fired = slots_that_stay(model), 0
+    pinned, fired = pinned_slots(model), 0
     for node in _nodes(model, "ConstantOfShape"):
         fill = node.attributes["value"].as_tensor() if "value" in node.attributes else None
-        if fill is None or fill.dtype != INT64 or node.outputs[0] in stays:
+        if fill is None or fill.dtype != INT64 or node.outputs[0] in pinned:
             continue
         if clamped(number := int(fill.numpy().reshape(-1)[0])) != number:
             raise AdaptError(
-                f"{label(node)} fills with {number}, but should fill with a number within "
+                f"{node_name(node)} fills with {number}, but should fill with a number within "
                 f"[{spec.INT32_MIN}, {spec.INT32_MAX}]; export the model with a smaller number there"
             )
         node.attributes["value"] = ir.AttrTensor("value", _int32(fill))
@@ -122,9 +124,9 @@ def constants_of_shape(model: ir.Model) -> int:
 
 def casts_to_int64(model: ir.Model) -> int:
     """Casts to int64 become casts to int32."""
-    stays, fired = slots_that_stay(model), 0
+    pinned, fired = pinned_slots(model), 0
     for node in _nodes(model, "Cast"):
-        if node.attributes["to"].as_int() == INT64 and node.outputs[0] not in stays:
+        if node.attributes["to"].as_int() == INT64 and node.outputs[0] not in pinned:
             node.attributes["to"] = ir.AttrInt64("to", INT32)
             fired += 1
     return fired
@@ -153,9 +155,9 @@ REWRITES: Final[tuple[Callable[[ir.Model], int], ...]] = (
 
 def _constants_to_int32(model: ir.Model, chosen: Callable[[ir.Value], bool]) -> int:
     open_ends(model, {})  # refuses to clamp what is not one
-    stays, fired = slots_that_stay(model), 0
+    pinned, fired = pinned_slots(model), 0
     for value, tensor in _int64_constants(model):
-        if not chosen(value) or not value.uses() or any(slot in stays for slot in slots(value)):
+        if not chosen(value) or not value.uses() or any(slot in pinned for slot in slots(value)):
             continue
         if producer := value.producer():
             producer.attributes["value"] = ir.AttrTensor("value", _int32(tensor))
@@ -167,13 +169,13 @@ def _constants_to_int32(model: ir.Model, chosen: Callable[[ir.Value], bool]) -> 
 
 
 def _cast_after(model: ir.Model, chosen: Callable[[ir.Node], bool]) -> int:
-    stays, fired = slots_that_stay(model), 0
+    pinned, fired = pinned_slots(model), 0
     for node in filter(chosen, tuple(model.graph)):
         for output in node.outputs:
             readers = [
                 use for use in output.uses() if use.node.op_type != "Cast"
             ]  # a Cast takes int64 as well as int32
-            if not readers or output in stays or not gives_only_int64(model, output):
+            if not readers or output in pinned or not gives_only_int64(model, output):
                 continue
             name = _new_name(model, f"{output.name}_int32")
             cast_value = ir.Value(name=name, type=ir.TensorType(INT32), shape=output.shape)
@@ -187,10 +189,10 @@ def _cast_after(model: ir.Model, chosen: Callable[[ir.Node], bool]) -> int:
 
 def _declare(model: ir.Model) -> None:
     """What the graph says of its inner values follows from the rewrites."""
-    stays = slots_that_stay(model)
+    pinned = pinned_slots(model)
     for node in model.graph:
         for output in node.outputs:
-            free = constant_tensor(output) is None and output not in stays and not gives_only_int64(model, output)
+            free = stored_tensor(output) is None and output not in pinned and not gives_only_int64(model, output)
             if output.dtype == INT64 and free:
                 output.type = ir.TensorType(INT32)
 
@@ -202,7 +204,7 @@ def _int32(tensor: ir.TensorProtocol) -> ir.TensorProtocol:
 
 def _int64_constants(model: ir.Model) -> list[tuple[ir.Value, ir.TensorProtocol]]:
     values = (*model.graph.initializers.values(), *(node.outputs[0] for node in _nodes(model, "Constant")))
-    found = ((value, constant_tensor(value)) for value in values)
+    found = ((value, stored_tensor(value)) for value in values)
     return [(value, tensor) for value, tensor in found if tensor is not None and tensor.dtype == INT64]
 
 

@@ -35,7 +35,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class GraphUnderTest:
     """What the rules look at: the graph, what ONNX infers of its values by name, the chip's generation."""
 
     model: ir.Model
@@ -54,7 +54,7 @@ class Asked:
         return tuple(side if isinstance(side, int) else side.value for side in found.shape)
 
 
-def integer(node: ir.Node, name: str) -> int | None:
+def int_attribute(node: ir.Node, name: str) -> int | None:
     """An INT attribute; None where it is absent or of another type."""
     attribute = node.attributes.get(name)
     return attribute.as_int() if attribute is not None and attribute.type == ir.AttributeType.INT else None

@@ -13,7 +13,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from rfcn_lib import spec
-from rfcn_lib.graph.values import all_nodes, all_values, constant_tensor, inferred, known, label
+from rfcn_lib.graph.values import all_nodes, all_values, constant_numbers, infer_types, node_name, stored_tensor
 
 # A graph for ATC has one shape per value and no branches: what these give, or whether they run, is known too late
 DYNAMIC_OPERATORS = frozenset({
@@ -21,18 +21,18 @@ DYNAMIC_OPERATORS = frozenset({
     "SequenceConstruct", "SequenceEmpty", "SequenceErase", "SequenceInsert", "SequenceLength", "Shape", "Size",
     "SplitToSequence", "Unique",
 })  # fmt: skip
-SHAPE_GIVING = {  # inputs whose values, not shapes, decide a shape (onnx/defs, opset 11)
+SHAPE_INPUTS = {  # inputs whose values, not shapes, decide a shape (onnx/defs, opset 11)
     "ConstantOfShape": (0,), "Expand": (1,), "OneHot": (1,), "Pad": (1,), "Range": (0, 1, 2), "Reshape": (1,),
     "Resize": (1, 2, 3), "Slice": (1, 2, 3, 4), "Tile": (1,), "TopK": (1,),
 }  # fmt: skip
-MOVING = {  # operators that carry numbers without changing them: the inputs the numbers come from
+DATA_INPUTS = {  # operators that carry numbers without changing them: the inputs the numbers come from
     "Cast": (0,), "Expand": (0,), "Flatten": (0,), "Gather": (0,), "GatherElements": (0,), "GatherND": (0,),
     "Identity": (0,), "Reshape": (0,), "ScatterElements": (0, 2), "ScatterND": (0, 2), "Slice": (0,), "Split": (0,),
     "Squeeze": (0,), "Tile": (0,), "Transpose": (0,), "Unsqueeze": (0,),
 }  # fmt: skip
 
 
-class Port(NamedTuple):
+class TensorSpec(NamedTuple):
     """One input or output of a graph: name, numpy dtype, shape; a symbolic side is its name, an unknown one None."""
 
     name: str
@@ -59,9 +59,9 @@ class ClipLimits:
     computed_by: tuple[str, ...]
 
 
-def face(model: ir.Model) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
+def inputs_and_outputs(model: ir.Model) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """Inputs and outputs, each in order."""
-    return tuple(map(_port, model.graph.inputs)), tuple(map(_port, model.graph.outputs))
+    return tuple(map(_tensor_spec, model.graph.inputs)), tuple(map(_tensor_spec, model.graph.outputs))
 
 
 def unread_inputs(model: ir.Model) -> tuple[str, ...]:
@@ -69,7 +69,7 @@ def unread_inputs(model: ir.Model) -> tuple[str, ...]:
     return tuple(str(value.name) for value in model.graph.inputs if not value.uses() and not value.is_graph_output())
 
 
-def dynamic_leftovers(model: ir.Model) -> tuple[str, ...]:
+def dynamic_parts(model: ir.Model) -> tuple[str, ...]:
     """A sentence for each side, operator or computed size that keeps the graph from having one shape per value."""
     found = [
         f"{value.name} has {'no shape' if value.shape is None else _shape(value)}, but should have a fixed shape"
@@ -78,11 +78,15 @@ def dynamic_leftovers(model: ir.Model) -> tuple[str, ...]:
     ]
     for node in all_nodes(model):
         if not node.domain and node.op_type in DYNAMIC_OPERATORS:
-            found.append(f"{label(node)} is a {node.op_type}, but every shape and branch should be decided at export")
-        for index in SHAPE_GIVING.get(node.op_type, ()) if not node.domain else ():
+            found.append(
+                f"{node_name(node)} is a {node.op_type}, but every shape and branch should be decided at export"
+            )
+        for index in SHAPE_INPUTS.get(node.op_type, ()) if not node.domain else ():
             given = node.inputs[index] if index < len(node.inputs) else None
             if given is not None and not _made_of_constants(given):
-                found.append(f"{label(node)} ({node.op_type}) reads a size or place, input {index}, that is computed")
+                found.append(
+                    f"{node_name(node)} ({node.op_type}) reads a size or place, input {index}, that is computed"
+                )
     return tuple(found)
 
 
@@ -94,18 +98,18 @@ def vendor_nodes(model: ir.Model) -> tuple[VendorNode, ...]:
             continue
         wanted, faults = spec.VENDOR_ATTRIBUTES[node.op_type], []
         if node.domain:
-            faults.append(f"{label(node)} is in domain {node.domain!r}, but should be in the default one")
+            faults.append(f"{node_name(node)} is in domain {node.domain!r}, but should be in the default one")
         for name, kind in wanted.items():
             if name not in node.attributes:
-                faults.append(f"{label(node)} lacks attribute {name}, which should be {_article(kind)}")
+                faults.append(f"{node_name(node)} lacks attribute {name}, which should be {_article(kind)}")
             elif (got := node.attributes[name].type.name) != kind:
-                faults.append(f"{label(node)} has {name} as {_article(got)}, but should have {_article(kind)}")
+                faults.append(f"{node_name(node)} has {name} as {_article(got)}, but should have {_article(kind)}")
         faults += [
-            f"{label(node)} has attribute {name}, but should have only {', '.join(wanted)}"
+            f"{node_name(node)} has attribute {name}, but should have only {', '.join(wanted)}"
             for name in sorted(set(node.attributes) - set(wanted))
         ]
         attributes = {name: attribute.value for name, attribute in node.attributes.items()}
-        found.append(VendorNode(label(node), node.op_type, attributes, tuple(faults)))
+        found.append(VendorNode(node_name(node), node.op_type, attributes, tuple(faults)))
     return tuple(found)
 
 
@@ -126,7 +130,7 @@ def opset_imports(model: ir.Model) -> dict[str, int]:
 
 def int64_left(model: ir.Model) -> tuple[str, ...]:
     """Names of all values ONNX infers to be int64."""
-    return tuple(name for name, value in inferred(model).items() if value.dtype == ir.DataType.INT64)
+    return tuple(name for name, value in infer_types(model).items() if value.dtype == ir.DataType.INT64)
 
 
 def rois_layout_faults(model: ir.Model, kept: int) -> tuple[str, ...]:
@@ -135,15 +139,15 @@ def rois_layout_faults(model: ir.Model, kept: int) -> tuple[str, ...]:
     [kept, 5] or [1, kept, 5] would be read as other boxes without an error. A shape neither declared nor inferable is
     a fault too.
     """
-    faults, values = [], inferred(model)
+    faults, values = [], infer_types(model)
     for node in all_nodes(model):
         if node.op_type != spec.POOL_OPERATOR:
             continue
         rois = values.get(str(node.inputs[1].name)) if len(node.inputs) > 1 and node.inputs[1] else None
         if rois is None or rois.shape is None:
-            faults.append(f"{label(node)} reads rois of unknown shape, but should read (1, 5, {kept}); declare it")
+            faults.append(f"{node_name(node)} reads rois of unknown shape, but should read (1, 5, {kept}); declare it")
         elif _shape(rois) != (1, 5, kept):
-            faults.append(f"{label(node)} reads rois of shape {_shape(rois)}, but should read (1, 5, {kept})")
+            faults.append(f"{node_name(node)} reads rois of shape {_shape(rois)}, but should read (1, 5, {kept})")
     return tuple(faults)
 
 
@@ -169,7 +173,7 @@ def _clips_above(value: ir.Value, low: _Limits, high: _Limits) -> Iterator[tuple
     node = value.producer()
     moved: tuple[int, ...] = ()
     if node is not None and not node.domain:
-        moved = tuple(range(len(node.inputs))) if node.op_type == "Concat" else MOVING.get(node.op_type, ())
+        moved = tuple(range(len(node.inputs))) if node.op_type == "Concat" else DATA_INPUTS.get(node.op_type, ())
         if node.op_type in ("Clip", "Max", "Min"):
             limits = [_floats(limit) for limit in node.inputs]
             if node.op_type == "Clip":
@@ -183,13 +187,13 @@ def _clips_above(value: ir.Value, low: _Limits, high: _Limits) -> Iterator[tuple
                 moved = tuple(computed)
     sources = [source for index in moved if node and index < len(node.inputs) and (source := node.inputs[index])]
     if not sources:
-        yield _tuple(low), _tuple(high), label(node) if node else str(value.name)
+        yield _tuple(low), _tuple(high), node_name(node) if node else str(value.name)
     for source in sources:
         yield from _clips_above(source, low, high)
 
 
 def _floats(value: ir.Value | None) -> _Limits:
-    numbers = known(value)
+    numbers = constant_numbers(value)
     return None if numbers is None else numbers.astype(np.float64)
 
 
@@ -217,7 +221,7 @@ def _made_of_constants(value: ir.Value) -> bool:
     waiting, seen = [value], {value}
     while waiting:
         upper = waiting.pop()
-        if constant_tensor(upper) is not None:
+        if stored_tensor(upper) is not None:
             continue
         producer = upper.producer()
         if producer is None or (producer.op_type in DYNAMIC_OPERATORS and not producer.domain):
@@ -228,8 +232,10 @@ def _made_of_constants(value: ir.Value) -> bool:
     return True
 
 
-def _port(value: ir.Value) -> Port:
-    return Port(str(value.name), str(value.dtype.numpy()) if value.dtype is not None else "unknown", _shape(value))
+def _tensor_spec(value: ir.Value) -> TensorSpec:
+    return TensorSpec(
+        str(value.name), str(value.dtype.numpy()) if value.dtype is not None else "unknown", _shape(value)
+    )
 
 
 def _shape(value: ir.Value) -> tuple[int | str | None, ...]:

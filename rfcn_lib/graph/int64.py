@@ -15,15 +15,15 @@ import onnx_ir as ir
 
 from rfcn_lib import spec
 from rfcn_lib.graph.values import (
-    SAME_ORDER,
+    ORDER_KEEPING,
     GraphError,
     all_nodes,
     all_values,
-    constant_tensor,
-    inferred,
-    joins_lists,
-    known,
-    label,
+    constant_numbers,
+    infer_types,
+    is_list_concat,
+    node_name,
+    stored_tensor,
 )
 
 INT32, INT64 = ir.DataType.INT32, ir.DataType.INT64
@@ -51,33 +51,33 @@ class Clamp:
 
 def slots(value: ir.Value) -> tuple[Slot, ...]:
     """The slots of a value: itself, or each of its readings when it is a constant."""
-    if constant_tensor(value) is None:
+    if stored_tensor(value) is None:
         return (value,)
     return (*((use.node, use.idx) for use in value.uses()), *((value,) if value.is_graph_output() else ()))
 
 
-def slots_that_stay(model: ir.Model) -> dict[Slot, str]:
+def pinned_slots(model: ir.Model) -> dict[Slot, str]:
     """Every slot that must keep its type, and why: "Reshape_12 input 1: ONNX allows only int64 here"."""
-    stays: dict[Slot, str] = {}
+    pinned: dict[Slot, str] = {}
     bound: defaultdict[Slot, list[Slot]] = defaultdict(list)
     for graph in model.graphs():
-        stays.update((value, f"graph input {value.name} keeps its declared type") for value in graph.inputs)
+        pinned.update((value, f"graph input {value.name} keeps its declared type") for value in graph.inputs)
         for value in graph.outputs:
             if not gives_only_int64(model, value):  # its readers can be given a Cast; the output itself stays anyway
-                stays[value] = f"graph output {value.name} keeps its declared type"
+                pinned[value] = f"graph output {value.name} keeps its declared type"
     for node in all_nodes(model):
-        if any(constant_tensor(output) is not None for output in node.outputs):
+        if any(stored_tensor(output) is not None for output in node.outputs):
             continue
-        schema = _schema_or_why_not(model, node)
+        schema = _schema_or_reason(model, node)
         if isinstance(schema, str):
             for slot in (*_read_slots(node).values(), *node.outputs):
-                stays.setdefault(slot, f"{label(node)}: {schema}")
+                pinned.setdefault(slot, f"{node_name(node)}: {schema}")
             continue
         groups: defaultdict[str, list[Slot]] = defaultdict(list)
         for index, slot in _read_slots(node).items():
             formal = _formal(schema.inputs, index)
             if _only_int64(formal):
-                stays.setdefault(slot, f"{label(node)} input {index}: ONNX allows only int64 here")
+                pinned.setdefault(slot, f"{node_name(node)} input {index}: ONNX allows only int64 here")
             groups[formal.type_str].append(slot)
         for index, output in enumerate(node.outputs):
             groups[_formal(schema.outputs, index).type_str].append(output)
@@ -86,27 +86,27 @@ def slots_that_stay(model: ir.Model) -> dict[Slot, str]:
                 for other in others:
                     bound[first].append(other)
                     bound[other].append(first)
-    spreading = deque(stays)
+    spreading = deque(pinned)
     while spreading:
         slot = spreading.popleft()
         for other in bound[slot]:
-            if other not in stays:
-                stays[other] = stays[slot]
+            if other not in pinned:
+                pinned[other] = pinned[slot]
                 spreading.append(other)
-    return stays
+    return pinned
 
 
-def left_int64(model: ir.Model) -> dict[str, str]:
+def int64_values_left(model: ir.Model) -> dict[str, str]:
     """Every int64 value of the graph, and why it is not int32."""
-    stays, values = slots_that_stay(model), inferred(model)
+    pinned, values = pinned_slots(model), infer_types(model)
     left = {}
     for value in all_values(model):
         if str(value.name) in values and values[str(value.name)].dtype == INT64:
             producer = value.producer()
             if producer is not None and gives_only_int64(model, value):
-                reasons = [f"{label(producer)} gives only int64"]
+                reasons = [f"{node_name(producer)} gives only int64"]
             else:
-                reasons = [stays[slot] for slot in slots(value) if slot in stays] or ["nobody reads it"]
+                reasons = [pinned[slot] for slot in slots(value) if slot in pinned] or ["nobody reads it"]
             left[str(value.name)] = "; ".join(dict.fromkeys(reasons))
     return left
 
@@ -114,7 +114,7 @@ def left_int64(model: ir.Model) -> dict[str, str]:
 def gives_only_int64(model: ir.Model, value: ir.Value) -> bool:
     """True for what Shape, TopK (indices), ArgMax, NonZero and their like give."""
     node, index = value.producer(), value.index()
-    schema = "an input" if node is None or index is None else _schema_or_why_not(model, node)
+    schema = "an input" if node is None or index is None else _schema_or_reason(model, node)
     return not isinstance(schema, str) and _only_int64(_formal(schema.outputs, index or 0))
 
 
@@ -122,17 +122,17 @@ def open_ends(model: ir.Model, values: Mapping[str, ir.Value]) -> tuple[Clamp, .
     """Every constant whose readers take int32 but whose number int32 cannot hold, with the proof that clamping is safe.
 
     That is: it only says "to the very end" of a slice, and its clamped number still does. `values` are those of
-    `walk.inferred`, for the length of the sliced axis; an axis they do not know is taken to be shorter than 2**31.
+    `walk.infer_types`, for the length of the sliced axis; an axis they do not know is taken to be shorter than 2**31.
 
     Raises:
         AdaptError: one of them says anything else.
     """
-    stays = slots_that_stay(model)
+    pinned = pinned_slots(model)
     beyond = []
     for value in all_values(model):
-        tensor = constant_tensor(value)
+        tensor = stored_tensor(value)
         if tensor is not None and tensor.dtype == INT64:
-            readings = [(use.node, use.idx) for use in value.uses() if (use.node, use.idx) not in stays]
+            readings = [(use.node, use.idx) for use in value.uses() if (use.node, use.idx) not in pinned]
             numbers = [(at, int(n)) for at, n in enumerate(tensor.numpy().reshape(-1)) if clamped(int(n)) != int(n)]
             beyond += [(value, reading, at, number) for reading in readings for at, number in numbers]
     return tuple(
@@ -151,21 +151,21 @@ def _proofs(
     node: ir.Node, index: int, element: int, name: str, number: int, values: Mapping[str, ir.Value]
 ) -> Iterator[str]:
     """Follow one element of a constant to every slice that reads it, one sentence for each."""
-    why = f"{label(node)} ({node.op_type}) reads it"
-    passes_on = (node.op_type in SAME_ORDER and not node.domain) or joins_lists(node)
+    why = f"{node_name(node)} ({node.op_type}) reads it"
+    passes_on = (node.op_type in ORDER_KEEPING and not node.domain) or is_list_concat(node)
     if passes_on and not node.outputs[0].is_graph_output():
-        sizes = [known(part) for part in node.inputs[:index]]
+        sizes = [constant_numbers(part) for part in node.inputs[:index]]
         if all(size is not None for size in sizes):
             moved = element + sum(size.size for size in sizes if size is not None)
             for use in node.outputs[0].uses():
                 yield from _proofs(use.node, use.idx, moved, name, number, values)
             return
-        why = f"its place in what {label(node)} gives is computed"
+        why = f"its place in what {node_name(node)} gives is computed"
     elif node.op_type == "Slice" and not node.domain and index in SLICE_SIDES:
         if proof := _open_end(node, index, element, number, values):
             yield proof
             return
-        why = f"{SLICE_SIDES[index]}[{element}] of {label(node)} is not an open end"
+        why = f"{SLICE_SIDES[index]}[{element}] of {node_name(node)} is not an open end"
     raise AdaptError(
         f"constant {name} is {number}, but should be within [{spec.INT32_MIN}, {spec.INT32_MAX}] or the open end of a "
         f"slice, and {why}; export the model with a smaller number there"
@@ -185,11 +185,11 @@ def _open_end(node: ir.Node, index: int, element: int, number: int, values: Mapp
         return None
     place = f"the {'end' if number > 0 else 'beginning'} of axis {axis}"
     place += f", {length} long" if isinstance(length, int) else ", whose length int32 can count"
-    return f"{SLICE_SIDES[index]}[{element}] of {label(node)}: {clamped(number)} is beyond {place}"
+    return f"{SLICE_SIDES[index]}[{element}] of {node_name(node)}: {clamped(number)} is beyond {place}"
 
 
 def _element(value: ir.Value, element: int) -> int | None:
-    numbers = known(value)
+    numbers = constant_numbers(value)
     return int(numbers[element]) if numbers is not None and element < numbers.size else None
 
 
@@ -201,7 +201,7 @@ def _schema(operator: str, version: int, domain: str) -> onnx.defs.OpSchema | No
     return onnx.defs.get_schema(operator, version, domain) if onnx.defs.has(operator, version, domain) else None
 
 
-def _schema_or_why_not(model: ir.Model, node: ir.Node) -> onnx.defs.OpSchema | str:
+def _schema_or_reason(model: ir.Model, node: ir.Node) -> onnx.defs.OpSchema | str:
     """What ONNX says about a node's types, or why nothing around this node may change its type."""
     version = model.opset_imports.get(node.domain)
     schema = None if version is None else _schema(node.op_type, version, node.domain)
@@ -224,7 +224,7 @@ def _schema_or_why_not(model: ir.Model, node: ir.Node) -> onnx.defs.OpSchema | s
 def _read_slots(node: ir.Node) -> dict[int, Slot]:
     """Input index -> slot, without the optional inputs that are absent."""
     return {
-        index: value if constant_tensor(value) is None else (node, index)
+        index: value if stored_tensor(value) is None else (node, index)
         for index, value in enumerate(node.inputs)
         if value is not None
     }

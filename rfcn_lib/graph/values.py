@@ -9,22 +9,24 @@ from numpy.typing import NDArray
 
 from rfcn_lib.errors import SuiteError
 
-SAME_ORDER = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})  # elements keep their places
-SEEN_BYTES = 1000  # an initialiser that decides a shape is smaller than that
+ORDER_KEEPING = frozenset(
+    {"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"}
+)  # elements keep their places
+LARGEST_INFERRED_BYTES = 1000  # an initialiser that decides a shape is smaller than that
 
 
 class GraphError(SuiteError):
     """The graph contradicts itself."""
 
 
-def label(node: ir.Node) -> str:
+def node_name(node: ir.Node) -> str:
     """What to call a node in a sentence."""
     if node.name:
         return node.name
     return f"{node.op_type} making {node.outputs[0].name}" if node.outputs else node.op_type
 
 
-def inferred(model: ir.Model) -> dict[str, ir.Value]:
+def infer_types(model: ir.Model) -> dict[str, ir.Value]:
     """Name -> a value that knows the dtype and shape ONNX infers for it, where it can.
 
     Raises:
@@ -32,7 +34,11 @@ def inferred(model: ir.Model) -> dict[str, ir.Value]:
     """
     copy = model.clone()  # tensors are shared, and the large ones are not shown to ONNX, which would copy them
     for value in tuple(copy.graph.initializers.values()):
-        if value.const_value is not None and value.const_value.nbytes > SEEN_BYTES and not value.is_graph_input():
+        if (
+            value.const_value is not None
+            and value.const_value.nbytes > LARGEST_INFERRED_BYTES
+            and not value.is_graph_input()
+        ):
             del copy.graph.initializers[str(value.name)]
             copy.graph.inputs.append(value)
     try:
@@ -56,7 +62,7 @@ def all_values(model: ir.Model) -> Iterator[ir.Value]:
         yield from dict.fromkeys((*graph.initializers.values(), *graph.inputs, *made))
 
 
-def constant_tensor(value: ir.Value) -> ir.TensorProtocol | None:
+def stored_tensor(value: ir.Value) -> ir.TensorProtocol | None:
     """The tensor of an initialiser or a Constant node. An initialiser a caller may override is not constant."""
     if value.is_initializer():
         return None if value.is_graph_input() else value.const_value
@@ -66,26 +72,26 @@ def constant_tensor(value: ir.Value) -> ir.TensorProtocol | None:
     return producer.attributes["value"].as_tensor()
 
 
-def known(value: ir.Value | None) -> NDArray[np.generic] | None:
+def constant_numbers(value: ir.Value | None) -> NDArray[np.generic] | None:
     """The numbers of a value made only of constants, flattened, through the operators that build index lists."""
     if value is None:
         return None
-    if (tensor := constant_tensor(value)) is not None:
+    if (tensor := stored_tensor(value)) is not None:
         return tensor.numpy().reshape(-1)
     producer = value.producer()
     if producer is None or producer.domain:
         return None
-    if producer.op_type in SAME_ORDER and producer.inputs:
-        numbers = known(producer.inputs[0])
+    if producer.op_type in ORDER_KEEPING and producer.inputs:
+        numbers = constant_numbers(producer.inputs[0])
         if numbers is None or producer.op_type != "Cast":
             return numbers
         return numbers.astype(ir.DataType(producer.attributes["to"].as_int()).numpy())
-    if joins_lists(producer):
-        parts = [part for part in map(known, producer.inputs) if part is not None]
+    if is_list_concat(producer):
+        parts = [part for part in map(constant_numbers, producer.inputs) if part is not None]
         return np.concatenate(parts) if len(parts) == len(producer.inputs) else None
     return None
 
 
-def joins_lists(node: ir.Node) -> bool:
+def is_list_concat(node: ir.Node) -> bool:
     """True for a Concat that puts its inputs' elements one after the other."""
     return node.op_type == "Concat" and not node.domain and node.attributes["axis"].as_int() == 0

@@ -51,7 +51,7 @@ FIRST_910B: Final = "Ascend910B"  # alone: the first generation (its platform_co
 INPUT_TYPES: Final = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.UINT8)
 
 
-def family(soc: str) -> Family:
+def chip_family(soc: str) -> Family:
     """The generation of a chip, "Ascend310P3" -> "310P". Raises PreflightError for a name of no generation."""
     unknown = next((start for start in NO_FACTS if soc.startswith(start)), None)
     if unknown:

@@ -87,7 +87,7 @@ class Digests:
         self._remember(fresh)
         return found
 
-    def told(self, value: object, where: str) -> object:
+    def as_json(self, value: object, where: str) -> object:
         """A value as JSON that tells its content: 1, 1.0, True and "1" differ; paths differ by content, not by place.
 
         Raises:
@@ -102,9 +102,9 @@ class Digests:
             case Path():
                 return {"sha256": self.of(value)}
             case list() | tuple():
-                return [self.told(item, f"{where}[{index}]") for index, item in enumerate(value)]
+                return [self.as_json(item, f"{where}[{index}]") for index, item in enumerate(value)]
             case Mapping() if all(isinstance(key, str) for key in value):
-                return {key: self.told(item, f"{where}.{key}") for key, item in value.items()}
+                return {key: self.as_json(item, f"{where}.{key}") for key, item in value.items()}
             case BaseModel():
                 names = list(type(value).model_fields)
             case _ if is_dataclass(value) and not isinstance(value, type):
@@ -116,7 +116,7 @@ class Digests:
                 )
         return {
             "type": type(value).__qualname__,
-            **{name: self.told(getattr(value, name), f"{where}.{name}") for name in names},
+            **{name: self.as_json(getattr(value, name), f"{where}.{name}") for name in names},
         }
 
     def _remember(self, fresh: dict[str, tuple[str, str]]) -> None:

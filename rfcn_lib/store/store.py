@@ -91,7 +91,7 @@ class Store:
         make: Callable[..., object] | str,
         /,
         *,
-        aside: Mapping[str, object] = NOTHING,
+        unkeyed: Mapping[str, object] = NOTHING,
         **ingredients: object,
     ) -> Path:
         """Return the file or folder `name`, calling `make(target, **ingredients)` only if it is not kept already.
@@ -116,19 +116,19 @@ class Store:
                     say(f"{entry.home} is damaged; {name} is made again")
                     entry.home.rename(entry.scratch)
                     _remove(entry.scratch)
-                self._make(entry, _function(make), ingredients, aside)
+                self._make(entry, _function(make), ingredients, unkeyed)
             self._show(entry)
         self._tidy(name)
         return entry.artifact
 
     @contextmanager
-    def growing(self, name: str, code: Sequence[Part], /, **ingredients: object) -> Iterator[Path]:
+    def open_folder(self, name: str, code: Sequence[Part], /, **ingredients: object) -> Iterator[Path]:
         """Hand out the folder `name`, to be filled piece by piece; what it holds already was made of the same things.
 
         `code`: the functions and modules that make the pieces. A piece is finished when it has its final name: write it
         aside and rename it. Only one process is inside at a time; the next one waits, and finds the pieces. An
         interruption keeps them. So does an ingredient that changes meanwhile, which is an error: whoever makes the pieces
-        sees to it that they are of what was keyed (`as_keyed`).
+        sees to it that they are of what was keyed (`load_unchanged`).
 
         Raises: as `build`.
         """
@@ -147,7 +147,7 @@ class Store:
             self._unchanged(entry, ingredients)
         self._tidy(name)
 
-    def as_keyed(self, path: Path, load: Callable[[], T], sha256: str) -> T:
+    def load_unchanged(self, path: Path, load: Callable[[], T], sha256: str) -> T:
         """load() something from `path`, whose content should have been, and still be, what `sha256` says.
 
         Raises:
@@ -165,7 +165,7 @@ class Store:
             )
         self._check_link(self.root / name)
         files, libraries = code_behind(*code)
-        made_of = {"name": name, "ingredients": self._told(ingredients), "code": files, "libraries": libraries}
+        made_of = {"name": name, "ingredients": self._as_json(ingredients), "code": files, "libraries": libraries}
         key = sha256_of(made_of)
         folder = f"{_flat(name)}-{key[:16]}"
         record, home, scratch = {"key": key, **made_of}, self._kept / folder, self._scratch / folder
@@ -179,23 +179,27 @@ class Store:
         if blocked or (os.path.lexists(link) and not ours):
             raise StoreError(f"{(*blocked, link)[0]} is in the way of the artifact {link}; move it elsewhere")
 
-    def _told(self, ingredients: Mapping[str, object]) -> dict[str, object]:
-        return {name: self.digests.told(value, name) for name, value in ingredients.items()}
+    def _as_json(self, ingredients: Mapping[str, object]) -> dict[str, object]:
+        return {name: self.digests.as_json(value, name) for name, value in ingredients.items()}
 
     def _unchanged(self, entry: _Entry, ingredients: Mapping[str, object]) -> None:
         """What was read may be newer than what was keyed; then the result belongs to neither."""
-        now, then = self._told(ingredients), entry.record["ingredients"]
+        now, then = self._as_json(ingredients), entry.record["ingredients"]
         changed = [name for name in then if now[name] != then[name]]
         if changed:
             raise StoreError(f"{', '.join(changed)} changed while {entry.name} was being made of it; start again")
 
     def _make(
-        self, entry: _Entry, make: Callable[..., object], ingredients: Mapping[str, object], aside: Mapping[str, object]
+        self,
+        entry: _Entry,
+        make: Callable[..., object],
+        ingredients: Mapping[str, object],
+        unkeyed: Mapping[str, object],
     ) -> None:
         target, started = entry.scratch / entry.link.name, time.monotonic()
         try:
             entry.scratch.mkdir(parents=True)
-            make(target, **ingredients, **aside)
+            make(target, **ingredients, **unkeyed)
             if not target.exists():
                 raise StoreError(f"{make.__qualname__} should have written {entry.name} to {target}, but wrote nothing")
             taken_s = round(time.monotonic() - started, 3)

@@ -13,8 +13,8 @@ import pytest
 
 from rfcn_lib.ascend import atc as compiler
 from rfcn_lib.ascend import npu_smi, toolkit
-from rfcn_lib.ascend.health import note_troubles, troubles_now
-from rfcn_lib.command import SAID, exports, run
+from rfcn_lib.ascend.health import health_problems_now, note_health_problems
+from rfcn_lib.command import command_log, export_lines, run
 from rfcn_lib.pictures import by_hand
 from rfcn_lib.pictures.canvases import IdsByCanvas, Wh, name_of, note_canvases
 from rfcn_lib.pictures.devkit import Devkit
@@ -80,11 +80,11 @@ class NpuRun:
 
 
 def pytest_configure() -> None:
-    SAID.addHandler(_heard)
+    command_log.addHandler(_heard)
 
 
 def pytest_unconfigure() -> None:
-    SAID.removeHandler(_heard)
+    command_log.removeHandler(_heard)
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +101,9 @@ def om_paths(
     limit_s = pytestconfig.getoption("--tool-timeout")
     words, files = compiler.atc_arguments(pytestconfig.getoption("--atc-arg"), pytestconfig.invocation_params.dir)
     if words:
-        compiler.expect_known(words, run([atc.path, "--help"], cwd=Path.cwd(), timeout_s=toolkit.HELP_TIMEOUT_S).stdout)
+        compiler.expect_known_flags(
+            words, run([atc.path, "--help"], cwd=Path.cwd(), timeout_s=toolkit.HELP_TIMEOUT_S).stdout
+        )
     with aloud():
         made = {
             canvas: store.build(
@@ -114,7 +116,7 @@ def om_paths(
                 precision_mode=pytestconfig.getoption("--precision-mode"),
                 extra=words,
                 extra_files=files,
-                aside={"timeout_s": float(limit_s)} if limit_s else {},
+                unkeyed={"timeout_s": float(limit_s)} if limit_s else {},
             )
             for canvas, adapted in adapted_paths.items()
         }
@@ -151,12 +153,12 @@ def npu_run(
     limit_s = pytestconfig.getoption("--tool-timeout")
     ids_of_devices = [npu.device_id for npu in npus]
     called = {npu.device_id: f"device {npu.device_id} (NPU {npu.npu_id} chip {npu.chip})" for npu in npus}
-    with aloud(), store.growing(kept_as("npu"), CODE_OF_DUMPS, **made_of) as folder:
+    with aloud(), store.open_folder(kept_as("npu"), CODE_OF_DUMPS, **made_of) as folder:
         simulated = simulated or toolkit.simulated([folder])  # by an earlier run
         for place in (folder, folder / om_runner.DUMPS) if simulated else ():  # dumps may be copied out
             place.mkdir(exist_ok=True)
             (place / toolkit.MARK).write_text("made by a stand-in for the vendor's tools; no evidence of anything\n")
-        _refuse(note_troubles(folder, []), folder, pytestconfig)  # of earlier runs: not after hours of this one
+        _refuse(note_health_problems(folder, []), folder, pytestconfig)  # of earlier runs: not after hours of this one
         note_canvases(folder / om_runner.DUMPS, canvases)
         filled = fill_by_tool(
             folder,
@@ -169,11 +171,11 @@ def npu_run(
             batch={canvas: pictures_per_run(canvas, len(npus)) for canvas in canvases},
             what=f"{'SIMULATED ' if simulated else ''}{kept_as('dumps/npu')}",
             timeout_s=float(limit_s) if limit_s else None,
-            troubles=lambda: troubles_now(ids_of_devices),
+            troubles=lambda: health_problems_now(ids_of_devices),
             jpegs=jpegs,
             called=called,
         )
-        troubles = note_troubles(folder, [])
+        troubles = note_health_problems(folder, [])
     _refuse(troubles, folder, pytestconfig)
     _link(store.root / kept_as("dumps/npu"), folder / om_runner.DUMPS)
     shown_on = {id: canvas for canvas, ids in canvases.items() for id in ids}
@@ -183,7 +185,7 @@ def npu_run(
         for t, place in zip(filled.timings, places, strict=True)
     ]
     compiled = [om.with_name("command.txt").read_text(encoding="utf-8") for om in om_paths.values()]
-    commands = (*exports(), *_probes(), *compiled, *batches)
+    commands = (*export_lines(), *_probes(), *compiled, *batches)
     return NpuRun(folder / om_runner.DUMPS, filled, chips, runner, npus[0].name, troubles, simulated, commands, called)
 
 
@@ -198,7 +200,7 @@ def _refuse(troubles: tuple[str, ...], folder: Path, config: pytest.Config) -> N
 def commands_heard() -> list[str]:
     """Every external command of this run as it was typed, after the environment they ran in; none where none ran."""
     lines = list(dict.fromkeys(record.getMessage() for record in _heard.buffer))
-    return [*exports(), *lines] if lines else []
+    return [*export_lines(), *lines] if lines else []
 
 
 def _probes() -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 
 from rfcn_lib.ascend import atc as compiler
 from rfcn_lib.ascend import npu_choice, npu_smi, toolkit
-from rfcn_lib.ascend.health import troubles_of
+from rfcn_lib.ascend.health import health_problems
 from rfcn_lib.errors import SuiteError
 
 MASK = "ASCEND_RT_VISIBLE_DEVICES"
@@ -89,8 +89,8 @@ def npus(pytestconfig: pytest.Config, need: Any) -> tuple[npu_smi.Npu, ...]:
             f"{MASK}={masked} gives the devices other numbers for the tools than npu-smi gives them, so health and use "
             f"would be asked of others than run; unset {MASK}, and choose with --devices="
         )
-    chosen = npu_choice.chosen(there, pytestconfig.getoption("--devices"))
-    troubles = troubles_of(there, chosen)
+    chosen = npu_choice.chosen_npus(there, pytestconfig.getoption("--devices"))
+    troubles = health_problems(there, chosen)
     if troubles and pytestconfig.getoption("--accept"):
         raise HostError("; ".join(troubles) + "; --accept needs idle, healthy devices")
     npu_choice.expect_alike(there, chosen, pytestconfig.getoption("--soc"))
@@ -110,4 +110,4 @@ def soc(pytestconfig: pytest.Config, need: Any, atc: toolkit.Atc) -> str:
         return toolkit.checked_soc(asked, atc.home)
     found = toolkit.npus()
     there = need(found, f"{found}; or pass --soc=NAME, such as --soc=Ascend310, to compile without a device")
-    return npu_choice.soc_of(npu_choice.chosen(there, pytestconfig.getoption("--devices"))[0])
+    return npu_choice.soc_of(npu_choice.chosen_npus(there, pytestconfig.getoption("--devices"))[0])

@@ -105,8 +105,8 @@ def measure(
     jpegs = lambda ids: store.digests.of_each([devkit.picture_path(id) for id in ids])  # noqa: E731
     made_of = {"weights": weights, "pictures": port.pictures, "proposals": port.proposals, "gpu": gpu}
     keyed = store.digests.of(weights)
-    with store.growing(f"dumps/{where}", [pytorch, "rfcn_lib.pictures.preprocess"], **made_of) as folder:
-        source_model = lambda: store.as_keyed(weights, lambda: pytorch.device(weights, port, where), keyed)  # noqa: E731
+    with store.open_folder(f"dumps/{where}", [pytorch, "rfcn_lib.pictures.preprocess"], **made_of) as folder:
+        source_model = lambda: store.load_unchanged(weights, lambda: pytorch.device(weights, port, where), keyed)  # noqa: E731
         fill(folder, devkit.ids, port, shown, source_model, f"dumps/{where}", jpegs=jpegs)
     whole = devkit.ids == devkit.all_ids
     others = {*devkit.all_ids, *made(folder)}

@@ -50,17 +50,17 @@ def passing(
 
         def started(canvas: Wh) -> Any:
             given = loaded(canvas)
-            return store.as_keyed(given[0], lambda: importlib.import_module(code).device(*given), keyed[canvas])
+            return store.load_unchanged(given[0], lambda: importlib.import_module(code).device(*given), keyed[canvas])
 
         def expect_keyed() -> None:
             """Hours may lie between the first look and the pass, and workers load what was keyed then."""
             for canvas in canvases:
-                store.as_keyed(loaded(canvas)[0], lambda: None, keyed[canvas])
+                store.load_unchanged(loaded(canvas)[0], lambda: None, keyed[canvas])
 
         def made(first_look: bool = False) -> Path:
             nonlocal looked
             expect_keyed()
-            with aloud(), store.growing(name, [code, PREPROCESSING], **made_of, pictures=port.pictures) as folder:
+            with aloud(), store.open_folder(name, [code, PREPROCESSING], **made_of, pictures=port.pictures) as folder:
                 expect_keyed()
                 note_canvases(folder, canvases)
                 options: Any = {"jpegs": jpegs, "first_look": first_look, "planned": looked}

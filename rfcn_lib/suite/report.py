@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rfcn_lib.ascend import toolkit
-from rfcn_lib.command import exports
+from rfcn_lib.command import export_lines
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.suite.ascend import commands_heard
 from rfcn_lib.verdict.page import page
@@ -69,7 +69,7 @@ def pytest_runtest_makereport(
         if isinstance(call.excinfo.value, SuiteError):
             report.longrepr = call.excinfo.getrepr(style="value", chain=False)
             if "by hand: " in str(call.excinfo.value):
-                report.sections.append(("environment of the line by hand", "\n".join(exports())))
+                report.sections.append(("environment of the line by hand", "\n".join(export_lines())))
     return report
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rfcn_lib.ascend.ais_bench import run_batch, words
+from rfcn_lib.ascend.ais_bench import command, run_batch
 from rfcn_lib.ascend.tool_run import OmRunError, Task
 from rfcn_lib.pictures.bins import write_bins
 from tests.support import fake_tools
@@ -27,7 +27,7 @@ def python(tmp_path):
 
 def test_the_flags_are_the_published_ones_and_the_device(task):
     want = f"python3 -m ais_bench --model {task.om} --input ./bin --output ./ --output_dirname result --outfmt NPY --device 1"
-    assert " ".join(words("python3", task)) == want
+    assert " ".join(command("python3", task)) == want
 
 
 @pytest.mark.parametrize("fault", ["", "old_names"])

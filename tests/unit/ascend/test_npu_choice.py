@@ -4,7 +4,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from rfcn_lib.ascend.npu_choice import chosen, expect_alike, soc_of
+from rfcn_lib.ascend.npu_choice import chosen_npus, expect_alike, soc_of
 from rfcn_lib.ascend.npu_smi import Npu, NpuSmiError, chips_on_card, parse
 from rfcn_lib.socs import KNOWN_SOCS
 from tests.support.npu_tables import A3, FOUR_310, ONE_310, TABLES, TWO_950
@@ -108,7 +108,7 @@ def test_an_npu_s_own_number_is_no_device_id_and_both_are_named():
     """A container that sees NPU 1 and NPU 4: the tools count them 0 and 1."""
     npus = (Npu(0, 1, 0, "910A", "OK"), Npu(1, 4, 0, "910A", "OK"))
     with pytest.raises(NpuSmiError, match=r"there are 0 \(NPU 1 chip 0\), 1 \(NPU 4 chip 0\)"):
-        chosen(npus, "4")
+        chosen_npus(npus, "4")
 
 
 def test_a_name_that_tells_nothing_takes_any_soc():
@@ -127,8 +127,8 @@ def test_a_slice_beside_a_whole_chip_is_not_alike():
 def test_devices_are_chosen_by_their_ids_in_the_order_given():
     npus = parse(FOUR_310)
 
-    assert chosen(npus, None) == npus[:1]
-    assert chosen(npus, "3, 0") == (npus[3], npus[0])
+    assert chosen_npus(npus, None) == npus[:1]
+    assert chosen_npus(npus, "3, 0") == (npus[3], npus[0])
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_devices_are_chosen_by_their_ids_in_the_order_given():
 )
 def test_a_wrong_choice_names_the_devices_there_are(ids, what):
     with pytest.raises(NpuSmiError) as caught:
-        chosen(parse(FOUR_310), ids)
+        chosen_npus(parse(FOUR_310), ids)
 
     assert str(caught.value) == (
         f"--devices={ids} should name devices of this host between commas, but {what}; there are 0 (NPU 2048 chip 0), "
@@ -155,4 +155,4 @@ def test_a_wrong_choice_names_the_devices_there_are(ids, what):
 
 def test_of_no_device_none_is_chosen():
     with pytest.raises(NpuSmiError, match="lists no NPU; is the card seated"):
-        chosen((), None)
+        chosen_npus((), None)

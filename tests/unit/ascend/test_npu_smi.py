@@ -191,7 +191,7 @@ def test_messages_say_what_is_wrong():
 
 
 @pytest.mark.parametrize(
-    ("text", "doubt"),
+    ("text", "warning"),
     [
         (
             DUO.replace("| 2       1                     | 12345", "| 9       1                     | 12345"),
@@ -207,17 +207,17 @@ def test_messages_say_what_is_wrong():
         (ONE_310 + "see the manual\n", "see the manual"),
     ],
 )
-def test_what_is_not_known_is_quoted_and_what_is_certain_is_read(text, doubt):
+def test_what_is_not_known_is_quoted_and_what_is_certain_is_read(text, warning):
     """The verdict says it, and --accept refuses it: see troubles."""
     found = parse(text)
 
     assert found
-    assert all(any(doubt in sentence for sentence in npu.doubts) for npu in found)
+    assert all(any(warning in sentence for sentence in npu.warnings) for npu in found)
 
 
 def test_a_chip_that_cannot_be_read_does_not_renumber_the_others():
     assert [npu.device_id for npu in parse(A3.replace("0000:9F:00.0", "somewhere   "))] == [0, 2]
-    assert all(not npu.doubts for table in TABLES.values() for npu in parse(table))
+    assert all(not npu.warnings for table in TABLES.values() for npu in parse(table))
 
 
 @pytest.mark.parametrize(
