@@ -1,6 +1,7 @@
-"""The published inference tool, `benchmark.<arch>`: flags as in the published guide, 5.2; outputs counted from 1.
+"""Run the published inference tool, `benchmark.<arch>`, on one batch. Flags: the published guide, 5.2. Outputs count from 1.
 
-Its own manual could not be read: exit codes are taken as every tool's, and success is what it wrote, not what it said.
+We could not read the tool's own manual. So this module takes 0 as success, as for every tool, and then checks the files that
+the tool wrote; it does not rely on the tool's printed text.
 """
 
 import shutil
@@ -18,7 +19,7 @@ RESULT: Final = "result"
 
 
 def command(tool: Path, task: Task) -> tuple[str, ...]:
-    """The command of one batch, run in the task's folder."""
+    """The command line for one batch. It must run in the task's folder."""
     width, height = task.canvas_wh
     return (
         str(tool),
@@ -35,10 +36,11 @@ def command(tool: Path, task: Task) -> tuple[str, ...]:
 
 
 def run_batch(tool: str | Path, task: Task) -> ToolResult:
-    """Run one batch; the tool does not clean its folder, so that is done before.
+    """Run one batch. This function first removes old results, because the tool does not.
 
     Raises:
-        OmRunError: the tool is missing, hangs, fails, or its perf file is not of a run over exactly these pictures.
+        RefusedError: the tool does not accept its command line.
+        OmRunError: the tool is missing, hangs or fails, or its perf file does not describe exactly these pictures.
     """
     result = task.work / RESULT
     if result.exists():

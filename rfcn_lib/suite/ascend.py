@@ -144,7 +144,7 @@ def npu_run(
     need(
         not pytestconfig.getoption("--dumps"), "--dumps judges what was made elsewhere, so this host's NPU is not asked"
     )
-    program = str(runner.path) if runner.name == "benchmark" else runner.words[0]
+    program = str(runner.path) if runner.name == "benchmark" else runner.command[0]
     chips = npu_smi.chips_on_card(need(toolkit.npus(), "no NPU any more"), npus[0])
     oms = {name_of(canvas): om for canvas, om in om_paths.items()}
     made_of = {"oms": oms, "pictures": port.pictures, "tool": f"{runner.name} {runner.version}"}

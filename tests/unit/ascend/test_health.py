@@ -44,9 +44,9 @@ def test_devices_that_the_driver_offers_and_the_table_lacks_are_said(dev):
     assert unlisted_devices(npus) == ()
     (dev / "davinci1").touch()
     (said,) = unlisted_devices(npus)
-    assert said.startswith("npu-smi info lists devices 0 (NPU 0 chip 0), but the driver offers 2 (")
+    assert said.startswith("npu-smi info lists devices 0 (NPU 0 chip 0), but the driver shows 2 (")
     assert "davinci0 to " in said
-    assert "davinci1): is its table cut, or a chip lost?" in said
+    assert "davinci1): is the table of npu-smi incomplete, or is a chip lost?" in said
     assert health_problems(npus, npus) == (said,)
 
 
@@ -59,7 +59,7 @@ def test_load_right_after_a_run_is_looked_at_again(loads, monkeypatch):
         ("device 0 (NPU 0 chip 0, 310) is in use: AICore at 3 %",) if stays else ()
     )
     assert answers == []
-    assert set(waited) == {troubles.SETTLE_S}
+    assert set(waited) == {troubles.WAIT_S}
 
 
 def test_a_process_counts_at_once(monkeypatch):
@@ -71,15 +71,15 @@ def test_a_process_counts_at_once(monkeypatch):
 
 def test_a_device_that_is_gone_or_cannot_be_looked_at_is_a_trouble(monkeypatch):
     monkeypatch.setattr(toolkit, "npus", lambda: parse(ONE_310))
-    assert health_problems_now([0, 3]) == ("device 3 is not listed any more",)
+    assert health_problems_now([0, 3]) == ("npu-smi info does not list device 3 any more",)
     monkeypatch.setattr(toolkit, "npus", lambda: toolkit.Missing("no driver"))
-    assert health_problems_now([0]) == ("the devices could not be looked at: no driver",)
+    assert health_problems_now([0]) == ("cannot check the devices: no driver",)
 
     def fails():
         raise NpuSmiError("it hangs")
 
     monkeypatch.setattr(toolkit, "npus", fails)
-    assert health_problems_now([0]) == ("the devices could not be looked at: it hangs",)
+    assert health_problems_now([0]) == ("cannot check the devices: it hangs",)
 
 
 def test_notes_are_kept_once_each_in_the_order_they_came(tmp_path):
@@ -105,6 +105,6 @@ def test_what_npu_smi_says_beside_its_table_is_a_trouble():
 def test_a_slice_of_a_chip_is_said(dev):
     npus = parse(ONE_310.replace("310       ", "310-vir02 "))
     (said,) = health_problems(npus, npus)
-    assert "device 0 (NPU 0 chip 0, 310) is a virtual NPU, vir02: a part of a chip was judged" in said
+    assert "device 0 (NPU 0 chip 0, 310) is a virtual NPU, vir02: the result is of a part of a chip" in said
     (dev / "vdavinci100").touch()
     assert any("vdavinci100" in sentence for sentence in health_problems(parse(ONE_310), parse(ONE_310)))

@@ -43,14 +43,14 @@ def test_a_cut_file_is_no_dump(written):
     files = written()
     files[1].write_bytes(files[1].read_bytes()[:-4])
 
-    assert "000001_1.npy (cls_prob) is no whole .npy" in format_fault(files, PORT)
+    assert "000001_1.npy (cls_prob) is not a complete .npy" in format_fault(files, PORT)
 
 
 def test_objects_are_not_unpickled(written):
     files = written()
     np.save(files[0], np.array([{}], dtype=object), allow_pickle=True)
 
-    assert "no whole .npy" in format_fault(files, PORT)
+    assert "not a complete .npy" in format_fault(files, PORT)
 
 
 def test_an_array_becomes_its_plain_floats(written, tmp_path):
