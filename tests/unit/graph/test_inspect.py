@@ -115,7 +115,7 @@ def test_inputs_nobody_reads() -> None:
         (
             "g (float[3] x) => (float[3] y) <int64 to = {3}, int64 by = {1}> { i = Cast <to = 7> (x) "
             "at = ReduceMin <keepdims = 0> (i) n = Range (at, to, by) f = Cast <to = 1> (n) y = Abs (f) }",
-            "Range making n (Range) reads a size or place, input 0, that is computed",
+            "Range making n (Range) reads a computed size or place, input 0, but should read a constant",
         ),
     ],
 )

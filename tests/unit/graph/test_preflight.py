@@ -68,7 +68,7 @@ def test_nothing_is_found_in_the_whole() -> None:
         (("{0, 0, 0, 0, 0, 0,", "{0, 0, 0, 0, 0, 1,"), "batch index", "refused", "begin with a row of 1"),
         (("Concat <axis = 2> (column, boxes)", "Concat <axis = 2> (boxes, column)"), "batch index", "refused",
          "begin with a computed row, but should begin with the batch index"),
-        (("(maps, turned)", "(maps, moved)"), "batch index", "note", "cannot be followed to one"),
+        (("(maps, turned)", "(maps, moved)"), "batch index", "note", "cannot follow the rois to a constant"),
         (("perm = [0, 2, 1]", "perm = [2, 0, 1]"), "rois layout", "refused", "rois of shape (5, 1, 16)"),
         (("score_threshold = 0.0, iou", "score_threshold = 0.0, more = 1, iou"), "attribute", "refused", "attribute more"),
         (("max_size_per_class = 16", "max_size_per_class = 1001"), "NMS limits", "refused", "should have 1 to 1000"),
