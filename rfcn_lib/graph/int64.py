@@ -108,7 +108,7 @@ def int64_values_left(model: ir.Model) -> dict[str, str]:
             if producer is not None and gives_only_int64(model, value):
                 reasons = [f"{node_name(producer)} gives only int64"]
             else:
-                reasons = [pinned[slot] for slot in slots(value) if slot in pinned] or ["nobody reads it"]
+                reasons = [pinned[slot] for slot in slots(value) if slot in pinned] or ["no node reads it"]
             left[str(value.name)] = "; ".join(dict.fromkeys(reasons))
     return left
 

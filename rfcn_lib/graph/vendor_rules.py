@@ -102,8 +102,10 @@ def _batch_index_fault(node: ir.Node) -> tuple[str, str, Severity] | None:
         elif producer.op_type not in ("Cast", "Identity"):
             break
         value = producer.inputs[0]
-    sentence = f"{node_name(node)} reads rois whose first row should be the batch index, zeros, but the "
-        "preflight cannot follow the rois to a constant"
+    sentence = (
+        f"{node_name(node)} reads rois whose first row should be the batch index, zeros, but the preflight cannot follow "
+        "the rois to a constant"
+    )
     return sentence, facts.POOL_PROTO, "note"
 
 

@@ -250,7 +250,7 @@ GRAPHS = {
     "unread": (
         f"g (float[4,6] x) => (float[4,6] y) <int64[1] z = {{{END}}}> {{ y = Relu (x) }}",
         {},
-        {"z": "nobody reads it"},
+        {"z": "no node reads it"},
     ),
     "nothing_to_do": ("g (float[4,6] x) => (float[4,6] y) { y = Relu (x) }", {}, {}),
 }
