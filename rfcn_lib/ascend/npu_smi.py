@@ -15,14 +15,14 @@ with a whole card and its version prints one table only. What is printed besides
 doubts: sentences that every chip carries, for the verdict.
 """
 
+import fcntl
 import os
 import re
-import tempfile
-from collections.abc import Iterable, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-from filelock import FileLock
 
 from rfcn_lib.ascend.npu_lines import cells, in_one_layout, lines_of, number, quoted, reason_in
 from rfcn_lib.ascend.npu_processes import Processes, contradictions, processes_of, silent_npu
@@ -88,10 +88,8 @@ def devices(tool: str | Path | None = None) -> tuple[Npu, ...]:
         NoAnswerError: it ends with a failure, or lists nothing.
         NpuSmiError: it is not there, hangs, or says what `parse` does not know.
     """
-    # the vendor forbids running it twice at once; pytest may run in several processes
-    lock = Path(tempfile.gettempdir()) / f"rfcn-npu-smi-{os.getuid()}.lock"
     try:
-        with FileLock(lock):
+        with _one_at_a_time(tool):
             done = run([tool or "npu-smi", "info"], cwd=Path.cwd(), timeout_s=TIMEOUT_S)
     except CommandError as error:
         raise NpuSmiError(f"the NPUs of this host cannot be asked: {error}") from error
@@ -104,6 +102,27 @@ def devices(tool: str | Path | None = None) -> tuple[Npu, ...]:
         return parse(done.stdout)
     except NpuSmiError as error:
         raise type(error)(f"{error}\n  by hand: {done.typed}") from error
+
+
+@contextmanager
+def _one_at_a_time(tool: str | Path | None) -> Iterator[None]:
+    """Wait until no other process of this suite runs npu-smi; the vendor forbids running it twice at once.
+
+    The lock is on the tool's own file, so no lock file is left anywhere. Without a tool that this user may read, there is
+    no lock.
+    """
+    path = tool or shutil.which("npu-smi")
+    opened = None
+    if path:
+        with suppress(OSError):
+            opened = os.open(path, os.O_RDONLY)
+    try:
+        if opened is not None:
+            fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        if opened is not None:
+            os.close(opened)
 
 
 def parse(text: str) -> tuple[Npu, ...]:

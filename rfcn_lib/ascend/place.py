@@ -55,9 +55,11 @@ def place_for(work: Path, om: Path) -> Iterator[Place]:
         (place / MODEL).chmod(FILE_MODE)
         yield Place(place, place / MODEL, _set_up(work, om, place))
     finally:
-        (place / MODEL).unlink(missing_ok=True)
-        _move_all(place, work)
-        place.rmdir()
+        try:
+            (place / MODEL).unlink(missing_ok=True)
+            _move_all(place, work)
+        finally:  # also where the store's disk is full, or Ctrl-C comes a second time
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def brought_back(outputs: Mapping[str, tuple[Path, ...]], place: Path, work: Path) -> dict[str, tuple[Path, ...]]:
