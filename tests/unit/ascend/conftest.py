@@ -16,7 +16,7 @@ def tiny_made(tmp_path_factory):
 
 @pytest.fixture
 def laid_out(tiny_made, tmp_path, monkeypatch):
-    """tmp_path has rfcn.om, and work/ with a batch's bins and info file; the vendor's tools are the stand-in's, in this process."""
+    """tmp_path with rfcn.om, and work/ with a batch's bins and info file. The tools are the stand-in's, in this process."""
     monkeypatch.setattr(tool_run, "run", run_here)
     monkeypatch.setenv("STANDIN_DEVICES", "310x4")
     shutil.copy(tiny_made / "rfcn.om", tmp_path / "rfcn.om")
