@@ -214,9 +214,9 @@ def test_two_processes_fill_a_folder_once_and_a_killed_one_keeps_its_pieces(
 
 def test_a_maker_given_by_name_is_imported_only_when_something_is_made(tmp_path):
     """And keyed as the function itself is."""
-    values = {"FLOAT": 0.5, "INT": 7}
+    floats = {"score_threshold": 0.0, "iou_threshold": 0.7, "spatial_scale": 0.0625}
     nodes = [
-        helper.make_node(name, ["x"], [name], **{key: values[kind] for key, kind in kinds.items()})
+        helper.make_node(name, ["x"], [name], **{key: floats.get(key, 7) for key in kinds})
         for name, kinds in spec.VENDOR_ATTRIBUTES.items()
     ]
     graph = helper.make_graph(nodes, "graph", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])], [])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-# these files still start processes
-NOT_YET = ("runs/test_npu.py", "runs/test_dask_members.py")
+# these files still start processes; test_filling.py kills a forked copy of itself at every write, and mounts a small disk
+NOT_YET = ("runs/test_npu.py", "runs/test_dask_members.py", "runs/test_plans.py", "runs/test_filling.py")
 HERE = Path(__file__).parent
 
 
