@@ -18,7 +18,6 @@ import numpy as np
 
 from rfcn_lib.command import Done
 from rfcn_lib.graph.adapt import adapted_from_exported
-from rfcn_lib.graph.export import onnx_from_network
 from rfcn_lib.pictures.bins import write_bins
 from tests.support import tiny
 from tests.support.places import STANDIN
@@ -77,10 +76,9 @@ def atc_words(**changed):
     return ["atc", *(f"--{flag}={value}" for flag, value in {**ATC, **changed}.items() if value is not None)]
 
 
-def make_tiny(folder, ids=IDS):
-    """Put into `folder`: exported.onnx, adapted.onnx and rfcn.om of the tiny port, bin/<id>.bin, and demo.info."""
-    onnx_from_network(folder / "exported.onnx", tiny.network_of(), tiny.CANVAS_WH)
-    adapted_from_exported(folder / "adapted.onnx", folder / "exported.onnx")
+def make_tiny(folder, exported, ids=IDS):
+    """Put into `folder`: adapted.onnx and rfcn.om of the tiny port's export, bin/<id>.bin, and demo.info."""
+    adapted_from_exported(folder / "adapted.onnx", exported)
     (folder / "adapted.onnx").chmod(0o640)
     write_bins(folder / "bin", folder / "demo.info", ((id, im_data_of(id)) for id in ids), listed_folder="./bin")
     done = run_here(atc_words(), cwd=folder)

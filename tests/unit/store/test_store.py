@@ -264,7 +264,7 @@ def test_the_link_is_valid_at_every_moment(store: Store, root: Path, source: Pat
 
     watcher = threading.Thread(target=look)
     watcher.start()
-    for round_ in range(200):
+    for round_ in range(60):
         store.build("rfcn.onnx", copied, source=source, log=log, times=1 + round_ % 2)
     stop.set()
     watcher.join()
