@@ -31,6 +31,14 @@ def specimen_store(pytestconfig) -> Path:
     return place
 
 
+def linked(source, target):
+    """Link where both lie on one disk."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
 @pytest.fixture
 def store_with(specimen_store, tmp_path):
     """store_with(*names): a new store that has these artifacts of the specimen, and nothing else."""
@@ -40,7 +48,7 @@ def store_with(specimen_store, tmp_path):
         kept.mkdir(parents=True)
         for name in names:
             home = (specimen_store / name).resolve().parent
-            shutil.copytree(home, kept / home.name, copy_function=os.link)
+            shutil.copytree(home, kept / home.name, copy_function=linked)
         return tmp_path / "store"
 
     return make
