@@ -34,7 +34,12 @@ def cuda() -> str:
 
 @pytest.fixture(scope="session")
 def baseline_digests(store: Store, weights: Path, port: Port, devkit: Devkit) -> dict[str, str]:
-    """sha256 of the weights, pictures and numbers that a baseline was measured on."""
+    """sha256 of the weights, pictures and numbers of this run."""
+    return digests_of(store, weights, port, devkit)
+
+
+def digests_of(store: Store, weights: Path, port: Port, devkit: Devkit) -> dict[str, str]:
+    """Name -> sha256 of what a baseline belongs to: weights, pictures, annotations, ids, the port's numbers."""
     return {
         "weights_sha256": store.digests.of(weights),
         "jpegs_sha256": store.digests.of(devkit.jpegs_folder),

@@ -253,7 +253,7 @@ def test_processes_of_this_machine_go_the_same_way(program, few, source, folder,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("given", [("--limit=8",), ("--limit=4", "--canvas=fitted")], ids=["published", "fitted"])
-def test_the_verdict_is_the_local_one(given, store, twin_paths, pytestconfig, tmp_path):
+def test_the_verdict_is_the_local_one(given, store, twin, pytestconfig, tmp_path):
     """The second run takes the first one's graphs; dumps are made anew, by one process and by two."""
     if any(pytestconfig.getoption(f"--{name}") for name in ("weights", "port", "devkit", "dumps", "limit")):
         pytest.skip("compared on the specimen alone")

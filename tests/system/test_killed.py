@@ -110,12 +110,12 @@ class Filler:
 
 
 @pytest.fixture
-def filler(twin_paths, tmp_path):
+def filler(twin, tmp_path):
     started = []
     with (tmp_path / "said.txt").open("w") as said:
 
         def start(name):
-            started.append(Filler(tmp_path / name, next(iter(twin_paths.values())), said))
+            started.append(Filler(tmp_path / name, next(iter(twin.values())), said))
             return started[-1]
 
         yield start

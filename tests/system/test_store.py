@@ -278,7 +278,7 @@ def test_a_change_in_any_module_within_reach_counts_and_no_other(tmp_path: Path)
 
     changed = code(str(package / "far.py"))
     assert changed.returncode != 0
-    assert "far.py was changed while this process runs" in changed.stderr
+    assert "far.py changed while this process runs" in changed.stderr
 
 
 MAKERS = (  # the modules that make what a store keeps
