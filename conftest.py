@@ -1,220 +1,170 @@
-"""The build graph. Each fixture is one artifact, made from the fixtures it names, at most once, when it is asked for.
+"""The pipeline. Each fixture is one artifact, and its arguments are what it is made from. Read it from top to bottom.
 
-Heavy stages are imported where they are used, so that judging dumps needs no deep-learning framework.
+    weights, port --- onnx --- adapted --+-- twin --- host_run --- host_dumps --- host_candidate --+
+                                         +-- om -----+                                             +-- candidate --+
+    pictures ------------------ bins ----------------+-- npu_run --- npu_dumps --- npu_candidate --+               +-- trial
+    weights, port, pictures --- torch_run --- torch_dumps ------------------------ reference ----------------------+
+
+Each artifact is built when a test needs it, once, and kept in the store. With --canvas=fitted, `onnx`, `adapted`, `twin` and
+`om` have one file per canvas. Options exchange the modules that define `reference`, `host_dumps` and the limits: see
+rfcn_lib/suite/options.py.
 """
 
-import os
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from rfcn_lib.devices.threads import one_thread
-from rfcn_lib.pictures.canvases import IdsByCanvas, Wh, name_of
-from rfcn_lib.pictures.devkit import Devkit
-from rfcn_lib.port import Port, on_canvas
+from rfcn_lib.ascend.toolkit import Atc
+from rfcn_lib.devices.threads import prepare_threads
+from rfcn_lib.pictures.bin_set import BinSet
+from rfcn_lib.pictures.loading import Pictures
+from rfcn_lib.port import Port
+from rfcn_lib.speed.baseline import Baseline
 from rfcn_lib.store.store import Store
-from rfcn_lib.verdict.verdict import Criterion, Relation
+from rfcn_lib.suite.ascend import NpuHost, NpuRun, atc_ingredients, run_on_npus, unpublished_flags
+from rfcn_lib.suite.canvases import Canvases, PerCanvas
+from rfcn_lib.suite.host_runs import HostRun, SourceModel, Twin
+from rfcn_lib.suite.inputs import require
+from rfcn_lib.suite.judging import Candidate, Reference, judge_own_dumps, trial_of
+from rfcn_lib.suite.options import Options
+from rfcn_lib.verdict.verdict import NPU, SIMULATED, Trial
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # Before torch is imported: its threads give the core away when they wait. Spinning, several workers slow each other
-    # down twentyfold; alone, a process that gives the core away is half as fast.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+prepare_threads()  # before torch is imported
 
-# each before those that import it; hooks of the last are called first
+# A plugin comes before those that import it. pytest calls the hooks of the last one first.
 pytest_plugins = tuple(
     f"rfcn_lib.suite.{name}"
-    for name in ("inputs", "host_runs", "judging", "reference", "ascend_host", "ascend", "gpu", "report", "options")
+    for name in ("collection", "inputs", "commands", "ascend", "gpu", "recording", "report", "options")
 )
 
-# every picture through a device, or with first_look=True the first ones; returns the folder of dumps
-Pass = Callable[..., Path]
-UNIT = Path(__file__).parent / "tests" / "unit"
-# marks of no test below tests/unit; the first four of one file each
-CONTRACT = ("export", "adapt", "accuracy", "performance", "npu", "gpu")
+ONNX_FROM_CHECKPOINT = "rfcn_lib.graph.export:onnx_from_checkpoint"
+ADAPTED_FROM_EXPORTED = "rfcn_lib.graph.adapt:adapted_from_exported"
+TWIN_FROM_VENDOR = "rfcn_lib.graph.twin:twin_from_vendor"
+OM_FROM_ADAPTED = "rfcn_lib.ascend.atc:om_from_adapted"
+PREPROCESSING = "rfcn_lib.pictures.preprocess"
+IN_PYTORCH, IN_ONNX_RUNTIME = "rfcn_lib.devices.pytorch", "rfcn_lib.devices.onnx_runtime"
+
+# -- the graphs -----------------------------------------------------------------------------------------------------------
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("acceptance", "what is on trial (write --option=value, with '=')")
-    add = group.addoption
-    add("--weights", metavar="PATH", help="source checkpoint, upstream format; default: the specimen's")
-    add(
-        "--port",
-        metavar="FILE",
-        help="the port's numbers, TOML; default: the specimen's, the published once --weights is given",
+@pytest.fixture(scope="session")
+def onnx(store: Store, weights: Path, port: Port, canvases: Canvases, input_digests: Mapping[str, str]) -> PerCanvas:
+    """The checkpoint's network as ONNX."""
+    return canvases.build(store, "rfcn.onnx", ONNX_FROM_CHECKPOINT, weights=weights, port=port)
+
+
+@pytest.fixture(scope="session")
+def adapted(store: Store, canvases: Canvases, onnx: PerCanvas) -> PerCanvas:
+    """The graph that ATC takes: int32 wherever ONNX allows it."""
+    return canvases.build(store, "rfcn_adapted.onnx", ADAPTED_FROM_EXPORTED, exported=onnx)
+
+
+@pytest.fixture(scope="session")
+def twin(store: Store, canvases: Canvases, adapted: PerCanvas) -> PerCanvas:
+    """The adapted graph with the vendor's two operators defined, so that ONNX Runtime can run it."""
+    return canvases.build(store, "rfcn_twin.onnx", TWIN_FROM_VENDOR, vendor=adapted)
+
+
+@pytest.fixture(scope="session")
+def om(store: Store, canvases: Canvases, adapted: PerCanvas, atc: Atc, soc: str, options: Options) -> PerCanvas:
+    """The compiled model. Beside it lie atc.log and command.txt."""
+    limit = {"timeout_s": options.tool_timeout_s} if options.tool_timeout_s else {}
+    made_of = {"adapted": adapted, "canvas_wh": canvases.each, "soc": soc, **atc_ingredients(options, atc)}
+    folders = canvases.build(store, "rfcn_om", OM_FROM_ADAPTED, limit, **made_of)
+    return {canvas: folder / "rfcn.om" for canvas, folder in folders.items()}
+
+
+# -- the dumps: every picture through one device --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def bins(pictures: Pictures, options: Options) -> BinSet:
+    """The pictures as the vendor's inference tool reads them, laid out batch by batch while the tool runs."""
+    return BinSet(pictures, options.port)
+
+
+@pytest.fixture(scope="session")
+def torch_run(store: Store, weights: Path, port: Port, pictures: Pictures, options: Options) -> HostRun:
+    """The source model over every picture, on the port's own canvas whatever the candidate's canvases are."""
+    own, code = pictures.on_published_canvas(), (IN_PYTORCH, PREPROCESSING)
+    return HostRun("dumps/torch", SourceModel(weights, port), own, store, code, options.dask)
+
+
+@pytest.fixture(scope="session")
+def torch_dumps(torch_run: HostRun) -> Path:
+    """rois, cls_prob and bbox_pred of every picture, one file each."""
+    return torch_run.all()
+
+
+@pytest.fixture(scope="session")
+def host_run(store: Store, canvases: Canvases, twin: PerCanvas, pictures: Pictures, options: Options) -> HostRun:
+    """The twin over every picture."""
+    name, code = canvases.artifact_name("dumps/onnxruntime"), (IN_ONNX_RUNTIME, PREPROCESSING)
+    return HostRun(name, Twin(twin), pictures, store, code, options.dask)
+
+
+@pytest.fixture(scope="session")
+def npu_run(
+    store: Store, npu_ready: NpuHost, om: PerCanvas, bins: BinSet, canvases: Canvases, options: Options
+) -> NpuRun:
+    """The compiled model over every picture, on every device: dumps and timings."""
+    require(options.dumps is None, "--dumps judges what was made elsewhere, so this host's NPU is not asked")
+    return run_on_npus(store, npu_ready, om, bins, canvases, options)
+
+
+@pytest.fixture(scope="session")
+def npu_dumps(npu_run: NpuRun) -> Path:
+    """rois, cls_prob and bbox_pred of every picture, as the vendor's tool wrote them."""
+    return npu_run.dumps
+
+
+# -- the comparison -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def npu_candidate(
+    npu_dumps: Path,
+    reference_dumps: Path | None,
+    npu_run: NpuRun,
+    pictures: Pictures,
+    canvases: Canvases,
+    onnx: PerCanvas,
+    adapted: PerCanvas,
+    om: PerCanvas,
+    options: Options,
+) -> Candidate:
+    """The NPU's evaluation, once the reference's dumps are complete too."""
+    graphs = {"onnx": onnx, "adapted": adapted, "om": om}
+    return Candidate(
+        device="npu",
+        on=SIMULATED if npu_run.simulated else NPU,
+        description=str(npu_run),
+        judged=judge_own_dumps(npu_dumps, pictures),
+        files={name: path for kind, paths in graphs.items() for name, path in canvases.exhibits(kind, paths).items()},
+        commands=npu_run.commands,
+        tool=npu_run.host.tool,
+        unpublished=unpublished_flags(options),
     )
-    add("--devkit", metavar="PATH", help="VOCdevkit folder, the one that holds VOC2007/; default: the specimen's")
-    add("--store", metavar="DIR", default=".artifacts", help="where artifacts are kept; default: %(default)s")
-    add("--dumps", metavar="DIR", help="judge these dumps, made elsewhere, instead of making any")
-    add("--limit", metavar="N", help="first N ids of the set; such a run is marked partial")
-    add(
-        "--reference",
-        metavar="torch|published",
-        default="torch",
-        help="source model on the same pictures, or published figure",
-    )
-    add(
-        "--overflow",
-        metavar="crop|error",
-        default="crop",
-        help="a picture larger than the canvas: cropped as published, or refused",
-    )
-    add(
-        "--dask",
-        metavar="ADDRESS",
-        help="share the pictures over a Dask cluster, tcp://HOST:8786, or over local:N processes of this machine",
-    )
-    add("--accept", action="store_true", help="nothing may be skipped: what would be skipped is an error")
-    add(
-        "--verdict",
-        metavar="FILE",
-        help="write the verdict as JSON: what was on trial, every criterion, its number, its outcome",
-    )
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_configure(config: pytest.Config) -> None:
-    """Where only the contract runs, hypothesis is not imported for its line in the summary: that would take a second."""
-    plugin = config.pluginmanager.get_plugin("hypothesispytest")
-    if plugin and config.getoption("markexpr") in CONTRACT:
-        config.pluginmanager.unregister(plugin)
-
-
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Importing every test, to deselect all but one file's, takes longer than judging a finished run again."""
-    asked = config.getoption("markexpr")
-    others = [f"test_{mark}.py" for mark in CONTRACT[:4] if mark != asked and asked in CONTRACT[:4]]
-    beside = collection_path.parent == UNIT.parent and collection_path.name in others
-    return True if asked in CONTRACT and (collection_path == UNIT or beside) else None
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What the options call for is declared before anything runs, so that --setup-plan shows the whole build graph."""
-    reference = [] if config.getoption("--reference") == "published" else ["torch"]
-    candidate = [] if config.getoption("--dumps") else ["onnxruntime"]
-    passes = {"host": [*candidate, *reference], "npu": reference}
-    for item in items:
-        if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
-            params, names = item.callspec.params, item.fixturenames
-            first: list[str] = []
-            if "candidate" in names:
-                over, npu = passes[str(params["device"])], params["device"] == "npu"
-                looks, dumps = ([f"{one}_{what}" for one in over] for what in ("first_look", "dumps"))
-                first = ["npus", "runner", "atc", "om_paths", *looks, "npu_run", *dumps] if npu else [*looks, *dumps]
-            first += ["twin_paths"] if params.get("graphs", "full-size") != "full-size" else []
-            item.fixturenames = [*first, *names]  # a list of its own: parametrized items share theirs
 
 
 @pytest.fixture(scope="session")
-def store(pytestconfig: pytest.Config) -> Store:
-    return Store(pytestconfig.invocation_params.dir / pytestconfig.getoption("--store"))
+def reference_by_class(reference: Reference) -> Reference:
+    """A reference that knows the AP of every class; the published guide gives the mean alone."""
+    words = "the published figure has no class APs; judge with --reference=torch"
+    return require(reference if reference.ap else None, words)
 
 
-@pytest.fixture(scope="session")
-def aloud(pytestconfig: pytest.Config) -> Callable[[], AbstractContextManager[object]]:
-    """with aloud(): progress is seen although pytest captures what tests print."""
-    capture: Any = pytestconfig.pluginmanager.getplugin("capturemanager")
-    return capture.global_and_fixture_disabled if capture else nullcontext
-
-
-@pytest.fixture(scope="session")
-def onnx_paths(
-    store: Store, weights: Path, port: Port, canvases: IdsByCanvas, kept_as: Any, as_given: object
-) -> Mapping[Wh, Path]:
-    """One graph per canvas; the published port has one of each."""
-    return {
-        canvas: store.build(
-            kept_as("rfcn.onnx", canvas),
-            "rfcn_lib.graph.export:onnx_from_checkpoint",
-            weights=weights,
-            port=on_canvas(port, canvas),
-        )
-        for canvas in canvases
-    }
-
-
-@pytest.fixture(scope="session")
-def adapted_paths(store: Store, onnx_paths: Mapping[Wh, Path], kept_as: Any) -> Mapping[Wh, Path]:
-    return {
-        canvas: store.build(
-            kept_as("rfcn_adapted.onnx", canvas), "rfcn_lib.graph.adapt:adapted_from_exported", exported=exported
-        )
-        for canvas, exported in onnx_paths.items()
-    }
-
-
-@pytest.fixture(scope="session")
-def twin_paths(store: Store, adapted_paths: Mapping[Wh, Path], kept_as: Any) -> Mapping[Wh, Path]:
-    return {
-        canvas: store.build(kept_as("rfcn_twin.onnx", canvas), "rfcn_lib.graph.twin:twin_from_vendor", vendor=adapted)
-        for canvas, adapted in adapted_paths.items()
-    }
-
-
-@pytest.fixture(scope="session")
-def torch_pass(
-    weights: Path, port: Port, devkit: Devkit, pictures: object, shown_as_published: Any, passing: Callable[..., Pass]
-) -> Pass:
-    """The source model, float32 on the host's CPU; on the published canvas whatever the candidate's."""
-    canvases = {port.pictures.canvas_wh_px: devkit.ids}
-    made_of = {"weights": weights, "proposals": port.proposals, "one_thread": one_thread()}
-    return passing("dumps/torch", "pytorch", made_of, canvases, shown_as_published, lambda _: (weights, port))
-
-
-@pytest.fixture(scope="session")
-def onnxruntime_pass(
-    twin_paths: Mapping[Wh, Path], canvases: IdsByCanvas, pictures: object, shown: Any, kept_as: Any, passing: Any
-) -> Pass:
-    """The adapted graph: its executable twin in ONNX Runtime, standing in for the NPU."""
-    made_of = {"twins": {name_of(canvas): twin for canvas, twin in twin_paths.items()}}
-    loaded = lambda canvas: (twin_paths[canvas],)  # noqa: E731
-    return passing(kept_as("dumps/onnxruntime"), "onnx_runtime", made_of, canvases, shown, loaded)  # type: ignore[no-any-return]
-
-
-@pytest.fixture(scope="session")
-def torch_first_look(torch_pass: Pass) -> Path:
-    """Its first pictures: how many hours the run takes is said before they are spent, on whichever pass comes first."""
-    return torch_pass(first_look=True)
-
-
-@pytest.fixture(scope="session")
-def onnxruntime_first_look(onnxruntime_pass: Pass) -> Path:
-    return onnxruntime_pass(first_look=True)
-
-
-@pytest.fixture(scope="session")
-def torch_dumps(torch_pass: Pass) -> Path:
-    return torch_pass()
-
-
-@pytest.fixture(scope="session")
-def onnxruntime_dumps(onnxruntime_pass: Pass) -> Path:
-    return onnxruntime_pass()
-
-
-@pytest.fixture(scope="session")
-def candidate_dumps(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Path:
-    """What is judged: --dumps, or else this host's own."""
-    elsewhere = pytestconfig.getoption("--dumps")
-    return Path(elsewhere) if elsewhere else request.getfixturevalue("onnxruntime_dumps")
-
-
-@pytest.fixture(scope="session")
-def need() -> Callable[[Any, str], Any]:
-    """need(value, sentence): the value, or else a skip that says what is missing and how to get it."""
-    return lambda value, sentence: value or pytest.skip(sentence)
-
-
-@pytest.fixture
-def criterion(record_property: Callable[[str, object], None]) -> Callable[..., Criterion]:
-    """criterion(name, number, relation, limit, source): put on record what this test judges, whatever the outcome."""
-
-    def on_record(name: str, number: float, relation: Relation, limit: float, source: str) -> Criterion:
-        judged = Criterion(name, float(number), relation, float(limit), source)
-        record_property("criterion", asdict(judged))
-        return judged
-
-    return on_record
+@pytest.fixture(scope="class")
+def trial(
+    candidate: Candidate,
+    reference: Reference,
+    baseline: Baseline | None,
+    pictures: Pictures,
+    canvases: Canvases,
+    input_digests: Mapping[str, str],
+    store: Store,
+    options: Options,
+) -> Trial:
+    """Everything that takes part in the comparison of one candidate with the reference, with digests."""
+    return trial_of(candidate, reference, baseline, pictures, canvases, input_digests, store, options)

@@ -16,6 +16,7 @@ STAGES = {
     "preprocess": "pictures to tensors",
     "score": "outputs to detections, detections to average precision",
     "full_size": "the full-size graph: source model, published canvas, fitted canvases",
+    "busy": "a picture of the specimen alone and beside busy processes",
     "whole_set": "disk and memory of a 4,952-picture run, killed half way and taken up again",
     "warm": "pytest -m accuracy when nothing has changed",
 }

@@ -16,6 +16,8 @@ import cpuinfo
 from rich.console import Console
 from rich.table import Table
 
+from rfcn_lib.processors import usable_processors
+
 FOLDER: Final = Path(".benchmarks")
 LIBRARIES: Final = (
     "numpy", "torch", "onnxruntime", "opencv-python-headless", "pillow", "pycocotools", "faster-coco-eval",
@@ -103,7 +105,7 @@ def describe_machine() -> dict[str, Any]:
     return {
         "cpu": str(cpuinfo.get_cpu_info().get("brand_raw", platform.processor())),
         "cores": os.cpu_count(),
-        "cores_usable": len(os.sched_getaffinity(0)),
+        "cores_usable": usable_processors(),
         "load_average_at_start": [round(load, 2) for load in os.getloadavg()],
         "system": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}, {' '.join(platform.libc_ver())}",
         "python": platform.python_version(),

@@ -11,6 +11,7 @@ from rfcn_lib.graph.host_definitions import HOST_DOMAIN
 from rfcn_lib.graph.inspect import foreign_operators, opset_imports, unread_inputs, vendor_nodes
 from rfcn_lib.graph.preflight import preflight
 from rfcn_lib.graph.twin import host_functions, twin_from_vendor
+from rfcn_lib.suite.graphs import Graphs, run_in_onnx_runtime
 
 pytestmark = pytest.mark.adapt
 
@@ -25,83 +26,100 @@ REWRITES = {  # the network's own need, at every size: nine constants of two sli
 }
 
 
-@pytest.fixture(scope="module")
-def report(graphs, tmp_path_factory) -> AdaptReport:
-    """Adapting once more, by hand: the same file comes out, and the exported one is not touched."""
-    before = graphs.onnx.read_bytes()
-    again = tmp_path_factory.mktemp("adapted") / "again.onnx"
-    found = adapted_from_exported(again, graphs.onnx)
+class Criteria:
+    """The criteria, the same for each network. A class of a network names its graphs."""
 
-    assert graphs.onnx.read_bytes() == before
-    assert again.read_bytes() == graphs.adapted.read_bytes()
-    return found
+    @pytest.fixture(scope="class")
+    @classmethod
+    def report(cls, graphs, tmp_path_factory) -> AdaptReport:
+        """Adapting once more, by hand: the same file comes out, and the exported one is not touched."""
+        before = graphs.onnx.read_bytes()
+        again = tmp_path_factory.mktemp("adapted") / "again.onnx"
+        found = adapted_from_exported(again, graphs.onnx)
+
+        assert graphs.onnx.read_bytes() == before
+        assert again.read_bytes() == graphs.adapted.read_bytes()
+        return found
+
+    def test_each_rewrite_fired_as_often_as_the_network_needs(self, report):
+        assert dict(report.counts) == REWRITES
+
+    def test_a_second_pass_finds_nothing(self, graphs, tmp_path):
+        again = adapted_from_exported(tmp_path / "twice.onnx", graphs.adapted)
+
+        assert set(again.counts.values()) == {0}
+        assert again.clamped == ()
+
+    def test_what_was_clamped_is_the_open_end_of_a_slice(self, report):
+        assert report.clamped
+        assert all(clamp.value in (2**63 - 1, -(2**63)) and clamp.why for clamp in report.clamped)
+
+    def test_int64_is_left_only_where_onnx_demands_it(self, report):
+        assert report.left
+        assert all(why for why in report.left.values())
+
+    def test_the_graph_is_still_onnx_for_the_compiler(self, graphs):
+        model = ir.load(graphs.adapted)
+
+        assert opset_imports(model) == {"": spec.OPSET}
+        assert foreign_operators(model) == {spec.NMS_OPERATOR, spec.POOL_OPERATOR}
+        assert unread_inputs(model) == ()
+        assert [fault for node in vendor_nodes(model) for fault in node.faults] == []
+
+    def test_adapted_and_exported_graph_are_bit_identical(self, graphs, tmp_path):
+        exported_twin = tmp_path / "exported_twin.onnx"
+        twin_from_vendor(exported_twin, graphs.onnx)
+        for picture in graphs.two_pictures():
+            got, want = graphs.run_twin(*picture), run_in_onnx_runtime(exported_twin, *picture)
+            for name in spec.OUTPUTS:
+                assert np.array_equal(getattr(got, name), getattr(want, name)), name
+
+    def test_the_twin_is_the_adapted_graph_and_two_functions(self, graphs):
+        """Node by node: nothing differs but the domain of the vendor's nodes, its import, and the two bodies."""
+        vendor, twin = onnx.load(graphs.adapted), onnx.load(graphs.twin)
+
+        moved = [node for node in twin.graph.node if node.domain == HOST_DOMAIN]
+        assert sorted(node.op_type for node in moved) == sorted(
+            [spec.NMS_OPERATOR, spec.POOL_OPERATOR, spec.POOL_OPERATOR]
+        )
+        for node in moved:
+            node.ClearField("domain")
+        assert list(twin.functions) == host_functions(vendor)
+        del twin.functions[:]
+        assert [entry.domain for entry in twin.opset_import] == ["", HOST_DOMAIN]
+        del twin.opset_import[1:]
+        for got, want in zip(twin.graph.node, vendor.graph.node, strict=True):
+            assert got == want
+        assert twin == vendor
+
+    @pytest.mark.parametrize("chip", ["Ascend310", "Ascend310P3", "Ascend910B4"])
+    def test_nothing_is_known_that_the_compiler_would_refuse(self, graphs, chip):
+        """What is slow or worth a note on that chip is printed with the source of the rule; `pytest -rP` shows it."""
+        found = preflight(ir.load(graphs.adapted), chip)
+
+        print(*found, sep="\n")
+        assert [str(finding) for finding in found if finding.severity == "refused"] == []
 
 
-def test_each_rewrite_fired_as_often_as_the_network_needs(report):
-    assert dict(report.counts) == REWRITES
+class TestPort(Criteria):
+    """The port's own graph; with --canvas=fitted, each of its graphs."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def graphs(cls, port_graphs: Graphs) -> Graphs:
+        return port_graphs
 
 
-def test_a_second_pass_finds_nothing(graphs, tmp_path):
-    again = adapted_from_exported(tmp_path / "twice.onnx", graphs.adapted)
+@pytest.mark.slow
+class TestFullSize(Criteria):
+    """A seeded ResNet-101 in the published shape and weight."""
 
-    assert set(again.counts.values()) == {0}
-    assert again.clamped == ()
-
-
-def test_what_was_clamped_is_the_open_end_of_a_slice(report):
-    assert report.clamped
-    assert all(clamp.value in (2**63 - 1, -(2**63)) and clamp.why for clamp in report.clamped)
-
-
-def test_int64_is_left_only_where_onnx_demands_it(report):
-    assert report.left
-    assert all(why for why in report.left.values())
-
-
-def test_the_graph_is_still_onnx_for_the_compiler(graphs):
-    model = ir.load(graphs.adapted)
-
-    assert opset_imports(model) == {"": spec.OPSET}
-    assert foreign_operators(model) == {spec.NMS_OPERATOR, spec.POOL_OPERATOR}
-    assert unread_inputs(model) == ()
-    assert [fault for node in vendor_nodes(model) for fault in node.faults] == []
-
-
-def test_adapted_and_exported_graph_are_bit_identical(graphs, two_pictures, run_twin, tmp_path):
-    exported_twin = tmp_path / "exported_twin.onnx"
-    twin_from_vendor(exported_twin, graphs.onnx)
-    for picture in two_pictures(graphs.port):
-        got, want = run_twin(graphs.twin, *picture), run_twin(exported_twin, *picture)
-        for name in spec.OUTPUTS:
-            assert np.array_equal(getattr(got, name), getattr(want, name)), name
-
-
-def test_the_twin_is_the_adapted_graph_and_two_functions(graphs):
-    """Node by node: nothing differs but the domain of the vendor's nodes, its import, and the two bodies."""
-    vendor, twin = onnx.load(graphs.adapted), onnx.load(graphs.twin)
-
-    moved = [node for node in twin.graph.node if node.domain == HOST_DOMAIN]
-    assert sorted(node.op_type for node in moved) == sorted([spec.NMS_OPERATOR, spec.POOL_OPERATOR, spec.POOL_OPERATOR])
-    for node in moved:
-        node.ClearField("domain")
-    assert list(twin.functions) == host_functions(vendor)
-    del twin.functions[:]
-    assert [entry.domain for entry in twin.opset_import] == ["", HOST_DOMAIN]
-    del twin.opset_import[1:]
-    for got, want in zip(twin.graph.node, vendor.graph.node, strict=True):
-        assert got == want
-    assert twin == vendor
-
-
-@pytest.mark.parametrize("chip", ["Ascend310", "Ascend310P3", "Ascend910B4"])
-def test_nothing_is_known_that_the_compiler_would_refuse(graphs, chip):
-    """What is slow or worth a note on that chip is printed with the source of the rule; `pytest -rP` shows it."""
-    found = preflight(ir.load(graphs.adapted), chip)
-
-    print(*found, sep="\n")
-    assert [str(finding) for finding in found if finding.severity == "refused"] == []
+    @pytest.fixture(scope="class")
+    @classmethod
+    def graphs(cls, seeded_graphs: Graphs) -> Graphs:
+        return seeded_graphs
 
 
 @pytest.mark.npu
-def test_the_npu_compiler_takes_the_adapted_graph(om_paths):
-    assert all(om.stat().st_size > 0 for om in om_paths.values())
+def test_the_npu_compiler_takes_the_adapted_graph(om):
+    assert all(path.stat().st_size > 0 for path in om.values())

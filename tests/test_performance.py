@@ -6,7 +6,6 @@ import time
 import pytest
 
 from rfcn_lib.devices import onnx_runtime, pytorch
-from rfcn_lib.port import on_canvas
 from rfcn_lib.score.agreement import agree
 from rfcn_lib.source.checkpoint import network_from_checkpoint
 from rfcn_lib.speed.baseline import read_baseline
@@ -19,10 +18,11 @@ LEAST_PACE = 0.5  # this suite: at half the source model's pace the graph would 
 
 
 @pytest.fixture(scope="module")
-def runs(weights, port, twin_paths, canvas, two_pictures):
+def runs(port_graphs):
     """Both devices, loaded, on one picture, on one canvas."""
-    im_data, picture = two_pictures(on_canvas(port, canvas))[0]
-    network, session = network_from_checkpoint(weights, port), onnx_runtime.session(twin_paths[canvas])
+    im_data, picture = next(port_graphs.two_pictures())
+    network = network_from_checkpoint(port_graphs.weights, port_graphs.port)
+    session = onnx_runtime.session(port_graphs.twin)
     return (
         lambda: pytorch.run(network, im_data, picture.canvas_wh, picture),
         lambda: onnx_runtime.run(session, im_data, picture),
@@ -51,12 +51,10 @@ def test_the_twin_keeps_pace_with_the_source_model(runs, benchmark, criterion):
 
 
 @pytest.mark.npu
-def test_what_the_npu_was_timed_on_is_what_is_judged(
-    npu_run, rates, devkit, canvases, om_paths, store, record_property
-):
+def test_what_the_npu_was_timed_on_is_what_is_judged(npu_run, rates, devkit, canvases, om, store, record_property):
     """The very om of its canvas, and each picture once; how many ran is what the tool's own numbers say."""
     record_property("rates", [f"{'SIMULATED ' if npu_run.simulated else ''}{rate}" for rate in rates.values()])
-    om_sha256 = {id: store.digests.of(om_paths[canvas]) for canvas, ids in canvases.items() for id in ids}
+    om_sha256 = {id: store.digests.of(om[canvas]) for id, canvas in canvases.canvas_of.items()}
     assert om_sha256.keys() == set(devkit.ids)
     expect_timed(npu_run.filled.timings, om_sha256)
 
@@ -67,9 +65,7 @@ def test_npu_throughput_reaches_the_published(rates, agreed_throughput, npu_run,
     card = rates["interface x chips (extrapolated)"]
     reached = reaches(card, agreed_throughput)  # refuses a limit that was agreed for another scope
     judged = criterion("throughput, interface x chips", card.fps, ">=", agreed_throughput.fps, agreed_throughput.source)
-    seen = (
-        f"npu-smi shows {npu_run.chips_on_card} chips on this card; an Atlas 300I has 4, a 300I Duo 2: are all mounted?"
-    )
+    seen = f"npu-smi shows {npu_run.host.chips_on_card} chips on this card; an Atlas 300I has 4, a 300I Duo 2: are all mounted?"
     assert judged.holds(), f"{judged}\n{card}\n{seen}"
     assert reached
 

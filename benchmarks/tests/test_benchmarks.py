@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from rich.console import Console
 
 from benchmarks import __main__ as bench
-from benchmarks import full_size, preprocess, published, score, warm, whole_set
+from benchmarks import busy, full_size, preprocess, published, score, warm, whole_set
 from benchmarks.common import BenchError, Row, describe_machine, turn_by_turn, write_json
 from benchmarks.flops import flops_of
 from rfcn_lib.pictures.devkit import read_devkit
@@ -251,3 +251,30 @@ def test_the_sizes_of_the_mix_are_the_whole_of_voc2007_test():
     shares = full_size.shares_of([(1696, 512), (512, 1520)])
     assert sum(shares.values()) == pytest.approx(1)
     assert shares[512, 1520] == pytest.approx((sum(full_size.TALL.values()) + full_size.WIDE[512]) / 4952)
+
+
+# -- beside busy processes ---------------------------------------------------------------------------------------------
+
+
+def test_the_ratios_of_the_busy_bench_are_speed_against_speed():
+    taken = {("here", False): [2.0], ("here", True): [5.0], ("libraries", False): [1.9], ("libraries", True): [50.0]}
+    alone, beside, own = busy.rows_of("pytorch", taken)
+    assert (alone.ratio, alone.wanted) == (pytest.approx(0.95), 0.9)
+    assert (beside.ratio, beside.wanted) == (pytest.approx(0.4), 0.25)
+    assert own.ratio == pytest.approx(10)
+
+
+def test_busy_processes_are_there_while_the_block_runs_and_no_longer():
+    with busy.busy_processes(2) as started:
+        assert [process.poll() for process in started] == [None, None]
+    assert all(process.poll() is not None for process in started)
+
+
+def test_a_turn_of_each_way_takes_time_and_a_runner_that_ended_is_said():
+    taken = busy.turns("pytorch", Path("unused"), rounds=1, pictures=1)
+    assert {key: len(times) for key, times in taken.items()} == {
+        (way, beside): 1 for way in ("here", "libraries") for beside in (False, True)
+    }
+    assert all(seconds > 0 for times in taken.values() for seconds in times)
+    with pytest.raises(BenchError, match="ended with 1"), busy.runner("onnx_runtime", "here", Path("none.onnx"), 1):
+        pass

@@ -1,13 +1,17 @@
 """The candidate's device on any host: ONNX Runtime on the CPU runs the executable twin. It stands in for the NPU."""
 
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import onnxruntime
 
 from rfcn_lib import spec
 from rfcn_lib.errors import SuiteError
+from rfcn_lib.processors import usable_processors
 from rfcn_lib.records import Floats, Outputs, Picture, RunPicture
+
+SPIN_US: Final = "50"  # how long a thread without work spins before it sleeps; see rfcn_lib/devices/threads.py
 
 
 class SessionError(SuiteError):
@@ -15,9 +19,14 @@ class SessionError(SuiteError):
 
 
 def session(twin: Path, threads: int = 0) -> onnxruntime.InferenceSession:
-    """A CPU session on `threads` cores, 0: on all. Raises SessionError when the file cannot be loaded."""
+    """A CPU session with `threads` threads; 0: one for each processor that this process may use.
+
+    Raises:
+        SessionError: the file cannot be loaded.
+    """
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads or usable_processors()
+    options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN_US)
     options.enable_mem_pattern = False  # measured faster at full size: the arena is reused instead of one huge block
     try:
         return onnxruntime.InferenceSession(str(twin), options, providers=["CPUExecutionProvider"])
@@ -26,7 +35,7 @@ def session(twin: Path, threads: int = 0) -> onnxruntime.InferenceSession:
 
 
 def device(twin: Path, threads: int = 0) -> RunPicture:
-    """Load the graph once; the function returned runs one picture, on `threads` cores, 0: on all."""
+    """Load the graph once; the function returned runs one picture. `threads`: as for `session`."""
     loaded = session(twin, threads)
     return lambda im_data, picture: run(loaded, im_data, picture)
 

@@ -1,17 +1,42 @@
-"""How many threads PyTorch uses on the CPU, as far as its outputs depend on it; asked without importing it.
+"""How many threads PyTorch and ONNX Runtime use on the CPU, and how those that have nothing to do wait.
 
-Which convolution runs depends on whether there is more than one thread (ATen/native/Convolution.cpp, use_mkldnn), and with
-it the last digits. Measured on the specimen in one process: 1 differs from 2, 3, 4 and 8, which agree to the last bit.
-ONNX Runtime's outputs do not depend on its threads.
+Number: as many as the process may use processors. PyTorch's outputs depend on it in one case. Which convolution runs depends
+on whether there is more than one thread (ATen/native/Convolution.cpp, use_mkldnn), and with it the last digits. Measured on
+the specimen in one process: 1 differs from 2, 3, 4 and 8, which agree to the last bit. ONNX Runtime's outputs do not depend on
+its threads.
+
+Waiting: a thread that has no work spins before it sleeps. PyTorch's threads are OpenMP's (libgomp), which spin up to 300,000
+times. Where other work needs the processor, this spinning takes it from the very thread that the others wait for: beside two busy
+processes on 2 processors PyTorch was seen to fall to a 25th of its speed. So they spin 1,000 times, which is libgomp's own number
+where there are more threads than processors, and ONNX Runtime's for 50 microseconds. `python -m benchmarks busy` measures both
+alone and beside busy processes. How threads wait changes no output.
 """
 
 import os
+from collections.abc import MutableMapping
+from typing import Final
+
+from rfcn_lib.processors import usable_processors
+
+SPINS: Final = "1000"  # GOMP_SPINCOUNT
+NUMBERS: Final = ("MKL_NUM_THREADS", "OMP_NUM_THREADS")  # where both are set, PyTorch follows the first
+
+
+def prepare_threads(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Set the variables from which PyTorch takes number and waiting of its threads. Call it before torch is imported.
+
+    Variables that the user has set stay as they are.
+    """
+    if not any(environment.get(name) for name in NUMBERS):
+        environment["OMP_NUM_THREADS"] = str(usable_processors())
+    if not environment.get("OMP_WAIT_POLICY"):  # GOMP_SPINCOUNT would overrule it
+        environment.setdefault("GOMP_SPINCOUNT", SPINS)
 
 
 def one_thread() -> bool:
-    """Whether PyTorch will use one thread in this process (ATen/ParallelCommon.cpp)."""
-    asked = os.environ.get("OMP_NUM_THREADS") or os.environ.get("MKL_NUM_THREADS")
-    return asked == "1" if asked else len(os.sched_getaffinity(0)) == 1
+    """Whether PyTorch will use one thread in this process (ATen/ParallelOpenMP.cpp); asked without importing it."""
+    asked = next(filter(None, map(os.environ.get, NUMBERS)), None)
+    return asked == "1" if asked else usable_processors() == 1
 
 
 def torch_threads(asked: int, share: int) -> int:

@@ -1,13 +1,14 @@
 """Network inputs on disk, as published: `<id>.bin`, raw little-endian float32, and an info file that lists them.
 
+    python -m rfcn_lib.pictures.bins --out=DIR [--limit=N] [ID ...]    write them for a person
+
 An info file's line is `<index> <path> <width> <height>`, index from 0, sides of the canvas in px (rfcn_preprocess.py of
 the published port; read by the vendor's inference tool).
 """
 
 import os
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -16,26 +17,15 @@ import numpy as np
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.files import FILE_MODE, FOLDER_MODE, make_folder
 from rfcn_lib.pictures.devkit import SAFE_NAME
-from rfcn_lib.records import Floats, Picture
+from rfcn_lib.records import Floats, LoadPicture
 
 BINS: Final = "bin"
 INFO: Final = "demo.info"  # as published
-LARGEST_INFO_BYTES: Final = 64_000_000
-LARGEST_SIDE_PX: Final = 8192  # as in a port's canvas_wh_px
-_LINE: Final = re.compile(r"(0|[1-9][0-9]{0,8}) (\S+) ([0-9]{1,5}) ([0-9]{1,5})")
+FLOAT32_BYTES: Final = 4
 
 
 class BinError(SuiteError):
     """A bin or info file cannot be written or is not what it should be: names the file, got, should be, what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class BinEntry:
-    """One line of an info file; a relative path counts from the folder the inference tool is started in."""
-
-    index: int
-    path: Path
-    canvas_wh: tuple[int, int]
 
 
 def write_bins(
@@ -80,7 +70,12 @@ def write_bins(
         ) from error
 
 
-def lay_out(work: Path, ids: Iterable[str], shown: Callable[[str], tuple[Floats, Picture]]) -> None:
+def bin_bytes(canvas_wh: tuple[int, int]) -> int:
+    """Size of one bin: (1, 3, H, W) float32. 21,676,032 at the published canvas of 1344 x 1344 px."""
+    return FLOAT32_BYTES * 3 * canvas_wh[0] * canvas_wh[1]
+
+
+def lay_out(work: Path, ids: Iterable[str], load: LoadPicture) -> None:
     """Write `<work>/bin/<id>.bin`, and `<work>/demo.info` that names them as seen from `work`. Errors: BinError.
 
     `work` gets the mode 0o750: ais_bench writes its outputs there, and refuses a folder that others may read.
@@ -89,7 +84,7 @@ def lay_out(work: Path, ids: Iterable[str], shown: Callable[[str], tuple[Floats,
         make_folder(work)
     except OSError as error:
         raise BinError(f"cannot make {work}: {error.strerror}; make room or choose another folder") from error
-    write_bins(work / BINS, work / INFO, ((id, shown(id)[0]) for id in ids), listed_folder=f"./{BINS}")
+    write_bins(work / BINS, work / INFO, ((id, load(id)[0]) for id in ids), listed_folder=f"./{BINS}")
 
 
 def _expect_tensor(id: str, tensor: Floats, shape: tuple[int, ...]) -> None:
@@ -115,71 +110,7 @@ def _put(path: Path, data: bytes | memoryview) -> None:
         aside.unlink(missing_ok=True)
 
 
-def read_info(path: Path) -> tuple[BinEntry, ...]:
-    """Read an info file; entry k has index k, all share one canvas.
+if __name__ == "__main__":
+    from rfcn_lib.pictures.bins_command import main
 
-    Raises:
-        BinError: unreadable, empty, cut off, a line of another form, a gap in the indices, a path listed twice, a
-            canvas unlike the first line's.
-    """
-    try:
-        if path.stat().st_size > LARGEST_INFO_BYTES:
-            raise BinError(
-                f"{path} has {path.stat().st_size:,} bytes, but an info file has a line per picture; pass an info file"
-            )
-        text = path.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise BinError(f"cannot read the info file {path}: {error.strerror}; write it again") from error
-    except UnicodeDecodeError as error:
-        raise BinError(f"{path} is not a text file: {error}; pass an info file, not a bin") from error
-    *lines, rest = text.split("\n")
-    if rest or not lines:
-        raise BinError(
-            f"{path} ends in {rest[-60:]!r}, but should end in a complete line; it is empty or cut off: write it again"
-        )
-    entries: list[BinEntry] = []
-    seen: set[str] = set()
-    for number, line in enumerate(lines):
-        where = f"{path} line {number + 1}"
-        match = _LINE.fullmatch(line)
-        if not match:
-            want = "'<index> <path> <width> <height>', one blank between them and no others"
-            raise BinError(f"{where} is {line[:120]!r}, but should be {want}; write the file again")
-        index, named, canvas_wh = int(match[1]), match[2], (int(match[3]), int(match[4]))
-        if index != number:
-            raise BinError(
-                f"{where} has index {index}, but should have {number}; lines are missing: write the file again"
-            )
-        if named in seen:
-            raise BinError(
-                f"{where} lists {named} a second time; every bin should be listed once: write the file again"
-            )
-        if not all(1 <= side <= LARGEST_SIDE_PX for side in canvas_wh) or (
-            entries and canvas_wh != entries[0].canvas_wh
-        ):
-            want = f"{entries[0].canvas_wh} as on line 1" if entries else f"1 to {LARGEST_SIDE_PX} px a side"
-            raise BinError(f"{where} has the canvas {canvas_wh}, but should have {want}; write the file again")
-        seen.add(named)
-        entries.append(BinEntry(index, Path(named), canvas_wh))
-    return tuple(entries)
-
-
-def read_bin(path: Path, canvas_wh: tuple[int, int]) -> Floats:
-    """-> (1, 3, height, width) float32.
-
-    Raises:
-        BinError: unreadable, another number of bytes than the canvas needs (checked before reading), NaN or Inf.
-    """
-    width, height = canvas_wh
-    want = 4 * 3 * width * height
-    try:
-        got = path.stat().st_size
-        if got != want:
-            needs = f"a canvas of {width} x {height} px needs {want:,} (3 channels of float32)"
-            raise BinError(f"{path} has {got:,} bytes, but {needs}; write it again")
-        tensor = np.fromfile(path, "<f4").reshape(1, 3, height, width).astype(np.float32, copy=False)
-    except OSError as error:
-        raise BinError(f"cannot read {path}: {error.strerror or error}; write the bins again") from error
-    if not np.isfinite(tensor).all():
-        raise BinError(f"{path} holds NaN or Inf, but a picture should not; write it again")
-    return tensor
+    main()

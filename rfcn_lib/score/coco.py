@@ -31,7 +31,7 @@ _OUTSIDE: Final = 1e11  # an area no range holds: how pycocotools is told to ign
 
 @dataclass(frozen=True, slots=True)
 class CocoEvaluation:
-    """Means over the classes, 0 to 1; class_ap is AP@[.5:.95] of each."""
+    """Means over the classes judged, 0 to 1: at ten IoUs (.5 to .95), at 0.5, at 0.75; `class_...` are those of each class."""
 
     protocol: str
     ids: tuple[str, ...]
@@ -39,6 +39,8 @@ class CocoEvaluation:
     ap50: float
     ap75: float
     class_ap: Mapping[str, float]
+    class_ap50: Mapping[str, float]
+    class_ap75: Mapping[str, float]
 
     def __str__(self) -> str:
         return (
@@ -47,32 +49,36 @@ class CocoEvaluation:
 
 
 def evaluate_coco(
-    detections: Mapping[str, Detections], truth: Mapping[str, Truth], classes: Sequence[str]
+    detections: Mapping[str, Detections],
+    truth: Mapping[str, Truth],
+    classes: Sequence[str],
+    *,
+    judged: Sequence[str] | None = None,
 ) -> CocoEvaluation:
     """COCO-style AP by id. pycocotools walks pictures in Python: 100,000 detections take about 5 s.
+
+    `judged`: the classes that count, all of them unless given.
 
     Raises:
         EvaluationError: see `average_precision.evaluate`.
     """
     found, objects = flatten(detections, truth)
-    ids = tuple(truth)
-    check(found, objects, ids, classes, classes)
+    ids, names = tuple(truth), tuple(classes if judged is None else judged)
+    check(found, objects, ids, classes, names)
     with contextlib.redirect_stdout(io.StringIO()):
         right, given = (_coco(dataset) for dataset in datasets(found, objects, len(ids), len(classes)))
         run = COCOeval(right, given, "bbox")
         run.params.areaRng, run.params.areaRngLbl = [ALL_SIZES], ["all"]
         run.evaluate()
         run.accumulate()
-    precision: Floats = run.eval["precision"][:, :, :, 0, -1]  # IoU .5 to .95, recall marks, classes
-    per_class = precision.mean(axis=(0, 1))
-    return CocoEvaluation(
-        COCO_AP,
-        ids,
-        float(precision.mean()),
-        float(precision[0].mean()),
-        float(precision[5].mean()),
-        {name: float(ap) for name, ap in zip(classes, per_class, strict=True)},
-    )
+    columns = [list(classes).index(name) for name in names]
+    precision: Floats = run.eval["precision"][:, :, columns, 0, -1]  # IoU .5 to .95, recall marks, classes
+    by_class = [
+        {name: float(ap) for name, ap in zip(names, part.mean(axis=(0, 1)), strict=True)}
+        for part in (precision, precision[:1], precision[5:6])
+    ]
+    ap, ap50, ap75 = (float(part.mean()) for part in (precision, precision[0], precision[5]))
+    return CocoEvaluation(COCO_AP, ids, ap, ap50, ap75, *by_class)
 
 
 def datasets(found: Found, objects: Objects, pictures: int, classes: int) -> tuple[dict[str, Any], dict[str, Any]]:

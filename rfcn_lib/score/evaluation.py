@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rfcn_lib.port import Port
 from rfcn_lib.progress import progress
-from rfcn_lib.records import Picture, Truth
+from rfcn_lib.records import Detections, Picture, Truth
 from rfcn_lib.score.arrays import classes_with_truth
 from rfcn_lib.score.average_precision import VOC07, Evaluation, Protocol, evaluate
 from rfcn_lib.score.dump_audit import read_dumps
@@ -17,11 +17,16 @@ from rfcn_lib.score.postprocess import detections_from_outputs
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a folder of dumps is worth, and the digest of exactly the bytes that were read (sha256 over id and sha256)."""
+    """The average precision of a folder of dumps.
+
+    sha256      of exactly the bytes that were read: over each picture's id and the sha256 of its dump
+    detections  by id, as they were judged
+    """
 
     evaluation: Evaluation
     folder: Path
     sha256: str
+    detections: Mapping[str, Detections] = field(repr=False, compare=False)
 
 
 def judge(
@@ -43,7 +48,8 @@ def judge(
     Raises:
         DumpError, EvaluationError: see `dump_audit.audit` and `average_precision.evaluate`.
     """
-    detections, together = {}, hashlib.sha256()
+    detections: dict[str, Detections] = {}
+    together = hashlib.sha256()
     dumps = read_dumps(folder, tuple(truth), port, surplus_allowed=surplus_allowed)
     for id, outputs, sha256 in progress(dumps, len(truth), "outputs to detections"):
         if made is not None and made.get(id) != sha256:
@@ -55,4 +61,4 @@ def judge(
         together.update(f"{id} {sha256}\n".encode())
     classes = None if whole_set else classes_with_truth(truth, port.classes)
     evaluation = evaluate(detections, truth, port.classes, protocol, judged=classes)
-    return Judged(evaluation, folder, together.hexdigest())
+    return Judged(evaluation, folder, together.hexdigest(), detections)

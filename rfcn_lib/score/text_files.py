@@ -97,12 +97,17 @@ def read_text_files(folder: Path, ids: Sequence[str], classes: Sequence[str]) ->
 
 
 def evaluate_text(
-    folder: Path, truth: Mapping[str, Truth], classes: Sequence[str], protocol: Protocol = VOC07
+    folder: Path,
+    truth: Mapping[str, Truth],
+    classes: Sequence[str],
+    protocol: Protocol = VOC07,
+    *,
+    judged: Sequence[str] | None = None,
 ) -> Evaluation:
     """Average precision of result files as they stand: with the writer's 3 decimals, the published protocol.
 
     Ties follow the set's order, then the line's (upstream: a sort that is not stable, so its last digits are its own).
-    The evaluation's protocol says that its scores came from text.
+    The evaluation's protocol says that its scores came from text. `judged`: the classes that count, all of them unless given.
 
     Raises:
         TextFileError: see `read_text_files`.
@@ -111,7 +116,7 @@ def evaluate_text(
     named = replace(
         protocol, name=f"{protocol.name}, scores and boxes as written in {spec.RESULT_FILE.format(name='<class>')}"
     )
-    return evaluate(read_text_files(folder, list(truth), classes), truth, classes, named)
+    return evaluate(read_text_files(folder, list(truth), classes), truth, classes, named, judged=judged)
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:

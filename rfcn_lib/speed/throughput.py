@@ -5,6 +5,7 @@ a whole GPU script. It may do so, by agreement; it may not do so unnoticed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, get_args
 
@@ -59,6 +60,23 @@ def expect_timed(timings: Sequence[Timing], om_sha256: Mapping[str, str]) -> Non
             f"the perf files say {ran} pictures, the tools were given {len(timed)}, but {len(ids)} are judged{named}: "
             "a rate over other pictures than those judged says nothing; run again"
         )
+
+
+def rates_of(timings: Sequence[Timing], om_sha256: Mapping[str, str], chips: int) -> dict[Scope, Rate]:
+    """Scope -> rate, for each scope that these timings have.
+
+    om_sha256  id -> sha256 of the compiled model of its canvas
+    chips      on the card
+
+    Raises:
+        PerfError: see `expect_timed`.
+    """
+    expect_timed(timings, om_sha256)
+    chip = interface_rate([timing.perf for timing in timings])
+    found = [chip, per_card(chip, chips), end_to_end(timings)]
+    with suppress(ScopeError):
+        found.append(together(timings))
+    return {rate.scope: rate for rate in found}
 
 
 def interface_rate(perfs: Sequence[Perf]) -> Rate:

@@ -1,254 +1,251 @@
-"""The build graph, continued on an Ascend host: the vendor's compiler, its inference tool, dumps and timings."""
+"""An Ascend host: which tools and devices it has, asked level by level, and every picture through the compiled model.
 
-import logging.handlers
+Compiler (atc), inference tool, devices: where one is missing, the test is skipped with a sentence that says how to get it.
+"""
+
+import os
 import platform
-import shutil
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import pytest
 
 from rfcn_lib.ascend import atc as compiler
-from rfcn_lib.ascend import npu_smi, toolkit
-from rfcn_lib.ascend.health import note_troubles, troubles_now
-from rfcn_lib.command import SAID, exports, run
-from rfcn_lib.pictures import by_hand
-from rfcn_lib.pictures.canvases import IdsByCanvas, Wh, name_of, note_canvases
-from rfcn_lib.pictures.devkit import Devkit
-from rfcn_lib.port import PUBLISHED, Port, read_port
-from rfcn_lib.records import Floats, Picture, Scope
-from rfcn_lib.runs import npu as om_runner
-from rfcn_lib.runs.disk import bin_bytes
-from rfcn_lib.runs.npu import Filled, Tool, fill_by_tool
-from rfcn_lib.speed.baseline import Baseline
-from rfcn_lib.speed.throughput import (
-    Rate,
-    ScopeError,
-    by_agreement,
-    end_to_end,
-    expect_timed,
-    interface_rate,
-    per_card,
-    together,
-)
+from rfcn_lib.ascend import npu_choice, npu_smi, toolkit
+from rfcn_lib.ascend.health import health_problems, health_problems_now, note_health_problems
+from rfcn_lib.command import export_lines, run
+from rfcn_lib.errors import SuiteError
+from rfcn_lib.pictures.bin_set import BinSet
+from rfcn_lib.pictures.canvases import name_of, note_canvases
+from rfcn_lib.records import Scope
+from rfcn_lib.runs.npu import Filled, fill_by_tool
+from rfcn_lib.runs.npu_batch import DUMPS, Tool, work_folder
+from rfcn_lib.speed.throughput import Rate, rates_of
 from rfcn_lib.store.store import Store
-from rfcn_lib.suite.ascend_host import HostError
-from rfcn_lib.suite.inputs import ON_ITS_OWN_CANVAS, is_fitted
+from rfcn_lib.suite.canvases import Canvases, PerCanvas
+from rfcn_lib.suite.commands import probes
+from rfcn_lib.suite.options import Options
 
-BINS_BYTES = 900_000_000  # of bins on the disk at a time: a batch under way and the next one, on every device
-CODE_OF_DUMPS = tuple(  # what shapes an NPU's dumps on this side: the pictures, their bins, the tool's flags, its files
-    f"rfcn_lib.{name}"
-    for name in (
-        "pictures.preprocess",
-        "pictures.bins",
-        "ascend.benchmark",
-        "ascend.ais_bench",
-        "ascend.outputs",
-        "speed.timings",
+T = TypeVar("T")
+MASK = "ASCEND_RT_VISIBLE_DEVICES"
+CODE_OF_DUMPS = (
+    tuple(  # what shapes an NPU's dumps on the host: pictures, bins, the tool's command line, the files it writes
+        f"rfcn_lib.{name}"
+        for name in (
+            "pictures.preprocess",
+            "pictures.bins",
+            "ascend.benchmark",
+            "ascend.ais_bench",
+            "ascend.outputs",
+            "speed.timings",
+        )
     )
 )
-LARGEST_BATCH = 32  # a tool that dies costs a batch; a longer one would save little, the model is loaded once for each
 
-_heard = logging.handlers.MemoryHandler(10**6, flushLevel=logging.CRITICAL + 1)  # commands of this run, as typed
+
+class HostError(SuiteError):
+    """The host is not in a state in which its numbers may be accepted."""
+
+
+@dataclass(frozen=True)
+class NpuHost:
+    """What runs the compiled model: an inference tool, and the devices that share the pictures."""
+
+    tool: toolkit.Runner
+    npus: tuple[npu_smi.Npu, ...]
+    chips_on_card: int
+
+    @property
+    def device_ids(self) -> tuple[int, ...]:
+        return tuple(npu.device_id for npu in self.npus)
+
+    @property
+    def names(self) -> Mapping[int, str]:
+        """Device id -> `device 1 (NPU 0 chip 1)`."""
+        return {npu.device_id: f"device {npu.device_id} (NPU {npu.npu_id} chip {npu.chip})" for npu in self.npus}
+
+    @property
+    def program(self) -> Tool:
+        word = str(self.tool.path) if self.tool.name == "benchmark" else self.tool.command[0]
+        return Tool(self.tool.name, word)
 
 
 @dataclass(frozen=True)
 class NpuRun:
-    """What the devices made: dumps, timings, and by which tool; `commands`: how to make them by hand."""
+    """What the devices made of every picture.
 
-    dumps: Path
+    folder     holds the dumps and the tool's timings
+    health     reasons not to trust a measurement on these devices, of earlier runs of this folder too
+    simulated  whether a stand-in took the place of a vendor's tool
+    commands   external commands that make the same outputs, ready to paste
+    """
+
+    folder: Path
     filled: Filled
-    chips_on_card: int
-    tool: toolkit.Runner
-    chip: str
-    troubles: tuple[str, ...]
+    host: NpuHost
+    health: tuple[str, ...]
     simulated: bool
     commands: tuple[str, ...]
-    called: Mapping[int, str]
 
-    def describe(self) -> str:
-        """What ran, for header and verdict; a stand-in says that it is one, a troubled device what troubled it."""
+    @property
+    def dumps(self) -> Path:
+        return self.folder / DUMPS
+
+    def __str__(self) -> str:
+        """What ran, for header and verdict; says that a stand-in is one, and what is wrong with a device."""
         ran = sorted({timing.perf.device_id for timing in self.filled.timings})
-        name = f"{self.chip} {', '.join(self.called.get(id, f'device {id}') for id in ran)}, {self.tool.name}"
-        said = f"; troubles: {'; '.join(self.troubles)}" if self.troubles else ""
-        return (
-            f"SIMULATED {name}: a stand-in for the vendor's tools, no NPU{said}" if self.simulated else f"{name}{said}"
-        )
+        devices = ", ".join(self.host.names.get(id, f"device {id}") for id in ran)
+        words = f"{self.host.npus[0].name} {devices}, {self.host.tool.name}"
+        words += f"; troubles: {'; '.join(self.health)}" if self.health else ""
+        return f"SIMULATED {words}: a stand-in for the vendor's tools, no NPU" if self.simulated else words
 
 
-def pytest_configure() -> None:
-    SAID.addHandler(_heard)
-
-
-def pytest_unconfigure() -> None:
-    SAID.removeHandler(_heard)
-
-
-@pytest.fixture(scope="session")
-def om_paths(
-    pytestconfig: pytest.Config,
-    store: Store,
-    adapted_paths: Mapping[Wh, Path],
-    atc: toolkit.Atc,
-    soc: str,
-    aloud: Callable[[], AbstractContextManager[object]],
-    kept_as: Callable[..., str],
-) -> Mapping[Wh, Path]:
-    """The compiled model of each canvas; beside it lie atc.log and command.txt."""
-    limit_s = pytestconfig.getoption("--tool-timeout")
-    words, files = compiler.atc_arguments(pytestconfig.getoption("--atc-arg"), pytestconfig.invocation_params.dir)
-    if words:
-        compiler.expect_known(words, run([atc.path, "--help"], cwd=Path.cwd(), timeout_s=toolkit.HELP_TIMEOUT_S).stdout)
-    with aloud():
-        made = {
-            canvas: store.build(
-                kept_as("rfcn_om", canvas),
-                compiler.om_from_adapted,
-                adapted=adapted,
-                canvas_wh=canvas,
-                soc=soc,
-                toolkit_version=atc.version,
-                precision_mode=pytestconfig.getoption("--precision-mode"),
-                extra=words,
-                extra_files=files,
-                aside={"timeout_s": float(limit_s)} if limit_s else {},
-            )
-            for canvas, adapted in adapted_paths.items()
-        }
-    return {canvas: folder / "rfcn.om" for canvas, folder in made.items()}
-
-
-@pytest.fixture(scope="session")
-def npu_run(
-    store: Store,
-    npus: tuple[npu_smi.Npu, ...],
-    runner: toolkit.Runner,
-    om_paths: Mapping[Wh, Path],
-    port: Port,
-    port_path: Path,
-    devkit: Devkit,
-    canvases: IdsByCanvas,
-    shown: Callable[[str], tuple[Floats, Picture]],
-    jpegs: Callable[[Sequence[str]], list[str]],
-    aloud: Callable[[], AbstractContextManager[object]],
-    need: Any,
-    pytestconfig: pytest.Config,
-    kept_as: Callable[..., str],
-) -> NpuRun:
-    """Every picture through the compiled model of its canvas: dumps and timings, shared by the devices, batch by batch."""
-    need(
-        not pytestconfig.getoption("--dumps"), "--dumps judges what was made elsewhere, so this host's NPU is not asked"
+def pytest_report_header() -> list[str]:
+    tools = toolkit.simulated_tools()
+    return (
+        [f"SIMULATED: {', '.join(map(str, tools))} stand in for the vendor's tools; nothing here is evidence"]
+        if tools
+        else []
     )
-    program = str(runner.path) if runner.name == "benchmark" else runner.words[0]
-    chips = npu_smi.chips_on_card(need(toolkit.npus(), "no NPU any more"), npus[0])
-    oms = {name_of(canvas): om for canvas, om in om_paths.items()}
-    made_of = {"oms": oms, "pictures": port.pictures, "tool": f"{runner.name} {runner.version}"}
-    made_of |= {"chip": npus[0].name, "chips_on_card": chips, "host": platform.node(), "npu_smi": npus[0].version}
-    simulated = runner.simulated or toolkit.simulated([*om_paths.values(), *toolkit.simulated_tools()])
-    limit_s = pytestconfig.getoption("--tool-timeout")
-    ids_of_devices = [npu.device_id for npu in npus]
-    called = {npu.device_id: f"device {npu.device_id} (NPU {npu.npu_id} chip {npu.chip})" for npu in npus}
-    with aloud(), store.growing(kept_as("npu"), CODE_OF_DUMPS, **made_of) as folder:
+
+
+def found_here(found: T | toolkit.Missing, more: str = "") -> T:
+    """What a probe found; where it is missing, skip the test with the probe's sentence."""
+    if isinstance(found, toolkit.Missing):
+        pytest.skip(f"{found}{more}")
+    return found
+
+
+@pytest.fixture(scope="session")
+def atc() -> toolkit.Atc:
+    """The compiler."""
+    return found_here(toolkit.atc())
+
+
+@pytest.fixture(scope="session")
+def soc(options: Options, atc: toolkit.Atc) -> str:
+    """The chip to compile for: --soc, or else the chosen device's."""
+    if options.soc:
+        return toolkit.checked_soc(options.soc, atc.home)
+    there = found_here(toolkit.npus(), "; or pass --soc=NAME, such as --soc=Ascend310, to compile without a device")
+    return npu_choice.soc_of(npu_choice.chosen_npus(there, options.devices)[0])
+
+
+@pytest.fixture(scope="session")
+def npus(options: Options) -> tuple[npu_smi.Npu, ...]:
+    """The devices that share the pictures. Under --accept a busy or unhealthy one is an error; else the verdict names it."""
+    there = found_here(toolkit.npus())
+    masked = os.environ.get(MASK)
+    if masked is not None:
+        raise HostError(
+            f"{MASK}={masked} gives the devices other numbers for the tools than npu-smi gives them, so this suite "
+            f"would check the health of other devices than it runs on; unset {MASK}, and choose with --devices="
+        )
+    chosen = npu_choice.chosen_npus(there, options.devices)
+    wrong = health_problems(there, chosen)
+    if wrong and options.accept:
+        raise HostError("; ".join(wrong) + "; --accept needs idle, healthy devices")
+    npu_choice.expect_alike(there, chosen, options.soc)
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def npu_ready(npus: tuple[npu_smi.Npu, ...], options: Options) -> NpuHost:
+    """Devices and inference tool. Asked for before anything is built: where one is missing, nothing is."""
+    tool = found_here(toolkit.runner(options.runner))
+    return NpuHost(tool, npus, npu_smi.chips_on_card(found_here(toolkit.npus()), npus[0]))
+
+
+def atc_ingredients(options: Options, atc: toolkit.Atc) -> dict[str, object]:
+    """What the compiled model depends on besides the graph, as arguments of `om_from_adapted`.
+
+    Raises:
+        AtcError: a flag of --atc-arg that this atc does not know.
+    """
+    words, files = compiler.atc_arguments(options.atc_args, options.here)
+    if words:
+        help_text = run([atc.path, "--help"], cwd=Path.cwd(), timeout_s=toolkit.HELP_TIMEOUT_S).stdout
+        compiler.expect_known_flags(words, help_text)
+    return {
+        "toolkit_version": atc.version,
+        "precision_mode": options.precision_mode,
+        "extra": words,
+        "extra_files": files,
+    }
+
+
+def unpublished_flags(options: Options) -> tuple[str, ...]:
+    """Flags that the compiler gets besides the published ones."""
+    mode = options.precision_mode
+    return (*([f"--precision_mode={mode}"] if mode else []), *options.atc_args)
+
+
+def run_on_npus(
+    store: Store, host: NpuHost, om: PerCanvas, bins: BinSet, canvases: Canvases, options: Options
+) -> NpuRun:
+    """Every picture through the compiled model of its canvas; the devices share the pictures batch by batch.
+
+    Raises:
+        HostError: under --accept, a device was unhealthy or busy, in this run or in an earlier one of the same folder.
+        OmRunError, RefusedError, PictureError: see `rfcn_lib.runs.npu`.
+    """
+    pictures = bins.pictures
+    made_of = {
+        "oms": {name_of(canvas): path for canvas, path in om.items()},
+        "pictures": pictures.port.pictures,
+        "tool": f"{host.tool.name} {host.tool.version}",
+        "chip": host.npus[0].name,
+        "chips_on_card": host.chips_on_card,
+        "host": platform.node(),
+        "npu_smi": host.npus[0].version,
+    }
+    simulated = host.tool.simulated or toolkit.simulated([*om.values(), *toolkit.simulated_tools()])
+    with store.open_folder(canvases.artifact_name("npu"), CODE_OF_DUMPS, **made_of) as folder:
         simulated = simulated or toolkit.simulated([folder])  # by an earlier run
-        for place in (folder, folder / om_runner.DUMPS) if simulated else ():  # dumps may be copied out
-            place.mkdir(exist_ok=True)
-            (place / toolkit.MARK).write_text("made by a stand-in for the vendor's tools; no evidence of anything\n")
-        _refuse(note_troubles(folder, []), folder, pytestconfig)  # of earlier runs: not after hours of this one
-        note_canvases(folder / om_runner.DUMPS, canvases)
+        if simulated:
+            toolkit.mark_simulated(folder, folder / DUMPS)
+        _expect_healthy(
+            note_health_problems(folder, []), folder, options
+        )  # refuse now, not after hours: of an earlier run
+        note_canvases(folder / DUMPS, pictures.by_canvas)
         filled = fill_by_tool(
             folder,
-            canvases,
-            port,
-            shown,
-            Tool(runner.name, program),
-            om_paths,
-            ids_of_devices,
-            batch={canvas: pictures_per_run(canvas, len(npus)) for canvas in canvases},
-            what=f"{'SIMULATED ' if simulated else ''}{kept_as('dumps/npu')}",
-            timeout_s=float(limit_s) if limit_s else None,
-            troubles=lambda: troubles_now(ids_of_devices),
-            jpegs=jpegs,
-            called=called,
+            pictures.by_canvas,
+            pictures.port,
+            pictures.load,
+            host.program,
+            om,
+            host.device_ids,
+            batch=bins.batches(len(host.npus)),
+            what=f"{'SIMULATED ' if simulated else ''}{canvases.artifact_name('dumps/npu')}",
+            timeout_s=options.tool_timeout_s,
+            troubles=lambda: health_problems_now(host.device_ids),
+            jpegs=pictures.digests,
+            called=host.names,
         )
-        troubles = note_troubles(folder, [])
-    _refuse(troubles, folder, pytestconfig)
-    _link(store.root / kept_as("dumps/npu"), folder / om_runner.DUMPS)
-    shown_on = {id: canvas for canvas, ids in canvases.items() for id in ids}
-    places = [om_runner.work_folder(folder, timing.perf.device_id) for timing in filled.timings]
+        health = note_health_problems(folder, [])
+    _expect_healthy(health, folder, options)
+    store.link(canvases.artifact_name("dumps/npu"), folder / DUMPS)
+    compiled = [path.with_name("command.txt").read_text(encoding="utf-8") for path in om.values()]
     batches = [
-        f"{by_hand.typed(port_path, devkit.folder, shown_on[t.ids[0]], place, t.ids)} && {t.typed}"
-        for t, place in zip(filled.timings, places, strict=True)
+        f"{bins.shell_line(work_folder(folder, timing.perf.device_id), timing.ids)} && {timing.typed}"
+        for timing in filled.timings
     ]
-    compiled = [om.with_name("command.txt").read_text(encoding="utf-8") for om in om_paths.values()]
-    commands = (*exports(), *_probes(), *compiled, *batches)
-    return NpuRun(folder / om_runner.DUMPS, filled, chips, runner, npus[0].name, troubles, simulated, commands, called)
+    return NpuRun(folder, filled, host, health, simulated, (*export_lines(), *probes(), *compiled, *batches))
 
 
-def _refuse(troubles: tuple[str, ...], folder: Path, config: pytest.Config) -> None:
-    if troubles and config.getoption("--accept"):
+def _expect_healthy(health: tuple[str, ...], folder: Path, options: Options) -> None:
+    if health and options.accept:
         raise HostError(
-            f"these outputs and timings were made on troubled devices: {'; '.join(troubles)}; --accept needs idle, healthy "
+            f"these outputs and timings were made on troubled devices: {'; '.join(health)}; --accept needs idle, healthy "
             f"devices to the end: remove {folder}, and the next run makes them again"
         )
 
 
-def commands_heard() -> list[str]:
-    """Every external command of this run as it was typed, after the environment they ran in; none where none ran."""
-    lines = list(dict.fromkeys(record.getMessage() for record in _heard.buffer))
-    return [*exports(), *lines] if lines else []
-
-
-def _probes() -> list[str]:
-    """What was run besides compiler and inference: those can be pasted only with their input, and are given with it."""
-    lines = dict.fromkeys(record.getMessage() for record in _heard.buffer)
-    return [line for line in lines if not any(flag in line for flag in ("--framework=", "-om_path=", "--model "))]
-
-
-def pictures_per_run(canvas_wh: tuple[int, int], devices: int) -> int:
-    """Pictures of one run of the tool, so that bins never fill the disk: 20 at the published canvas on one device."""
-    return min(max(BINS_BYTES // (2 * devices * bin_bytes(canvas_wh)), 1), LARGEST_BATCH)
-
-
 @pytest.fixture(scope="session")
-def rates(npu_run: NpuRun, om_paths: Mapping[Wh, Path], canvases: IdsByCanvas, store: Store) -> Mapping[Scope, Rate]:
-    """Pictures per second by scope, over each picture once on the very om of its canvas; a scope they cannot have is left out."""
-    om_sha256 = {id: store.digests.of(om_paths[canvas]) for canvas, ids in canvases.items() for id in ids}
-    expect_timed(npu_run.filled.timings, om_sha256)
-    perfs = [timing.perf for timing in npu_run.filled.timings]
-    chip = interface_rate(perfs)
-    found = {
-        rate.scope: rate for rate in (chip, per_card(chip, npu_run.chips_on_card), end_to_end(npu_run.filled.timings))
-    }
-    try:
-        measured = together(npu_run.filled.timings)
-        return {**found, measured.scope: measured}
-    except ScopeError:
-        return found
-
-
-@pytest.fixture(scope="session")
-def agreed_throughput(pytestconfig: pytest.Config, port: Port, baseline: Baseline | None, need: Any) -> Rate:
-    """The GPU's rate, and the scope of the NPU's rate that it was agreed for: the port's own word, or the published one."""
-    need(not is_fitted(pytestconfig), ON_ITS_OWN_CANVAS)
-    own = port.criteria.get("throughput_fps")
-    sentence = f"the port '{port.name}' names no published throughput ([criteria.throughput_fps])"
-    agreed = need(own or (baseline and read_port(PUBLISHED).criteria["throughput_fps"]), sentence)
-    if baseline:
-        measured = Rate(baseline.script_fps, "whole script", f"--baseline: {baseline.gpu}, {baseline.timed} pictures")
-        return by_agreement(measured, agreed.scope)
-    return Rate(agreed.limit, agreed.scope, agreed.source)
-
-
-def _link(link: Path, target: Path) -> None:
-    """Point the path people know at what was just made, at once."""
-    link.parent.mkdir(parents=True, exist_ok=True)
-    aside = link.with_name(f".{link.name}.new")
-    if aside.is_symlink():
-        aside.unlink()
-    if link.is_dir() and not link.is_symlink():
-        shutil.rmtree(link)
-    aside.symlink_to(target)
-    aside.replace(link)
+def rates(npu_run: NpuRun, om: PerCanvas, canvases: Canvases, store: Store) -> Mapping[Scope, Rate]:
+    """Pictures per second by scope, over each picture once on the very om of its canvas."""
+    om_sha256 = {id: store.digests.of(om[canvas]) for id, canvas in canvases.canvas_of.items()}
+    return rates_of(npu_run.filled.timings, om_sha256, npu_run.host.chips_on_card)

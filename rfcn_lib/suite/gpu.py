@@ -1,42 +1,40 @@
-"""The build graph, continued on a machine with a CUDA device: the source model's own figures, as a baseline file."""
+"""On a machine with a CUDA device: the source model's mean AP and rates, written as a baseline file for other runs."""
 
 import hashlib
 import os
 import platform
 import shutil
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from rfcn_lib.command import CommandError, run
 from rfcn_lib.pictures.devkit import Devkit
+from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.port import Port
-from rfcn_lib.speed.baseline import Baseline, expect_same, read_baseline, write_baseline
+from rfcn_lib.speed.baseline import Baseline, write_baseline
 from rfcn_lib.store.store import Store
-from rfcn_lib.suite.reference import expect_fair
+from rfcn_lib.suite.inputs import require
+from rfcn_lib.suite.judging import expect_fair, judge_own_dumps
 
 TIMED_PICTURES = 100  # enough for a steady rate; timing all of them would double the run
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("acceptance")
-    text = "a GPU baseline made by `pytest -m gpu`: replaces the published constants in the criteria"
-    group.addoption("--baseline", metavar="FILE", help=text)
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    given = config.getoption("--baseline")
-    if given is not None and not Path(given).is_file():
-        raise pytest.UsageError(f"--baseline={given} is not a file; make one with `pytest -m gpu` on a CUDA machine")
+FILE = "gpu_baseline.json"
 
 
 @pytest.fixture(scope="session")
-def digests(store: Store, weights: Path, port: Port, devkit: Devkit) -> dict[str, str]:
-    """Which weights, which pictures: what a baseline is bound to."""
+def cuda() -> str:
+    """The name of the CUDA device."""
+    import torch
+
+    sentence = "no CUDA device; run on a machine with an NVIDIA GPU, its driver and a CUDA build of torch==2.13.0"
+    require(torch.cuda.is_available(), sentence)
+    return str(torch.cuda.get_device_name())
+
+
+@pytest.fixture(scope="session")
+def baseline_digests(store: Store, weights: Path, port: Port, devkit: Devkit) -> dict[str, str]:
+    """sha256 of the weights, pictures and numbers that a baseline was measured on."""
     return {
         "weights_sha256": store.digests.of(weights),
         "jpegs_sha256": store.digests.of(devkit.jpegs_folder),
@@ -47,73 +45,37 @@ def digests(store: Store, weights: Path, port: Port, devkit: Devkit) -> dict[str
 
 
 @pytest.fixture(scope="session")
-def baseline(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Baseline | None:
-    """--baseline, if it was measured on what is on trial."""
-    given = pytestconfig.getoption("--baseline")
-    if given is None:
-        return None
-    found = read_baseline(Path(given))
-    expect_same(found, Path(given), request.getfixturevalue("port").classes, **request.getfixturevalue("digests"))
-    return found
-
-
-@pytest.fixture(scope="session")
-def cuda(need: Any) -> str:
-    """The name of the CUDA device."""
-    import torch
-
-    sentence = "no CUDA device; run on a machine with an NVIDIA GPU, its driver and a CUDA build of torch==2.13.0"
-    need(torch.cuda.is_available(), sentence)
-    return str(torch.cuda.get_device_name())
-
-
-@pytest.fixture(scope="session")
 def measured_baseline(
-    cuda: str, request: pytest.FixtureRequest, store: Store, aloud: Callable[[], AbstractContextManager[object]]
+    cuda: str, store: Store, weights: Path, pictures: Pictures, baseline_digests: dict[str, str]
 ) -> Baseline:
     """The source model on CUDA over the devkit, written to <store>/gpu_baseline.json."""
-    wanted = request.getfixturevalue
-    with aloud():
-        return measure(
-            store,
-            cuda,
-            "cuda",
-            *(wanted(name) for name in ("weights", "port", "devkit", "pictures", "shown_as_published", "digests")),
-        )
+    return measure(store, cuda, "cuda", weights, pictures.on_published_canvas(), baseline_digests)
 
 
-def measure(
-    store: Store,
-    gpu: str,
-    where: str,
-    weights: Path,
-    port: Port,
-    devkit: Devkit,
-    pictures: Any,
-    shown: Any,
-    digests: Any,
-) -> Baseline:
-    """Dumps, score and rates of the source model on `where`, as a baseline file in the store."""
+def measure(store: Store, gpu: str, where: str, weights: Path, pictures: Pictures, digests: dict[str, str]) -> Baseline:
+    """Dumps, mean AP and rates of the source model on `where` ("cuda" or "cpu"), as a baseline file in the store.
+
+    Raises:
+        UnfairError: the source model finds next to nothing.
+        PictureError, DumpError, CheckpointError: as in any run of the source model.
+    """
     import torch
 
     from rfcn_lib.devices import pytorch
     from rfcn_lib.runs.dask.worker import cpu_model
-    from rfcn_lib.runs.filling import fill, made
-    from rfcn_lib.score.evaluation import judge
+    from rfcn_lib.runs.filling import fill
     from rfcn_lib.speed.source_model import rates
 
-    jpegs = lambda ids: store.digests.of_each([devkit.picture_path(id) for id in ids])  # noqa: E731
+    port, devkit = pictures.port, pictures.devkit
     made_of = {"weights": weights, "pictures": port.pictures, "proposals": port.proposals, "gpu": gpu}
-    keyed = store.digests.of(weights)
-    with store.growing(f"dumps/{where}", [pytorch, "rfcn_lib.pictures.preprocess"], **made_of) as folder:
-        source_model = lambda: store.as_keyed(weights, lambda: pytorch.device(weights, port, where), keyed)  # noqa: E731
-        fill(folder, devkit.ids, port, shown, source_model, f"dumps/{where}", jpegs=jpegs)
-    whole = devkit.ids == devkit.all_ids
-    others = {*devkit.all_ids, *made(folder)}
-    found = judge(folder, pictures, devkit.truth, port, whole_set=whole, surplus_allowed=others).evaluation
-    expect_fair(found.mean_ap, whole)
+    sha256 = store.digests.of(weights)
+    with store.open_folder(f"dumps/{where}", [pytorch, "rfcn_lib.pictures.preprocess"], **made_of) as folder:
+        model = lambda: store.load_unchanged(weights, lambda: pytorch.device(weights, port, where), sha256)  # noqa: E731
+        fill(folder, devkit.ids, port, pictures.load, model, f"dumps/{where}", jpegs=pictures.digests)
+    found = judge_own_dumps(folder, pictures).evaluation
+    expect_fair(found.mean_ap, devkit.ids == devkit.all_ids)
     timed = devkit.ids[:TIMED_PICTURES]
-    device_fps, script_fps = rates(pytorch.device(weights, port, where), shown, port, timed)
+    device_fps, script_fps = rates(pytorch.device(weights, port, where), pictures.load, port, timed)
     result = Baseline(
         format="rfcn gpu baseline 3",
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -134,7 +96,7 @@ def measure(
         device_fps=device_fps,
         script_fps=script_fps,
     )
-    write_baseline(store.root / "gpu_baseline.json", result)
+    write_baseline(store.root / FILE, result)
     return result
 
 

@@ -1,87 +1,149 @@
-"""A pass: every picture through one device, into a folder of dumps; on this machine, or shared over a Dask cluster."""
+"""Every picture through one model on this host, or shared over a Dask cluster; the dumps are kept in the store."""
 
-import importlib
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import pytest
-
-from rfcn_lib.pictures.canvases import IdsByCanvas, Wh, ids_of, note_canvases
-from rfcn_lib.pictures.devkit import Devkit
+from rfcn_lib.devices.threads import one_thread
+from rfcn_lib.pictures.canvases import Wh, ids_of, name_of, note_canvases
+from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.port import Port
+from rfcn_lib.records import RunPicture
+from rfcn_lib.runs.dask.client import Program, fill_on_cluster
+from rfcn_lib.runs.filling import by_canvas, fill
+from rfcn_lib.store.code import Part
 from rfcn_lib.store.store import Store
 
-PREPROCESSING = "rfcn_lib.pictures.preprocess"
 
+@dataclass(frozen=True)
+class SourceModel:
+    """The checkpoint in PyTorch, float32 on the CPU.
 
-@pytest.fixture(scope="session")
-def passing(
-    pytestconfig: pytest.Config,
-    store: Store,
-    port: Port,
-    devkit: Devkit,
-    jpegs: Any,
-    aloud: Callable[[], AbstractContextManager[object]],
-) -> Callable[..., Callable[..., Path]]:
-    """Makes passes: of one kind of device over the pictures, canvas by canvas.
-
-    `kind` is the module of rfcn_lib.devices that makes the dumps. Its `device(*loaded(canvas))` is started for one canvas
-    at a time, and only where a picture's dump is missing; with --dask the workers start it, from the file loaded(canvas)[0].
-    What is returned does every picture that is missing, or with first_look=True a few: then the plan and the hours are known.
+    engine   module of rfcn_lib.devices that runs it
+    made_of  what its outputs depend on besides the pictures
     """
-    dask = pytestconfig.getoption("--dask")
 
-    def over(
-        name: str,
-        kind: Literal["pytorch", "onnx_runtime"],
-        made_of: Mapping[str, Any],
-        canvases: IdsByCanvas,
-        shown: Any,
-        loaded: Callable[[Wh], Any],
-    ) -> Callable[..., Path]:
-        from rfcn_lib.runs.dask.client import Program, fill_on_cluster
-        from rfcn_lib.runs.filling import by_canvas, fill
+    weights: Path
+    port: Port
+    engine: Literal["pytorch"] = "pytorch"
 
-        code = f"rfcn_lib.devices.{kind}"
-        keyed = {canvas: store.digests.of(loaded(canvas)[0]) for canvas in canvases}
-        looked = False
+    @property
+    def made_of(self) -> Mapping[str, object]:
+        return {"weights": self.weights, "proposals": self.port.proposals, "one_thread": one_thread()}
 
-        def started(canvas: Wh) -> Any:
-            given = loaded(canvas)
-            return store.as_keyed(given[0], lambda: importlib.import_module(code).device(*given), keyed[canvas])
+    def file(self, canvas: Wh) -> Path:  # noqa: ARG002
+        """The file that is loaded for pictures on that canvas."""
+        return self.weights
 
-        def expect_keyed() -> None:
-            """Hours may lie between the first look and the pass, and workers load what was keyed then."""
-            for canvas in canvases:
-                store.as_keyed(loaded(canvas)[0], lambda: None, keyed[canvas])
+    def load(self, canvas: Wh) -> RunPicture:  # noqa: ARG002
+        """Load the file; returns the function that runs one picture."""
+        from rfcn_lib.devices import pytorch
 
-        def made(first_look: bool = False) -> Path:
-            nonlocal looked
-            expect_keyed()
-            with aloud(), store.growing(name, [code, PREPROCESSING], **made_of, pictures=port.pictures) as folder:
-                expect_keyed()
-                note_canvases(folder, canvases)
-                options: Any = {"jpegs": jpegs, "first_look": first_look, "planned": looked}
-                looked = True
-                if dask:
-                    sources = lambda id: (devkit.picture_path(id), devkit.sizes_wh[id])  # noqa: E731
-                    program = lambda canvas: Program(kind, loaded(canvas)[0], keyed[canvas])  # noqa: E731
-                    fill_on_cluster(folder, canvases, port, sources, program, dask, name, **options)
-                else:
-                    fill(
-                        folder,
-                        ids_of(canvases),
-                        port,
-                        shown,
-                        lambda: by_canvas(started),
-                        name,
-                        canvases=canvases,
-                        **options,
-                    )
-            return folder
+        return pytorch.device(self.weights, self.port)
 
-        return made
 
-    return over
+@dataclass(frozen=True)
+class Twin:
+    """The adapted graph in ONNX Runtime on the CPU, one file per canvas."""
+
+    twins: Mapping[Wh, Path]
+    engine: Literal["onnx_runtime"] = "onnx_runtime"
+
+    @property
+    def made_of(self) -> Mapping[str, object]:
+        return {"twins": {name_of(canvas): twin for canvas, twin in self.twins.items()}}
+
+    def file(self, canvas: Wh) -> Path:
+        return self.twins[canvas]
+
+    def load(self, canvas: Wh) -> RunPicture:
+        from rfcn_lib.devices import onnx_runtime
+
+        return onnx_runtime.device(self.twins[canvas])
+
+
+Model = SourceModel | Twin
+
+
+@dataclass
+class HostRun:
+    """One run over a set: `first_pictures()` and then `all()`, or `all()` alone.
+
+    name      of the folder of dumps in the store
+    code      functions and modules that make a dump: a part of the folder's key
+    dask      address of a cluster; None: this host
+    """
+
+    name: str
+    model: Model
+    pictures: Pictures
+    store: Store
+    code: tuple[Part, ...]
+    dask: str | None
+    plan_said: bool = False
+    file_digests: Mapping[Wh, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.file_digests = {
+            canvas: self.store.digests.of(self.model.file(canvas)) for canvas in self.pictures.by_canvas
+        }
+
+    def first_pictures(self) -> Path:
+        """Run two pictures, so that the plan and the hours are known; returns the folder of dumps."""
+        return self._run(first_look=True)
+
+    def all(self) -> Path:
+        """Run every picture that has no dump yet; returns the folder of dumps.
+
+        Raises:
+            StoreError: a model's file changed since this run was set up.
+            PictureError, DumpError, ClusterError, and what the engine raises: see `rfcn_lib.runs`.
+        """
+        return self._run(first_look=False)
+
+    def _run(self, *, first_look: bool) -> Path:
+        self._expect_same_files()
+        pictures = self.pictures
+        rules = pictures.port.pictures
+        with self.store.open_folder(self.name, self.code, **self.model.made_of, pictures=rules) as folder:
+            self._expect_same_files()  # another process may have held the folder for hours
+            note_canvases(folder, pictures.by_canvas)
+            options: dict[str, Any] = {"jpegs": pictures.digests, "first_look": first_look, "planned": self.plan_said}
+            self.plan_said = True
+            if self.dask:
+                fill_on_cluster(
+                    folder,
+                    pictures.by_canvas,
+                    pictures.port,
+                    pictures.source,
+                    self._program,
+                    self.dask,
+                    self.name,
+                    **options,
+                )
+            else:
+                fill(
+                    folder,
+                    ids_of(pictures.by_canvas),
+                    pictures.port,
+                    pictures.load,
+                    lambda: by_canvas(self._load),
+                    self.name,
+                    canvases=pictures.by_canvas,
+                    **options,
+                )
+        return folder
+
+    def _program(self, canvas: Wh) -> Program:
+        return Program(self.model.engine, self.model.file(canvas), self.file_digests[canvas])
+
+    def _load(self, canvas: Wh) -> RunPicture:
+        return self.store.load_unchanged(
+            self.model.file(canvas), lambda: self.model.load(canvas), self.file_digests[canvas]
+        )
+
+    def _expect_same_files(self) -> None:
+        """Hours may lie between the first pictures and the others, and workers load the file that was there first."""
+        for canvas, sha256 in self.file_digests.items():
+            self.store.load_unchanged(self.model.file(canvas), lambda: None, sha256)

@@ -1,71 +1,251 @@
-"""The options' values, checked before anything runs: one that is wrong ends the run in one sentence."""
+"""Every option of the command line: declared, checked and read here, into one frozen `Options`.
 
+A wrong value ends the run before anything is built, in one sentence; all wrong values are named at once. What a file holds
+is checked later, by whoever reads it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 
-from rfcn_lib.runs.dask import client as cluster
+from rfcn_lib.ascend import atc, toolkit
+from rfcn_lib.errors import SuiteError
+from rfcn_lib.port import PUBLISHED
+from rfcn_lib.runs.dask import client
+from rfcn_lib.suite import option_values as values
+
+SPECIMEN = Path(__file__).resolve().parents[2] / "specimen"
+SPECIMEN_WEIGHTS = SPECIMEN / "rfcn_specimen.pth"
+ON_ITS_OWN_CANVAS = "published figures are of the published canvas; judge them without --canvas=fitted"
+
+DECLARED: Sequence[tuple[str, str, str | None, str]] = (  # name, example of a value, default, help
+    ("--weights", "PATH", None, "source checkpoint, upstream format; default: the specimen's"),
+    (
+        "--port",
+        "FILE",
+        None,
+        "the port's numbers, TOML; default: the specimen's, the published once --weights is given",
+    ),
+    ("--devkit", "PATH", None, "VOCdevkit folder, the one that holds VOC2007/; default: the specimen's"),
+    ("--store", "DIR", ".artifacts", "where artifacts are kept; default: %(default)s"),
+    ("--dumps", "DIR", None, "judge these dumps, made elsewhere, instead of making any"),
+    ("--limit", "N", None, "first N ids of the set; the verdict says PARTIAL"),
+    (
+        "--reference",
+        "torch|published",
+        "torch",
+        "source model on the same pictures, or published figure",
+    ),
+    (
+        "--overflow",
+        "crop|error",
+        "crop",
+        "a picture larger than the canvas: crop it as published, or end with an error",
+    ),
+    (
+        "--canvas",
+        "published|fitted",
+        "published",
+        "all pictures on the port's canvas, or each on the smallest of a few",
+    ),
+    (
+        "--dask",
+        "ADDRESS",
+        None,
+        "share the pictures over a Dask cluster, tcp://HOST:8786, or local:N processes here",
+    ),
+    ("--verdict", "FILE", None, "write the verdict as JSON: what was judged, every criterion, its number, its outcome"),
+    (
+        "--protocols",
+        "FILE",
+        None,
+        "write a table of the same detections under each evaluation protocol",
+    ),
+    (
+        "--baseline",
+        "FILE",
+        None,
+        "a GPU baseline made by `pytest -m gpu`: replaces the published constants in the criteria",
+    ),
+    ("--soc", "NAME", None, "chip to compile for, such as Ascend310; default: the device's"),
+    ("--runner", "benchmark|ais_bench", None, "the vendor's inference tool; default: the one that is there"),
+    ("--devices", "0,1,...", None, "device ids that share the pictures; default: the first"),
+    ("--precision-mode", "MODE", None, "handed to atc; default: atc's own, force_fp16"),
+    (
+        "--tool-timeout",
+        "SECONDS",
+        None,
+        "longest run of a vendor's tool; default: 1 h for atc, 300 s and 30 s per picture for a batch",
+    ),
+)
 
 
+@dataclass(frozen=True)
+class Options:
+    """What the command line asks for.
+
+    given   option name without dashes -> its value as written or by default; for the verdict's file
+    here    the folder that pytest was started in; relative paths count from it
+    marks   the expression of -m
+    """
+
+    weights: Path
+    port: Path
+    devkit: Path
+    store: Path
+    dumps: Path | None
+    limit: int | None
+    reference: Literal["torch", "published"]
+    overflow: Literal["crop", "error"]
+    canvas: Literal["published", "fitted"]
+    dask: str | None
+    accept: bool
+    verdict: Path | None
+    protocols: Path | None
+    baseline: Path | None
+    soc: str | None
+    runner: str | None
+    devices: str | None
+    precision_mode: str | None
+    tool_timeout_s: float | None
+    atc_args: tuple[str, ...]
+    here: Path
+    marks: str
+    given: Mapping[str, Any] = field(compare=False)
+
+    @property
+    def fitted(self) -> bool:
+        """Whether each picture is on the smallest of a few canvases."""
+        return self.canvas == "fitted"
+
+    @property
+    def needs_jpegs(self) -> bool:
+        """Whether any picture is read: not where both candidate and reference come without a run."""
+        return self.dumps is None or self.reference == "torch"
+
+
+OPTIONS = pytest.StashKey[Options]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("acceptance", "what is judged (write --option=value, with '=')")
+    for name, metavar, default, text in DECLARED:
+        group.addoption(name, metavar=metavar, default=default, help=text)
+    group.addoption("--accept", action="store_true", help="nothing may be skipped: what would be skipped is an error")
+    text = "one more flag for atc; may be repeated"
+    group.addoption("--atc-arg", metavar="--FLAG=VALUE", action="append", default=[], help=text)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """A wrong value ends the run here, in one sentence; what needs reading is checked where it is read."""
+    """Read the options, and choose the modules that define what an option exchanges."""
     if not __debug__:
         raise pytest.UsageError("python -O removes every assert, so every criterion would pass; run without -O")
-    option = config.getoption
-    limit = option("--limit")
-    if limit is not None and (not limit.isascii() or not limit.isdigit() or not 0 < int(limit[:9]) < 10**8):
-        raise pytest.UsageError(
-            f"--limit={limit} should be a whole number of pictures, 1 or more, for example --limit=10"
-        )
+    names = [name.removeprefix("--") for name, *_ in DECLARED]
+    given = {name: config.getoption(f"--{name}") for name in (*names, "accept", "atc-arg")}
+    try:
+        options = read(given, marks=config.getoption("markexpr"), here=config.invocation_params.dir)
+    except SuiteError as error:
+        raise pytest.UsageError(str(error)) from error
+    config.stash[OPTIONS] = options
+    for module in (
+        "reference_measured" if options.reference == "torch" else "reference_published",
+        "candidate_made" if options.dumps is None else "candidate_given",
+        "limits_published" if options.baseline is None else "limits_measured",
+        "protocols_left_out" if options.protocols is None else "protocols_written",
+    ):
+        config.pluginmanager.import_plugin(f"rfcn_lib.suite.{module}")
+
+
+@pytest.fixture(scope="session")
+def options(pytestconfig: pytest.Config) -> Options:
+    """What the command line asks for."""
+    return pytestconfig.stash[OPTIONS]
+
+
+class OptionError(SuiteError):
+    """Values of options are wrong; the text has a line for each."""
+
+
+def read(given: Mapping[str, Any], *, marks: str = "", here: Path | None = None) -> Options:
+    """The options, checked. `given`: option name without dashes -> value as written on the command line, or None.
+
+    Raises:
+        OptionError: a value is wrong; names every wrong one.
+    """
+    here = here or Path.cwd()
+    wrong = [*_faults(given, marks, here)]
+    if wrong:
+        raise OptionError("\n".join(wrong))
+    return Options(
+        weights=_path(given, "weights") or SPECIMEN_WEIGHTS,
+        port=_path(given, "port") or (PUBLISHED if given.get("weights") else SPECIMEN / "port.toml"),
+        devkit=_path(given, "devkit") or SPECIMEN / "VOCdevkit",
+        store=here / given["store"],
+        dumps=_path(given, "dumps"),
+        limit=int(given["limit"]) if given.get("limit") else None,
+        reference=given["reference"],
+        overflow=given["overflow"],
+        canvas=given["canvas"],
+        dask=given.get("dask"),
+        accept=given["accept"],
+        verdict=_path(given, "verdict"),
+        protocols=_path(given, "protocols"),
+        baseline=_path(given, "baseline"),
+        soc=given.get("soc"),
+        runner=given.get("runner"),
+        devices=given.get("devices"),
+        precision_mode=given.get("precision-mode"),
+        tool_timeout_s=float(given["tool-timeout"]) if given.get("tool-timeout") else None,
+        atc_args=tuple(given["atc-arg"]),
+        here=here,
+        marks=marks,
+        given=dict(given),
+    )
+
+
+def _path(given: Mapping[str, Any], name: str) -> Path | None:
+    return Path(given[name]) if given.get(name) else None
+
+
+def _faults(given: Mapping[str, Any], marks: str, here: Path) -> Iterator[str]:
+    """A sentence for each wrong value."""
     for name, allowed in (
-        ("--reference", ("torch", "published")),
-        ("--overflow", ("crop", "error")),
-        ("--canvas", ("published", "fitted")),
+        ("reference", ("torch", "published")),
+        ("overflow", ("crop", "error")),
+        ("canvas", ("published", "fitted")),
     ):
-        if option(name) not in allowed:
-            raise pytest.UsageError(f"{name}={option(name)} should be {' or '.join(allowed)}")
-    if option("--accept") and option("--canvas") == "fitted":
-        raise pytest.UsageError(
+        yield from values.one_of(name, given.get(name), allowed)
+    yield from values.one_of("runner", given.get("runner"), toolkit.RUNNERS)
+    yield from values.one_of("precision-mode", given.get("precision-mode"), atc.PRECISION_MODES)
+    yield from values.whole_number("limit", given.get("limit"), 10**8, "of pictures", "--limit=10")
+    yield from values.whole_number("tool-timeout", given.get("tool-timeout"), 10**7, "of seconds", "--tool-timeout=600")
+    for name in ("weights", "port", "baseline"):
+        yield from values.a_file(name, given.get(name), here)
+    for name in ("devkit", "dumps"):
+        yield from values.a_folder(name, given.get(name), here)
+    for name in ("verdict", "protocols"):
+        yield from values.a_file_to_write(name, given.get(name))
+    yield from values.a_folder_to_write("store", given["store"])
+    if given["accept"] and given["canvas"] == "fitted":
+        yield (
             "--accept judges the published criteria, which are of the published canvas; leave out --canvas=fitted, or "
-            "--accept for a look at what fitted canvases cost"
+            "leave out --accept for a look at what fitted canvases cost"
         )
-    for name in ("--weights", "--port", "--devkit", "--store", "--dumps", "--verdict", "--baseline"):
-        if option(name) == "":
-            raise pytest.UsageError(f"{name}= is empty, but should name a path; is a variable unset?")
-    for name, kind in (
-        ("--weights", "a file"),
-        ("--port", "a file"),
-        ("--devkit", "a folder"),
-        ("--dumps", "a folder"),
-    ):
-        value = option(name)
-        if value is not None:
-            there = Path(value).is_dir() if kind == "a folder" else Path(value).is_file()
-            if not there:
-                raise pytest.UsageError(
-                    f"{name}={value} is not {kind} (seen from {Path.cwd()}); write {name}=PATH, with '='"
-                )
-    if option("--dask") is not None:
-        try:
-            cluster.checked(option("--dask"))
-        except cluster.ClusterError as error:
-            raise pytest.UsageError(str(error)) from error
-    target = option("--verdict")
-    if target is not None and not Path(target).absolute().parent.is_dir():
-        raise pytest.UsageError(
-            f"--verdict={target}: there is no folder {Path(target).absolute().parent}; make it first"
+    if marks == "npu" and given.get("dumps"):
+        yield (
+            f"-m npu judges what this host's NPU makes, but --dumps={given['dumps']} were made elsewhere: judge them with "
+            "-m accuracy, or leave out --dumps"
         )
-    if target is not None and Path(target).is_dir():
-        raise pytest.UsageError(f"--verdict={target} is a folder, but should be the name of a file to write")
-    if target is not None:
-        aside = Path(target).with_name(f".{Path(target).name}.new")
-        try:
-            aside.touch()
-            aside.unlink()
-        except OSError as error:
-            raise pytest.UsageError(
-                f"--verdict={target} cannot be written: {error.strerror}; name another place"
-            ) from error
-    store = Path(option("--store"))
-    if store.exists() and not store.is_dir():
-        raise pytest.UsageError(f"--store={store} is a file, but should be a folder, or the name of one to make")
+    yield from values.device_ids("devices", given.get("devices"))
+    yield from values.accepted_by(given.get("dask"), client.checked)
+    yield from values.accepted_by(given["atc-arg"], lambda words: atc.atc_arguments(words, here))
+    yield from values.accepted_by(given.get("soc"), _expect_known_soc)
+
+
+def _expect_known_soc(soc: str) -> None:
+    found = toolkit.atc()
+    toolkit.checked_soc(soc, found.home if isinstance(found, toolkit.Atc) else None)

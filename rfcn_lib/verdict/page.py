@@ -1,4 +1,4 @@
-"""A verdict as a person reads it. Pure: values in, text out."""
+"""The pages that a person reads: the verdict, and the scores under each protocol. Values in, text out."""
 
 from collections.abc import Sequence
 from io import StringIO
@@ -6,12 +6,13 @@ from io import StringIO
 from rich.console import Console
 from rich.table import Table
 
+from rfcn_lib.score.protocols import ProtocolScore
 from rfcn_lib.verdict.verdict import Trial, Verdict
 
 
 def page(trial: Trial | None, found: Verdict, rates: Sequence[str], width: int) -> str:
     """The verdict as a person reads it: class APs worst difference first, the means, the criteria, what was on trial."""
-    console = Console(file=StringIO(), width=min(max(width, 80), 120), highlight=False, markup=False)
+    console = _console(width)
     if trial is not None:
         console.print(f"average precision, {trial.protocol['name']}")
         console.print(_ap_table(trial))
@@ -45,20 +46,68 @@ def page(trial: Trial | None, found: Verdict, rates: Sequence[str], width: int) 
     return text
 
 
-def _ap_table(trial: Trial) -> Table:
-    table = Table("class")
+def protocols_page(
+    reference: Sequence[ProtocolScore] | None, candidate: Sequence[ProtocolScore], width: int, *, by_class: bool
+) -> str:
+    """The same detections under each protocol, reference and candidate side by side.
+
+    Args:
+        reference: the source model's scores; None where its detections are not known (a published figure).
+        candidate: the port's, under the same protocols in the same order.
+        width: columns of the terminal; from 80 to 120 are used.
+        by_class: whether a table of classes for each protocol follows the table of means.
+
+    Raises:
+        ValueError: the two sides have other protocols or classes.
+    """
+    pairs = list(zip(reference or candidate, candidate, strict=True))
+    for want, got in pairs:
+        if want.protocol != got.protocol or want.ap.keys() != got.ap.keys():
+            raise ValueError(
+                f"the reference's score is of {want.protocol!r} and {len(want.ap)} classes, but should be of "
+                f"{got.protocol!r} and {len(got.ap)} classes, as the candidate's"
+            )
+    console = _console(width)
+    console.print("mean average precision of the same detections under each protocol; the criteria use the first")
+    table = _comparison("protocol")
+    for want, got in pairs:
+        table.add_row(got.protocol, *_compared(want.mean_ap if reference else None, got.mean_ap))
+    console.print(table)
+    for want, got in pairs if by_class else ():
+        console.print(f"\n{got.protocol}")
+        table = _comparison("class")
+        for name, ap in got.ap.items():
+            table.add_row(name, *_compared(want.ap[name] if reference else None, ap))
+        table.add_section()
+        table.add_row("mean", *_compared(want.mean_ap if reference else None, got.mean_ap))
+        console.print(table)
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return text
+
+
+def _console(width: int) -> Console:
+    return Console(file=StringIO(), width=min(max(width, 80), 120), highlight=False, markup=False)
+
+
+def _comparison(what: str) -> Table:
+    table = Table(what)
     for heading in ("reference", "candidate", "difference"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
+def _compared(want: float | None, got: float) -> tuple[str, str, str]:
+    return ("", f"{got:.4f}", "") if want is None else (f"{want:.4f}", f"{got:.4f}", f"{got - want:+.4f}")
+
+
+def _ap_table(trial: Trial) -> Table:
+    table = _comparison("class")
     rows = {name: (trial.reference_ap.get(name), ap) for name, ap in trial.candidate_ap.items()}
     differences = {name: 0.0 if want is None else got - want for name, (want, got) in rows.items()}
     for name in sorted(rows, key=lambda name: (differences[name], rows[name][1])):
-        want, got = rows[name]
-        table.add_row(
-            name, *(["", f"{got:.4f}", ""] if want is None else [f"{want:.4f}", f"{got:.4f}", f"{got - want:+.4f}"])
-        )
+        table.add_row(name, *_compared(*rows[name]))
     table.add_section()
-    want, got = trial.reference_mean_ap, trial.candidate_mean_ap
-    table.add_row("mean", f"{want:.4f}", f"{got:.4f}", f"{got - want:+.4f}")
+    table.add_row("mean", *_compared(trial.reference_mean_ap, trial.candidate_mean_ap))
     return table
 
 

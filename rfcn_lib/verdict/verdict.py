@@ -45,15 +45,6 @@ class Criterion:
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
-    """What a candidate is held against. `ap` by class is empty when only a published mean is known."""
-
-    device: str
-    mean_ap: float
-    ap: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
 class Trial:
     """What was on trial: enough for another person to judge the same bytes again.
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rfcn_lib.command import Done
+from rfcn_lib.command import CommandResult
 from rfcn_lib.graph.adapt import adapted_from_exported
 from rfcn_lib.pictures.bins import write_bins
 from tests.support import tiny
@@ -56,12 +56,14 @@ def run_here(words, *, cwd, env=None, timeout_s=0, log=None, set_up=""):
     if log:
         log.write_text(out.getvalue() + err.getvalue())
     seconds = time.monotonic() - started
-    return Done(words, Path(cwd), dict(env or {}), status, out.getvalue(), err.getvalue(), seconds, log, set_up)
+    return CommandResult(
+        words, Path(cwd), dict(env or {}), status, out.getvalue(), err.getvalue(), seconds, log, set_up
+    )
 
 
 def do_nothing(words, *, cwd, env=None, timeout_s=0, log=None, set_up=""):
     """In the place of `run_here`: a tool that ends with 0 without a word and without a file."""
-    return Done(tuple(map(str, words)), Path(cwd), dict(env or {}), 0, "", "", 0.0, log, set_up)
+    return CommandResult(tuple(map(str, words)), Path(cwd), dict(env or {}), 0, "", "", 0.0, log, set_up)
 
 
 def main_of(tool):

@@ -12,7 +12,7 @@ import pytest
 
 from rfcn_lib.ascend.atc import (
     AtcError,
-    atc_words,
+    atc_command,
     om_from_adapted,
 )
 from rfcn_lib.store.store import Store
@@ -63,7 +63,7 @@ def test_a_conversion_leaves_om_log_and_the_line_to_repeat_it(tmp_path, adapted,
     om_from_adapted(tmp_path / "out", adapted, (320, 256), "Ascend310", "8.1.RC1")
 
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["atc.log", "command.txt", "rfcn.om"]
-    words = atc_words((320, 256), "Ascend310")
+    words = atc_command((320, 256), "Ascend310")
     assert (tmp_path / "out" / "rfcn.om").read_text() == f"om of {' '.join(words[1:])}\n"
     assert SUCCESS in (tmp_path / "out" / "atc.log").read_text()
     assert not list((tmp_path / "tmp").iterdir())
@@ -133,7 +133,7 @@ def fails_in(store: Store, adapted: Path, **options) -> str:
 def build(store: Store, adapted: Path, **options) -> Path:
     words = {"canvas_wh": (64, 64), "soc": "Ascend310", "toolkit_version": "8.1", "adapted": adapted}
     return store.build(
-        "rfcn_om", om_from_adapted, aside={"timeout_s": options.pop("timeout_s", 60)}, **words, **options
+        "rfcn_om", om_from_adapted, unkeyed={"timeout_s": options.pop("timeout_s", 60)}, **words, **options
     )
 
 
@@ -259,15 +259,15 @@ def test_without_any_plain_path_it_says_what_to_set(tmp_path, adapted, atc, monk
     ("script", "says"),
     [
         ("kill -SEGV $$", "was killed by SIGSEGV (139 in a shell)"),
-        ("kill -SEGV $$", "a crash without a word is known of graphs with an NMS"),
+        ("kill -SEGV $$", "crash without a message on graphs with an NMS"),
         ("exit 139", "what a script says of a tool that SIGSEGV killed"),
-        ("exit 139", "a crash without a word is known of graphs with an NMS"),
-        ("kill -KILL $$", "killed it for want of memory"),
+        ("exit 139", "crash without a message on graphs with an NMS"),
+        ("kill -KILL $$", "killed it because memory was full"),
         (
             "echo 'atc.bin: error while loading shared libraries: libascend_hal.so: cannot open it' >&2; exit 127",
-            "libascend_hal.so comes with the driver or the toolkit: source the toolkit's set_env.sh",
+            "libascend_hal.so is part of the driver or the toolkit: source the toolkit's set_env.sh",
         ),
-        ("echo om > rfcn.om", "atc ended with 0, but never said 'ATC run success'"),
+        ("echo om > rfcn.om", "atc ended with 0, but did not print 'ATC run success'"),
         (f"echo '{SUCCESS}'", "atc reported success, but wrote no rfcn*.om"),
         (f": > rfcn.om; echo '{SUCCESS}'", "should write one om, but wrote rfcn.om (0 bytes)"),
         (f"echo > rfcn.om; echo > rfcn_b.om; echo '{SUCCESS}'", "but wrote rfcn.om (1 bytes), rfcn_b.om (1 bytes)"),
@@ -296,7 +296,7 @@ def test_a_hang_is_ended_and_told(tmp_path, adapted, atc):
     message = str(fails(tmp_path, adapted, timeout_s=0.5))
 
     assert "rfcn.om for Ascend310 was not made: atc did not end within 0.5 s, and was ended" in message
-    assert "try:     known of hosts with little memory" in message
+    assert "try:     this happens on hosts with little memory" in message
     assert START in message
 
 

@@ -178,7 +178,7 @@ from pathlib import Path
 from rfcn_lib.store.store import Store
 
 def fill(root, log, finish):
-    with Store(Path(root)).growing("dumps/torch", [fill], count=5) as folder:
+    with Store(Path(root)).open_folder("dumps/torch", [fill], count=5) as folder:
         for number in range(5):
             piece = folder / f"{number}.bin"
             if not piece.exists():
@@ -278,7 +278,7 @@ def test_a_change_in_any_module_within_reach_counts_and_no_other(tmp_path: Path)
 
     changed = code(str(package / "far.py"))
     assert changed.returncode != 0
-    assert "far.py was changed while this process runs" in changed.stderr
+    assert "far.py changed while this process runs" in changed.stderr
 
 
 MAKERS = (  # the modules that make what a store keeps

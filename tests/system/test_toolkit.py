@@ -40,7 +40,7 @@ def host(tmp_path, monkeypatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
-    monkeypatch.setattr(toolkit, "ROOTS", (f"{tmp_path}/Ascend",))
+    monkeypatch.setattr(toolkit, "INSTALL_FOLDERS", (f"{tmp_path}/Ascend",))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -63,7 +63,7 @@ def test_the_published_tool_is_found(host):
     found = runner()
 
     assert found
-    assert (found.name, found.words, found.path) == ("benchmark", (path.name,), path)
+    assert (found.name, found.command, found.path) == ("benchmark", (path.name,), path)
     assert not found.simulated
 
 
@@ -72,7 +72,7 @@ def test_ais_bench_is_found_with_its_usage(host, monkeypatch):
     found = runner()
 
     assert found
-    assert (found.name, found.words, found.path) == ("ais_bench", ("python3", "-m", "ais_bench"), module.parent)
+    assert (found.name, found.command, found.path) == ("ais_bench", ("python3", "-m", "ais_bench"), module.parent)
     assert found.usage.strip() == HELP
     assert found.version == f"of no version, sha256 {found.sha256[:12]}"
 
@@ -156,9 +156,7 @@ def test_an_ais_bench_that_does_not_start_is_told_with_its_last_word(host, monke
     ais_bench(host, monkeypatch, "raise ImportError('libascendcl.so: cannot open shared object file')")
     found = str(runner("ais_bench"))
 
-    assert (
-        "does not start: ImportError: libascendcl.so: cannot open shared object file; the environment is not" in found
-    )
+    assert "does not start: ImportError: libascendcl.so: cannot open shared object file; this shell has not" in found
     assert f"source {host}/Ascend/ascend-toolkit/set_env.sh" in found
     assert found.endswith("python3 -m ais_bench --help")
 
@@ -167,13 +165,13 @@ def test_an_ais_bench_that_hangs_is_not_waited_for(host, monkeypatch):
     ais_bench(host, monkeypatch, "import time; time.sleep(60)")
     monkeypatch.setattr(toolkit, "HELP_TIMEOUT_S", 2.0)
 
-    assert str(runner("ais_bench")).startswith("ais_bench cannot be asked: python3 did not end within 2 s")
+    assert str(runner("ais_bench")).startswith("cannot start ais_bench: python3 did not end within 2 s")
 
 
 def test_without_python_there_is_no_ais_bench(host, monkeypatch):
     monkeypatch.setenv("PATH", str(host / "bin"))
 
-    assert str(runner("ais_bench")).startswith("ais_bench cannot be asked: python3 is not on PATH")
+    assert str(runner("ais_bench")).startswith("cannot start ais_bench: python3 is not on PATH")
 
 
 def test_devices_are_those_of_npu_smi(host):
@@ -199,7 +197,7 @@ def test_an_npu_smi_that_fails_where_the_driver_offers_a_device_is_an_error(host
 
     found = npus()
     assert not found
-    assert str(found).startswith(f"this host has no NPU: there is no {host}/dev/davinci0, and the NPUs of this host")
+    assert str(found).startswith(f"this host has no NPU: there is no {host}/dev/davinci0, and cannot list the NPUs")
     assert "dcmi module initialize failed" in str(found)
 
     executable(host / "dev" / "davinci3")

@@ -1,7 +1,6 @@
 """What one worker of a Dask cluster does: say what it is, receive a program, run a picture. `cluster` asks it to."""
 
 import functools
-import os
 import platform
 import signal
 import sys
@@ -13,10 +12,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from rfcn_lib.devices.threads import torch_threads
+from rfcn_lib.devices.threads import prepare_threads, torch_threads
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.pictures.preprocess import prepare
 from rfcn_lib.port import Port
+from rfcn_lib.processors import usable_processors
 from rfcn_lib.records import Outputs, RunPicture
 from rfcn_lib.store.code import code_behind
 from rfcn_lib.store.digests import Digests, StoreError
@@ -154,7 +154,7 @@ def run_picture(job: Job, id: str, size_wh: tuple[int, int], path: Path, jpeg: b
     if place is None:
         raise AbsentError(worker.address)
     here = job.at_once.get(host_of(worker.address), worker.state.nthreads)
-    share = max(1, len(os.sched_getaffinity(0)) // here)
+    share = max(1, usable_processors() // here)
     with _LOADING:
         run = _loaded(
             job.program.runs, place, job.program.sha256, job.port, torch_threads(job.torch_threads, share), share
@@ -172,7 +172,7 @@ _differences_once = functools.lru_cache(maxsize=4)(differences)
 
 @functools.lru_cache(maxsize=PROGRAMS_LOADED)
 def _loaded(runs: str, place: Path, sha256: str, port: Port, torch_threads: int, share: int) -> RunPicture:  # noqa: ARG001
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported: its threads share cores with others
+    prepare_threads()  # before torch is imported
     if runs == "onnx_runtime":
         from rfcn_lib.devices import onnx_runtime
 

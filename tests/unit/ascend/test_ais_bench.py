@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rfcn_lib.ascend import ais_bench
-from rfcn_lib.ascend.ais_bench import outputs_from_summary, run_batch, words
+from rfcn_lib.ascend.ais_bench import command, outputs_from_summary, run_batch
 from rfcn_lib.ascend.tool_run import OmRunError, Task
 from rfcn_lib.speed.perf import PerfError
 from tests.support.standin_here import IDS, do_nothing, run_here
@@ -36,7 +36,7 @@ def afterwards(monkeypatch):
 
 def test_the_flags_are_the_published_ones_and_the_device(task):
     want = f"python3 -m ais_bench --model {task.om} --input ./bin --output ./ --output_dirname result --outfmt NPY --device 1"
-    assert " ".join(words("python3", task)) == want
+    assert " ".join(command("python3", task)) == want
 
 
 def as_in_old_versions(work):
@@ -131,8 +131,8 @@ def spoilt(what):
         ("reversed", r"output 0 of 000001 is '.*000001_2.npy', but should be a file <name>_0.npy of that picture"),
         ("crossed", r"output 0 of 000001 is '.*000002_0.npy', but should be"),
         ("outside", r"output 0 of 000001 is '.*', but should be a file"),
-        ("stranger", r"is picture '999999', which is none of this batch"),
-        ("twice", r"sample '1' is picture '000001', which is twice"),
+        ("stranger", r"is picture '999999', which is not in this batch"),
+        ("twice", r"sample '1' is picture '000001', which is listed twice"),
         ("shared", r"two pictures share an output file"),
         ("formless", r"sample '0' is .*what.*, but should be one picture's infiles and outfiles"),
     ],
@@ -152,6 +152,6 @@ def test_a_map_that_contradicts_itself_ends_the_batch(task, afterwards):
         path.write_text(path.read_text().replace("bin/000001.bin", "bin/999999.bin"))
 
     afterwards(cross)
-    with pytest.raises(OmRunError, match="none of this batch") as error:
+    with pytest.raises(OmRunError, match="not in this batch") as error:
         run_batch("python3", task)
     assert len(error.value.outputs) == len(IDS)

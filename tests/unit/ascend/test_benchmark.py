@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from rfcn_lib.ascend.benchmark import run_batch, words
+from rfcn_lib.ascend.benchmark import command, run_batch
 from rfcn_lib.ascend.tool_run import OmRunError, Task
 from tests.support.standin_here import IDS, do_nothing, run_here
 from tests.support.tiny import CANVAS_WH
@@ -24,7 +24,7 @@ def test_the_flags_are_the_published_ones(task):
         f"./benchmark.x86_64 -model_type=vision -device_id=2 -batch_size=1 -om_path={task.om} "
         "-input_text_path=./demo.info -input_width=112 -input_height=80 -output_binary=True -useDvpp=False"
     )
-    assert " ".join(words("./benchmark.x86_64", task)) == want
+    assert " ".join(command("./benchmark.x86_64", task)) == want
 
 
 def test_outputs_are_counted_from_one_and_belong_to_their_picture(task):
@@ -37,7 +37,7 @@ def test_outputs_are_counted_from_one_and_belong_to_their_picture(task):
     perf = (task.work / "result" / "perf_vision_batchsize_1_device_2.txt").read_text()
     said = float(re.search(r"Interface throughputRate: ([0-9.e+]+)", perf)[1])
     assert batch.perf.interface_fps == pytest.approx(said)
-    assert batch.done.typed.startswith(f"cd {task.work} && {PROGRAM} -model_type=vision")
+    assert batch.command.shell_line.startswith(f"cd {task.work} && {PROGRAM} -model_type=vision")
 
 
 def test_what_an_earlier_run_left_is_not_taken_for_this_one_s(task, monkeypatch):

@@ -39,7 +39,7 @@ def host(tmp_path, monkeypatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
-    monkeypatch.setattr(toolkit, "ROOTS", (f"{tmp_path}/Ascend",))
+    monkeypatch.setattr(toolkit, "INSTALL_FOLDERS", (f"{tmp_path}/Ascend",))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -124,7 +124,7 @@ def test_a_toolkit_that_is_not_sourced_names_the_file_to_source(place, host):
     executable(host / "Ascend" / place / "set_env.sh")
 
     assert str(toolkit.atc()) == (
-        f"atc is not on PATH; the environment is not sourced: source {host}/Ascend/{place}/set_env.sh"
+        f"atc is not on PATH; this shell has not sourced the environment: source {host}/Ascend/{place}/set_env.sh"
     )
 
 
@@ -133,12 +133,14 @@ def test_a_runtime_that_is_sourced_has_no_compiler(host, monkeypatch):
     executable(host / "Ascend" / "nnrt" / "set_env.sh")
     monkeypatch.setenv("ASCEND_HOME_PATH", str(host / "Ascend" / "nnrt" / "latest"))
 
-    assert "the environment is sourced and lacks it: is the CANN toolkit installed there?" in str(toolkit.atc())
+    assert "this shell has sourced a set_env.sh, but lacks it: is the CANN toolkit installed there?" in str(
+        toolkit.atc()
+    )
 
 
 def test_the_home_of_a_user_is_looked_in(host, monkeypatch):
     monkeypatch.setenv("HOME", str(host))
-    monkeypatch.setattr(toolkit, "ROOTS", ("/no/such/folder", "~/Ascend"))
+    monkeypatch.setattr(toolkit, "INSTALL_FOLDERS", ("/no/such/folder", "~/Ascend"))
     executable(host / "Ascend" / "ascend-toolkit" / "set_env.sh")
 
     assert environment_file() == host / "Ascend" / "ascend-toolkit" / "set_env.sh"

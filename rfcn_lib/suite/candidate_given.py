@@ -1,0 +1,46 @@
+"""--dumps=DIR: the host's candidate is a folder of dumps that somebody made elsewhere."""
+
+from pathlib import Path
+
+import pytest
+
+from rfcn_lib.ascend import toolkit
+from rfcn_lib.pictures.loading import Pictures
+from rfcn_lib.store.store import Store
+from rfcn_lib.suite.canvases import Canvases
+from rfcn_lib.suite.inputs import require
+from rfcn_lib.suite.judging import Candidate, expect_noted_canvases, judge_dumps, judge_own_dumps
+from rfcn_lib.suite.options import Options
+from rfcn_lib.verdict.verdict import ELSEWHERE, HOST, SIMULATED, CandidateOn
+
+OWN = ("torch", "onnxruntime")  # folders of dumps that this suite's host runs make
+
+
+@pytest.fixture(scope="session")
+def host_first_pictures() -> None:
+    """Nothing to run."""
+
+
+@pytest.fixture(scope="session")
+def host_dumps(options: Options) -> Path:
+    """The folder of --dumps."""
+    return require(options.dumps, "no --dumps")
+
+
+@pytest.fixture(scope="session")
+def host_candidate(
+    host_dumps: Path, reference_dumps: Path | None, pictures: Pictures, canvases: Canvases, store: Store
+) -> Candidate:
+    """The evaluation of those dumps, once the reference's dumps are complete too."""
+    expect_noted_canvases(host_dumps, canvases)
+    real = host_dumps.resolve()
+    own = real.is_relative_to(store.root.resolve()) and real.name in OWN
+    on: CandidateOn
+    if toolkit.simulated([host_dumps]):
+        on, words = SIMULATED, f"SIMULATED: the dumps in {host_dumps} were made by a stand-in for the vendor's tools"
+    elif own:
+        on, words = HOST, f"this host's own store, {host_dumps}, and no NPU"
+    else:
+        on, words = ELSEWHERE, f"unknown: the dumps in {host_dumps} were made elsewhere"
+    judged = judge_own_dumps(host_dumps, pictures) if own else judge_dumps(host_dumps, pictures)
+    return Candidate(device="host", on=on, description=words, judged=judged)

@@ -1,0 +1,71 @@
+"""The graph files of one port, and how one picture goes through the source model and through the twin."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rfcn_lib.pictures.devkit import read_devkit
+from rfcn_lib.pictures.preprocess import prepare
+from rfcn_lib.port import PUBLISHED, Port, read_port
+from rfcn_lib.records import Floats, Outputs, Picture
+from rfcn_lib.store.store import Store
+from rfcn_lib.suite.options import SPECIMEN
+
+Shown = tuple[Floats, Picture]  # (1, 3, H, W) float32, and the record of the picture
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """One port's files, from checkpoint to twin. `port` is on the canvas of these files."""
+
+    port: Port
+    weights: Path
+    onnx: Path
+    adapted: Path
+    twin: Path
+
+    def two_pictures(self) -> Iterator[Shown]:
+        """A landscape and a portrait of the specimen, as this port gives pictures to its network; cropped if need be."""
+        devkit = read_devkit(SPECIMEN / "VOCdevkit", read_port(PUBLISHED).classes)
+        wide = next(id for id in devkit.ids if devkit.sizes_wh[id][0] > devkit.sizes_wh[id][1])
+        tall = next(id for id in devkit.ids if devkit.sizes_wh[id][0] < devkit.sizes_wh[id][1])
+        for id in (wide, tall):
+            yield prepare(devkit.picture_path(id), id, devkit.sizes_wh[id], self.port.pictures)
+
+    def run_source(self, im_data: Floats, picture: Picture, *, double: bool = False) -> Outputs:
+        """One picture through the source model. Proposals are clipped to the canvas, as the export's are."""
+        from rfcn_lib.devices import pytorch
+        from rfcn_lib.source.checkpoint import network_from_checkpoint
+
+        network = network_from_checkpoint(self.weights, self.port)
+        if double:
+            network, im_data = network.double(), im_data.astype(np.float64)
+        return pytorch.run(network, im_data, picture.canvas_wh, picture)
+
+    def run_twin(self, im_data: Floats, picture: Picture) -> Outputs:
+        """One picture through the twin in ONNX Runtime."""
+        return run_in_onnx_runtime(self.twin, im_data, picture)
+
+
+def run_in_onnx_runtime(twin: Path, im_data: Floats, picture: Picture) -> Outputs:
+    """One picture through a twin in ONNX Runtime."""
+    from rfcn_lib.devices import onnx_runtime
+
+    return onnx_runtime.run(onnx_runtime.session(twin), im_data, picture)
+
+
+def full_size_graphs(store: Store) -> Graphs:
+    """A seeded ResNet-101 in the published shape and weight, exported, adapted and made a twin."""
+    from rfcn_lib.graph.adapt import adapted_from_exported
+    from rfcn_lib.graph.export import onnx_from_checkpoint
+    from rfcn_lib.graph.twin import twin_from_vendor
+    from rfcn_lib.source.seeding import seeded_checkpoint
+
+    port = read_port(PUBLISHED)
+    weights = store.build("full_size/rfcn.pth", seeded_checkpoint, depth=101, port=port, seed=2007)
+    onnx = store.build("full_size/rfcn.onnx", onnx_from_checkpoint, weights=weights, port=port)
+    adapted = store.build("full_size/rfcn_adapted.onnx", adapted_from_exported, exported=onnx)
+    twin = store.build("full_size/rfcn_twin.onnx", twin_from_vendor, vendor=adapted)
+    return Graphs(port, weights, onnx, adapted, twin)

@@ -1,0 +1,66 @@
+"""What tests record for the verdict, and how their errors and skips are reported."""
+
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from rfcn_lib.command import export_lines
+from rfcn_lib.errors import SuiteError
+from rfcn_lib.suite.options import OPTIONS
+from rfcn_lib.verdict.verdict import Criterion, Relation
+
+OURS = ("conftest", "rfcn_lib.suite")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """Show progress while a session fixture of the pipeline is built, although pytest captures what tests print."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    pipeline = fixturedef.scope == "session" and fixturedef.func.__module__.startswith(OURS)
+    shown: AbstractContextManager[object] = (
+        capture.global_and_fixture_disabled() if capture and pipeline else nullcontext()
+    )
+    with shown:
+        return (yield)
+
+
+@pytest.fixture
+def criterion(record_property: Callable[[str, object], None]) -> Callable[..., Criterion]:
+    """criterion(name, number, relation, limit, source): record what this test judges, whatever the outcome."""
+
+    def record(name: str, number: float, relation: Relation, limit: float, source: str) -> Criterion:
+        judged = Criterion(name, float(number), relation, float(limit), source)
+        record_property("criterion", asdict(judged))
+        return judged
+
+    return record
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[Any]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Under --accept a skip is an error. An error of this suite is printed as its sentence, without a traceback."""
+    report = yield
+    if report.skipped and item.config.stash[OPTIONS].accept and not hasattr(report, "wasxfail"):
+        reason = call.excinfo.value if call.excinfo else "a marker says so"
+        try:
+            pytest.fail(f"--accept: nothing may be skipped, but this would be: {reason}", pytrace=False)
+        except pytest.fail.Exception:
+            report.outcome = "failed"
+            report.longrepr = item.repr_failure(pytest.ExceptionInfo.from_current())
+            report.user_properties.append(("not judged", True))
+    elif report.failed and call.excinfo and not isinstance(call.excinfo.value, AssertionError):
+        report.user_properties.append(("not judged", True))
+        if isinstance(call.excinfo.value, SuiteError):
+            report.longrepr = call.excinfo.getrepr(style="value", chain=False)
+            if "by hand: " in str(call.excinfo.value):
+                report.sections.append(("environment of the line by hand", "\n".join(export_lines())))
+    marks = [mark.name for mark in item.iter_markers() if mark.name in ("npu", "gpu", "accuracy")]
+    report.user_properties.append(("device", {"npu": "npu", "accuracy": "host"}.get(marks[0]) if marks else None))
+    return report

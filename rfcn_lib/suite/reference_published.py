@@ -1,0 +1,34 @@
+"""--reference=published: the reference is a figure, of --baseline or of the publication; no source model is run."""
+
+import pytest
+
+from rfcn_lib.pictures.devkit import Devkit
+from rfcn_lib.port import Port
+from rfcn_lib.speed.baseline import Baseline
+from rfcn_lib.suite.canvases import Canvases
+from rfcn_lib.suite.judging import Reference, UnfairError
+from rfcn_lib.suite.limits import published_figure
+from rfcn_lib.suite.options import ON_ITS_OWN_CANVAS
+
+
+@pytest.fixture(scope="session")
+def reference_first_pictures() -> None:
+    """Nothing to run."""
+
+
+@pytest.fixture(scope="session")
+def reference_dumps() -> None:
+    """There are none."""
+
+
+@pytest.fixture(scope="session")
+def reference(baseline: Baseline | None, port: Port, devkit: Devkit, canvases: Canvases) -> Reference:
+    """The GPU's figures of --baseline, or else the published mean AP."""
+    if canvases.fitted:
+        raise UnfairError(f"--reference=published: {ON_ITS_OWN_CANVAS}, or use --reference=torch")
+    if baseline:
+        return Reference(f"--baseline: source model on {baseline.gpu}", baseline.mean_ap, baseline.ap)
+    figure = published_figure(port, devkit)
+    if isinstance(figure, str):
+        raise UnfairError(f"--reference=published: {figure}, or use --reference=torch")
+    return Reference(f"published figure ({figure.source})", figure.limit, {})
