@@ -73,7 +73,7 @@ def main_of(tool):
     return importlib.import_module(f"simulated.{MODULES[tool]}").main
 
 
-def atc_words(**changed):
+def atc_command(**changed):
     """The published command of atc, with changes; a change to None leaves a flag out."""
     return ["atc", *(f"--{flag}={value}" for flag, value in {**ATC, **changed}.items() if value is not None)]
 
@@ -83,7 +83,7 @@ def make_tiny(folder, exported, ids=IDS):
     adapted_from_exported(folder / "adapted.onnx", exported)
     (folder / "adapted.onnx").chmod(0o640)
     write_bins(folder / "bin", folder / "demo.info", ((id, im_data_of(id)) for id in ids), listed_folder="./bin")
-    done = run_here(atc_words(), cwd=folder)
+    done = run_here(atc_command(), cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
