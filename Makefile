@@ -21,13 +21,13 @@ test: $(READY)
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(VENV)/bin/lint-imports
-	$(RUN) pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(RUN) pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-unit: $(READY)
-	$(RUN) pytest -n $(WORKERS) --dist loadfile tests/unit $(ARGS)
+	$(RUN) pytest -n $(WORKERS) --dist worksteal tests/unit $(ARGS)
 
 test-tools: $(READY)
-	$(RUN) pytest -n $(WORKERS) --dist loadfile benchmarks/tests tools/tests $(ARGS)
+	$(RUN) pytest -n $(WORKERS) --dist worksteal benchmarks/tests tools/tests $(ARGS)
 
 bench: $(READY)
 	$(RUN) benchmarks $(ARGS)
