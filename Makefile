@@ -1,5 +1,7 @@
 # make signoff   judge the specimen's port on this host
-# make test      lint, types, every test
+# make test      lint, types, the tests of the suite; ARGS="-k atc" for some of them
+# make test-unit the tests that start no process: a minute
+# make test-tools the tests of benchmarks/ and tools/
 # make bench     side-by-side timings; ARGS="score warm" for some of them, --json=FILE for another place of the numbers
 # make specimen  redraw and retrain the specimen from nothing
 PYTHON ?= python3
@@ -7,7 +9,9 @@ VENV := .venv
 RUN := $(VENV)/bin/python -m
 READY := $(VENV)/.ready
 
-.PHONY: signoff test bench specimen clean
+WORKERS ?= 2
+
+.PHONY: signoff test test-unit test-tools bench specimen clean
 
 signoff: $(READY)
 	$(RUN) pytest -m accuracy $(ARGS)
@@ -17,7 +21,13 @@ test: $(READY)
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(VENV)/bin/lint-imports
-	$(RUN) pytest $(ARGS)
+	$(RUN) pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+test-unit: $(READY)
+	$(RUN) pytest -n $(WORKERS) --dist worksteal tests/unit $(ARGS)
+
+test-tools: $(READY)
+	$(RUN) pytest -n $(WORKERS) --dist worksteal benchmarks/tests tools/tests $(ARGS)
 
 bench: $(READY)
 	$(RUN) benchmarks $(ARGS)

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rfcn_lib.suite import ascend
 from tests.support.places import ROOT, STANDIN
 
 FEW = "--limit=6"
@@ -148,14 +147,6 @@ def test_fitted_canvases_have_an_om_each_and_each_picture_its_own(fresh, publish
     assert len({trial["exhibits"][f"om {canvas}"]["sha256"] for canvas in canvases}) == len(canvases)
     assert (fresh / "fitted" / "dumps" / "npu" / "000001_1.bin").is_file()
     assert not (fresh / "dumps" / "npu").exists()
-
-
-@pytest.mark.parametrize("devices", [1, 8, 64])
-def test_the_bins_of_a_run_and_the_next_stay_under_a_gigabyte(devices):
-    pictures = ascend.pictures_per_run((1344, 1344), devices)
-
-    assert 1 <= pictures <= 32
-    assert pictures == 1 or devices * 2 * pictures * 3 * 4 * 1344 * 1344 < 1e9
 
 
 def test_a_throughput_that_is_not_reached_fails(fresh, published_rate, tmp_path, run_npu):

@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, settings
 NOT_YET = ("runs/test_npu.py", "runs/test_dask_members.py", "runs/test_plans.py", "runs/test_filling.py")
 HERE = Path(__file__).parent
 
-# how many examples a test of any input tries: few each time, many with --hypothesis-profile=thorough, as .ci/run asks
+# how many examples a test of any input tries: few each time, many with HYPOTHESIS_PROFILE=thorough, as .ci/run sets it
 for name, examples in (("quick", 40), ("thorough", 400)):
     settings.register_profile(
         name, max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
     )
-settings.load_profile("quick")
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.fixture(scope="session")
