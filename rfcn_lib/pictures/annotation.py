@@ -11,6 +11,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from rfcn_lib.errors import SuiteError
+from rfcn_lib.files import read_bounded
 from rfcn_lib.records import Truth
 
 LARGEST_XML_BYTES: Final = 1_000_000  # the largest of VOC2007 test has 9,668
@@ -37,18 +38,17 @@ def read_annotation(
     return _truth(path, root, size_wh, labels), size_wh
 
 
-def read_bounded(path: Path, most_bytes: int) -> bytes:
-    """The file's bytes; OSError when unreadable, DevkitError when there are more than `most_bytes`."""
-    with path.open("rb") as file:
-        data = file.read(most_bytes + 1)
-    if len(data) > most_bytes:
+def read_devkit_file(path: Path, most_bytes: int) -> bytes:
+    """The file's bytes. Raises OSError when it cannot be read, DevkitError when it has more than `most_bytes`."""
+    data = read_bounded(path, most_bytes)
+    if data is None:
         raise DevkitError(f"{path} is larger than {most_bytes:,} bytes, which no such file is; restore it")
     return data
 
 
 def _parse(path: Path) -> Any:
     try:
-        root = fromstring(read_bounded(path, LARGEST_XML_BYTES), forbid_dtd=True)
+        root = fromstring(read_devkit_file(path, LARGEST_XML_BYTES), forbid_dtd=True)
     except OSError as error:
         raise DevkitError(f"cannot read {path}: {error.strerror}; restore the file") from error
     except DefusedXmlException as error:

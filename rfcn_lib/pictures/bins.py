@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from rfcn_lib.errors import SuiteError
-from rfcn_lib.files import FILE_MODE, FOLDER_MODE, make_folder
+from rfcn_lib.files import FILE_MODE, FOLDER_MODE, make_folder, write_whole
 from rfcn_lib.pictures.devkit import SAFE_NAME
 from rfcn_lib.records import Floats, LoadPicture
 
@@ -59,11 +59,11 @@ def write_bins(
                 raise BinError(f"id {id!r:.80} is {what}; ids should differ and be of letters, digits, '_' and '-'")
             shape = shape or tensor.shape
             _expect_tensor(id, tensor, shape)
-            _put(Path(folder) / f"{id}.bin", np.ascontiguousarray(tensor, "<f4").data)
+            write_whole(Path(folder) / f"{id}.bin", np.ascontiguousarray(tensor, "<f4").data, mode=FILE_MODE)
             lines[id] = f"{len(lines)} {listed}/{id}.bin {shape[3]} {shape[2]}\n"
         if not lines:
             raise BinError(f"no picture was given, so {info_path} would list none; there should be at least one")
-        _put(info_path, "".join(lines.values()).encode())
+        write_whole(info_path, "".join(lines.values()).encode(), mode=FILE_MODE)
     except OSError as error:
         raise BinError(
             f"cannot write {error.filename or folder}: {error.strerror or error}; make room or choose another folder"
@@ -98,16 +98,6 @@ def _expect_tensor(id: str, tensor: Floats, shape: tuple[int, ...]) -> None:
         )
     if not np.isfinite(tensor).all():
         raise BinError(f"the tensor of {id} holds NaN or Inf, but a picture should not; look at how it was prepared")
-
-
-def _put(path: Path, data: bytes | memoryview) -> None:
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        aside.write_bytes(data)
-        aside.chmod(FILE_MODE)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

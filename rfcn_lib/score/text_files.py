@@ -14,6 +14,7 @@ import numpy as np
 
 from rfcn_lib import spec
 from rfcn_lib.errors import SuiteError
+from rfcn_lib.files import write_whole
 from rfcn_lib.records import Detections, Truth
 from rfcn_lib.score.average_precision import VOC07, Evaluation, Protocol, evaluate
 
@@ -46,15 +47,12 @@ def write_text_files(folder: Path, detections: Mapping[str, Detections], classes
                 raise TextFileError(f"picture {id}: label is {label}, but should be from 0 to {len(classes) - 1}")
             lines[label].append("{} {:.3f} {:.1f} {:.1f} {:.1f} {:.1f}\n".format(id, score, *box))
     paths = tuple(folder / spec.RESULT_FILE.format(name=name) for name in classes)
-    for path, text in zip(paths, lines, strict=True):
-        aside = path.with_name(f".{path.name}.partial")
-        try:
-            aside.write_text("".join(text), encoding="ascii", newline="\n")
-            aside.replace(path)
-        except (OSError, UnicodeEncodeError) as error:
-            raise TextFileError(
-                f"cannot write {path}: {error}; the folder should exist, ids should be ASCII"
-            ) from error
+    path = folder
+    try:
+        for path, text in zip(paths, lines, strict=True):
+            write_whole(path, "".join(text).encode("ascii"))
+    except (OSError, UnicodeEncodeError) as error:
+        raise TextFileError(f"cannot write {path}: {error}; the folder should exist, ids should be ASCII") from error
     return paths
 
 

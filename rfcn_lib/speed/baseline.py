@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rfcn_lib.errors import SuiteError
+from rfcn_lib.files import read_bounded, write_whole
 
 LARGEST_FILE_BYTES = 10_000_000
 LARGEST_AP = 1 + 1e-9  # eleven elevenths, summed as the published loop sums them, are 1.0000000000000002
@@ -55,19 +56,18 @@ SAME = ("weights_sha256", "jpegs_sha256", "annotations_sha256", "ids_sha256", "p
 
 
 def write_baseline(path: Path, baseline: Baseline) -> None:
-    """Write a baseline as JSON, aside and renamed."""
-    aside = path.with_name(f".{path.name}.new")
-    aside.write_text(json.dumps(baseline.model_dump(), indent=1) + "\n", encoding="utf-8")
-    aside.replace(path)
+    """Write a baseline as JSON. Raises OSError."""
+    write_whole(path, (json.dumps(baseline.model_dump(), indent=1) + "\n").encode())
 
 
 def read_baseline(path: Path) -> Baseline:
     """Read a baseline. Raises BaselineError naming the file and what is wrong with it."""
     how = "make one with `pytest -m gpu` on a machine with a CUDA device"
     try:
-        if path.stat().st_size > LARGEST_FILE_BYTES:
+        data = read_bounded(path, LARGEST_FILE_BYTES)
+        if data is None:
             raise BaselineError(f"{path} has {path.stat().st_size:,} bytes, but a baseline is a page of JSON; {how}")
-        return Baseline.model_validate_json(path.read_bytes())
+        return Baseline.model_validate_json(data)
     except OSError as error:
         raise BaselineError(f"no baseline at {path}: {error.strerror}; {how}") from error
     except ValidationError as error:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from rfcn_lib.errors import SuiteError
+from rfcn_lib.files import read_bounded
 
 ToolName = Literal["benchmark", "ais_bench"]
 
@@ -38,13 +39,12 @@ class Perf:
 def read_text(path: Path) -> str:
     """The file's text. Raises PerfError when it is not there, is empty, no text, or larger than LARGEST_BYTES."""
     try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_BYTES + 1)
+        data = read_bounded(path, LARGEST_BYTES)
     except OSError as error:
         raise PerfError(
             f"no perf file at {path}: {error.strerror}; the tool should have written it: see its log"
         ) from error
-    if len(data) > LARGEST_BYTES:
+    if data is None:
         raise PerfError(f"{path} has more than {LARGEST_BYTES:,} bytes, but a perf file is small; is it another file?")
     try:
         text = data.decode("utf-8-sig")

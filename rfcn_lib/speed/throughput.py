@@ -164,12 +164,6 @@ def by_agreement(rate: Rate, scope: Scope) -> Rate:
     return Rate(rate.fps, scope, f"{rate.source}; {rate.scope}, by agreement held against {scope}")
 
 
-def ratio(rate: Rate, other: Rate) -> float:
-    """How many times as fast `rate` is. Raises ScopeError when they measure different things."""
-    _same_scope(rate, other)
-    return rate.fps / other.fps
-
-
 def reaches(rate: Rate, limit: Rate) -> bool:
     """Whether `rate` is at least `limit`. Raises ScopeError when they measure different things."""
     _same_scope(rate, limit)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from rfcn_lib.files import write_whole
 from rfcn_lib.speed.perf import Perf, PerfError, read_text
 from rfcn_lib.speed.perf_files import perf_from_benchmark, perf_from_summary
 
@@ -33,10 +34,9 @@ class Timing:
 
 
 def write_timing(folder: Path, timing: Timing) -> None:
-    """Keep a timing as `<first id>-<last id>-<count>-device<N>.json`, written aside and renamed."""
+    """Keep a timing as `<first id>-<last id>-<count>-device<N>.json`. Raises OSError."""
     perf = timing.perf
     target = folder / f"{timing.ids[0]}-{timing.ids[-1]}-{len(timing.ids)}-device{perf.device_id}.json"
-    aside = folder / f".{target.name}.partial"
     content = {
         "ids": timing.ids,
         "om_sha256": timing.om_sha256,
@@ -47,8 +47,7 @@ def write_timing(folder: Path, timing: Timing) -> None:
         "tool_s": timing.tool_s,
         "whole_s": timing.whole_s,
     }
-    aside.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    aside.replace(target)
+    write_whole(target, json.dumps(content, indent=1).encode())
 
 
 def read_timings(folder: Path) -> dict[Path, Timing]:
