@@ -20,7 +20,7 @@ _NUMBER: Final = re.compile(r"[0-9]{1,6}(\.[0-9]*)?")  # VOC2007 writes whole pi
 
 
 class DevkitError(SuiteError):
-    """The devkit is not what a VOC devkit must be: names the file, what was found, what should be there, what to do."""
+    """The devkit is not as a VOC devkit should be. The message names the file."""
 
 
 def read_annotation(
@@ -65,7 +65,7 @@ def _parse(path: Path) -> Any:
 
 
 def _expect_own(path: Path, id: str, root: Any, known_ids: frozenset[str]) -> None:
-    """An annotation under another picture's name is a mix-up; a <filename> that is no id of the set is carelessness."""
+    """Refuse the annotation of another picture of the set. A <filename> that is no id of the set is harmless."""
     named = (root.findtext("filename") or "").strip().removesuffix(".jpg")
     if named != id and named in known_ids:
         raise _fault(path, "<filename>", f"{named}.jpg", f"{id}.jpg (this is another picture's annotation)")
@@ -98,7 +98,7 @@ def _truth(path: Path, root: Any, size_wh: tuple[int, int], classes: Mapping[str
 
 
 def _box_xyxy(path: Path, where: str, element: Any, size_wh: tuple[int, int]) -> list[float]:
-    """One-based corners of the XML -> zero-based. No tolerance: not one of VOC2007 test's 14,976 boxes needs any."""
+    """Corners of the XML, counted from 1, -> from 0. There is no tolerance: no box of VOC2007 test needs one."""
     frames = element.findall("bndbox")
     if len(frames) != 1:
         raise _fault(path, f"the number of <bndbox> of {where}", len(frames), "1")

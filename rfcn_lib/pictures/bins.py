@@ -25,17 +25,17 @@ FLOAT32_BYTES: Final = 4
 
 
 class BinError(SuiteError):
-    """A bin or info file cannot be written or is not what it should be: names the file, got, should be, what to do."""
+    """A bin or an info file cannot be written. The message names the file or the picture."""
 
 
 def write_bins(
     folder: str | Path, info_path: Path, tensors: Iterable[tuple[str, Floats]], *, listed_folder: str | None = None
 ) -> None:
-    """Write `<folder>/<id>.bin` for each (id, (1, 3, H, W) float32), then the info file; each aside, then renamed.
+    """Write `<folder>/<id>.bin` for each (id, (1, 3, H, W) float32), then the info file; each is whole or absent.
 
-    The folder gets the mode 0o750 and its files 0o640, whatever the umask: the vendor's tools refuse what others may write.
-    The info file comes last and an older one is removed first: where it is, all its bins are. It names the folder as
-    given (a str keeps "./bin"), or as `listed_folder` where the bins will be moved before they are read.
+    The folder gets the mode 0o750 and its files 0o640, whatever the umask: the vendor's tools refuse files that others may write.
+    An older info file is removed first and the new one is written last, so an info file says that all its bins are there. It
+    names the folder as given (a str keeps "./bin"), or `listed_folder` where the bins will be moved before they are read.
 
     Raises:
         BinError: a path with white space (the info file cannot express it), an unsafe or doubled id, no tensor at all,

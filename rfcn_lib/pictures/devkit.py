@@ -1,4 +1,4 @@
-"""A VOC devkit folder -> ids, picture files, truth. Whatever is not as it should be is an error that names the file.
+"""A VOC devkit folder -> ids, picture files, truth. Anything wrong in it is an error that names the file.
 
 Layout: the PASCAL VOC2007 development kit.
 """
@@ -68,8 +68,8 @@ def read_devkit(
 ) -> Devkit:
     """Read ids and truth of one set; with `pictures`, also see that every JPEG is there (none is opened).
 
-    `limit` keeps the first ids of the set file, `only` those named; annotations and JPEGs of others are not asked for.
-    `pictures=False` is for judging dumps made elsewhere, where sizes from the XML are all that is needed.
+    `limit` keeps the first ids of the set file, `only` those named; annotations and JPEGs of other ids need not be there.
+    `pictures=False` is for dumps that were made elsewhere: to judge them, the sizes from the XML are enough.
 
     Raises:
         DevkitError: a folder, set file, annotation or JPEG is missing; an id is unsafe or doubled; a class is not among

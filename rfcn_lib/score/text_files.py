@@ -61,7 +61,7 @@ def read_text_files(folder: Path, ids: Sequence[str], classes: Sequence[str]) ->
 
     Taking one from a number of at least 0.5 is exact, so an IoU is, to the last bit, that of the one-based numbers.
     Within a class detections keep the order of their lines. A picture without a line is one in which nothing was
-    found: these files cannot say that a picture was never looked at.
+    found: these files cannot tell it from a picture that was never run.
 
     Raises:
         TextFileError: no ids, a missing file, a line that is not `id score x1 y1 x2 y2`, an id outside the set, a
@@ -102,7 +102,7 @@ def evaluate_text(
     *,
     judged: Sequence[str] | None = None,
 ) -> Evaluation:
-    """Average precision of result files as they stand: with the writer's 3 decimals, the published protocol.
+    """Average precision of result files. With the writer's 3 decimals it is the published protocol.
 
     Ties follow the set's order, then the line's (upstream: a sort that is not stable, so its last digits are its own).
     The evaluation's protocol says that its scores came from text. `judged`: the classes that count, all of them unless given.

@@ -1,6 +1,7 @@
-"""A GPU baseline: what the source model scored and how fast it ran on CUDA, with everything that says on what.
+"""A GPU baseline: the source model's mean AP and speed on a CUDA device, with the digests of weights and pictures.
 
-It replaces the published constants in the criteria, for the very pictures and weights it was measured on and no others.
+With --baseline=FILE its figures replace the published ones in the criteria, but only for the weights and pictures that it was
+measured on.
 """
 
 import json
@@ -18,7 +19,7 @@ LARGEST_AP = 1 + 1e-9  # eleven elevenths, summed as the published loop sums the
 
 
 class BaselineError(SuiteError):
-    """The file is no baseline, or one of other weights or pictures."""
+    """The file is no baseline, or it was measured on other weights or pictures."""
 
 
 class Baseline(BaseModel):

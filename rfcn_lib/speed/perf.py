@@ -1,4 +1,4 @@
-"""A tool's own word on its speed over one run: the record of it, the file it stands in, and whether it is of these pictures."""
+"""What a vendor's inference tool reports about its speed in one run, and the check that it ran the pictures it was given."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,18 +13,18 @@ LARGEST_BYTES: Final = 64_000_000  # a summary names every picture's files: some
 
 
 class PerfError(SuiteError):
-    """What a tool said of its speed cannot be used: names the file, quotes it, says what should be there."""
+    """A tool's report of its speed cannot be used. The message names the file, quotes it and says what should be there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Perf:
-    """What one run of a tool on one device said of its speed.
+    """What a tool reported about its speed in one run on one device.
 
     pictures       how many it ran, computed from its own numbers; None where it does not say
     interface_fps  pictures per second of the model-execute call alone
     pipeline_fps   the tool's own inference stage, or None
     wall_seconds   the tool's own clock around all its stages, or None
-    text           what it was read from
+    text           the report itself
     """
 
     tool: ToolName
@@ -56,7 +56,7 @@ def read_text(path: Path) -> str:
 
 
 def expect_pictures(perf: Perf, count: int) -> None:
-    """Raise PerfError unless the tool's own numbers say that it ran `count` pictures."""
+    """Raise PerfError unless the tool reports that it ran `count` pictures."""
     if perf.pictures != count:
         ran = "does not say how many pictures it ran" if perf.pictures is None else f"ran {perf.pictures} pictures"
         raise PerfError(

@@ -1,4 +1,4 @@
-"""What the vendor's inference tools say of their own speed, in every spelling that is known of them; nothing is guessed.
+"""The reports that the vendor's inference tools write about their speed, in every known form. Another form is an error.
 
 `benchmark`   result/perf_vision_batchsize_<B>_device_<N>.txt, five records.
               Samples: ModelZoo-PyTorch READMEs (the short tags are of later versions than the published guide's).
@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from rfcn_lib.speed.perf import Perf, PerfError
 
-SAME: Final = 1e-6  # relative; two places of one output, both printed in full
-PRINTED: Final = 1e-5  # relative; a product of two numbers of six digits, as C++ streams print them
-LOOSE: Final = 0.05  # pictures; beyond printing, how far rate x time may lie from a whole number
+SAME: Final = 1e-6  # relative difference of one number that the tool prints in full at two places
+PRINTED: Final = 1e-5  # relative error of a product of two numbers that C++ prints with six digits
+LOOSE: Final = 0.05  # pictures; rate x time may differ by so much more from a whole number
 
 _NUMBER: Final = r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
 _FIELD: Final = re.compile(rf"([A-Za-z]+(?: [A-Za-z]+)*): *({_NUMBER})")
@@ -119,7 +119,7 @@ def summary_from_text(text: str, where: str = "summary") -> dict[str, Any]:
 
 
 def perfs_from_log(text: str, device_id: int, where: str = "log") -> tuple[Perf, ...]:
-    """What `ais_bench` prints last, in its three forms; or, of a run on several devices, one Perf per device.
+    """The last lines that `ais_bench` prints, in their three forms. A run on several devices gives one Perf per device.
 
     Raises:
         PerfError: no such line, several, or numbers that contradict one another.
@@ -153,7 +153,7 @@ def _count(where: str, what: str, number: float) -> int:
 
 
 def _positive(where: str, name: str, said: object) -> float:
-    """A number as text or as JSON. JSON knows true, NaN and numbers beyond all measure; none of them is a rate."""
+    """A number above 0 from text or JSON. JSON also has true, NaN and numbers too large for a float: these are refused."""
     number = 0.0
     if isinstance(said, str | int | float) and not isinstance(said, bool):
         try:

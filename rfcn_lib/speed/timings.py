@@ -1,4 +1,4 @@
-"""What a tool said of the speed of one batch, kept as a file beside the dumps; `throughput` makes rates of them."""
+"""One file for each batch, beside the dumps: what the tool reported about its speed. `throughput` makes rates of them."""
 
 import json
 from collections.abc import Collection, Iterable
@@ -17,7 +17,7 @@ _KEYS: Final = {"ids", "om_sha256", "tool", "device_id", "text", "typed", "tool_
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """One run of a tool over some pictures: what it said, and this host's clock around it.
+    """One run of a tool over some pictures: what it reported, and when it ran by this host's clock.
 
     om_sha256  digest of the compiled model that ran
     typed      the command as one line for a shell
@@ -51,7 +51,7 @@ def write_timing(folder: Path, timing: Timing) -> None:
 
 
 def read_timings(folder: Path) -> dict[Path, Timing]:
-    """Every timing kept in `folder`, by its file; the tool's own text is parsed anew.
+    """Path -> timing, for every file of `folder`. The tool's report is parsed again.
 
     Raises:
         PerfError: a file is damaged; says to remove it, and then its pictures are timed again.
@@ -74,7 +74,7 @@ def _timing(path: Path) -> Timing:
 
 
 def chosen(timings: Iterable[Timing], ids: Collection[str]) -> tuple[Timing, ...]:
-    """Timings over pictures of `ids` only, none of them twice; the largest first. What they lack was never timed."""
+    """Timings that hold pictures of `ids` only, and no picture twice; large batches are taken first."""
     free = set(ids)
     kept: list[Timing] = []
     for timing in sorted(timings, key=lambda timing: (-len(timing.ids), timing.tool_s)):
