@@ -223,7 +223,7 @@ def _run(root: Path, devkit_folder: Path, twin: Path, started: Path) -> None:
         return store.digests.of_each([devkit.picture_path(id) for id in ids])
 
     made_of = {"twins": [twin], "pictures": port.pictures}
-    with store.growing(DUMPS, [onnx_runtime, "rfcn_lib.pictures.preprocess"], **made_of) as folder:
+    with store.open_folder(DUMPS, [onnx_runtime, "rfcn_lib.pictures.preprocess"], **made_of) as folder:
         fill(folder, devkit.ids, port, shown, noting, DUMPS, jpegs=jpegs)
 
 

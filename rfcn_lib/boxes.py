@@ -27,7 +27,7 @@ def iou(left_xyxy: Floats, right_xyxy: Floats) -> Floats:
     return result
 
 
-def decode(boxes_xyxy: Floats, deltas: Floats) -> Floats:
+def apply_deltas(boxes_xyxy: Floats, deltas: Floats) -> Floats:
     """Apply dx dy dw dh to boxes that broadcast against them: (..., 4), (..., 4) -> (..., 4), same frame, "+1" widths."""
     size, half = boxes_xyxy[..., 2:] - boxes_xyxy[..., :2] + 1, boxes_xyxy.dtype.type(0.5)
     centre = boxes_xyxy[..., :2] + half * size + deltas[..., :2] * size
@@ -38,8 +38,8 @@ def decode(boxes_xyxy: Floats, deltas: Floats) -> Floats:
     return decoded
 
 
-def encode(boxes_xyxy: Floats, wanted_xyxy: Floats) -> Floats:
-    """The dx dy dw dh that `decode` turns into the wanted boxes: (N, 4), (N, 4) -> (N, 4). Upstream: bbox_transform."""
+def deltas_between(boxes_xyxy: Floats, wanted_xyxy: Floats) -> Floats:
+    """The dx dy dw dh that `apply_deltas` turns into the wanted boxes: (N, 4), (N, 4) -> (N, 4). Upstream: bbox_transform."""
     size, wanted_size = (b[:, 2:] - b[:, :2] + 1 for b in (boxes_xyxy, wanted_xyxy))
     shift = (wanted_xyxy[:, :2] + 0.5 * wanted_size - boxes_xyxy[:, :2] - 0.5 * size) / size
     result: Floats = np.concatenate([shift, np.log(wanted_size / size)], axis=1)

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import IO
 
 from rfcn_lib.errors import SuiteError
-from rfcn_lib.tool_words import last_words
+from rfcn_lib.tool_output import last_lines
 
 HEAD_BYTES = 256 * 1024  # of each stream, kept in memory; between head and tail the middle is left out
 TAIL_BYTES = 1024 * 1024
@@ -29,13 +29,13 @@ HINTS = {
     errno.EACCES: "; chmod +x {}",
     errno.ENOENT: "; is the interpreter in its first line, or its loader, on this machine?",
 }
-NOTHING: Mapping[str, str] = MappingProxyType({})
-SAID = logging.getLogger("rfcn.command")  # every command that ran, one line to paste each
-SAID.setLevel(logging.INFO)
+NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
+command_log = logging.getLogger("rfcn.command")  # every command that ran, one line to paste each
+command_log.setLevel(logging.INFO)
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class CommandResult:
     """A command that came to an end, whatever its end was.
 
     env         what was added to this process's environment, nothing else of it
@@ -46,7 +46,7 @@ class Done:
     set_up      a shell command that lays out `cwd` again, where it does not stay; "" where nothing is needed
     """
 
-    words: tuple[str, ...]
+    argv: tuple[str, ...]
     cwd: Path
     env: Mapping[str, str]
     returncode: int
@@ -57,9 +57,9 @@ class Done:
     set_up: str = ""
 
     @property
-    def typed(self) -> str:
+    def shell_line(self) -> str:
         """The command as one line to paste into a shell."""
-        return typed(self.words, self.cwd, self.env, self.set_up)
+        return shell_line(self.argv, self.cwd, self.env, self.set_up)
 
 
 class CommandError(SuiteError):
@@ -69,19 +69,19 @@ class CommandError(SuiteError):
 class CommandTimeoutError(CommandError):
     """A command took too long and was ended, with all its children; `done` holds what it had said by then."""
 
-    def __init__(self, sentence: str, done: Done) -> None:
+    def __init__(self, sentence: str, result: CommandResult) -> None:
         super().__init__(sentence)
-        self.done = done
+        self.result = result
 
 
-def typed(words: Sequence[str], cwd: Path, env: Mapping[str, str] = NOTHING, set_up: str = "") -> str:
+def shell_line(argv: Sequence[str], cwd: Path, env: Mapping[str, str] = NO_VARIABLES, set_up: str = "") -> str:
     """`cd DIR && NAME=value tool word ...`, quoted for a POSIX shell; after `set_up`, a shell command, where there is one."""
     settings = [f"{name}={shlex.quote(value)}" for name, value in env.items()]
-    line = f"cd {shlex.quote(str(cwd))} && {' '.join([*settings, shlex.join(words)])}"
+    line = f"cd {shlex.quote(str(cwd))} && {' '.join([*settings, shlex.join(argv)])}"
     return f"{set_up} && {line}" if set_up else line
 
 
-def exports() -> tuple[str, ...]:
+def export_lines() -> tuple[str, ...]:
     """What a shell must export for the vendor's commands to run as they run here, a line each."""
     names = [*(name for name in os.environ if name.startswith("ASCEND_")), "TOOLCHAIN_HOME", "LD_LIBRARY_PATH"]
     names += ["PYTHONPATH", "PATH"]
@@ -89,15 +89,15 @@ def exports() -> tuple[str, ...]:
 
 
 def run(
-    words: Sequence[str | Path],
+    argv: Sequence[str | Path],
     *,
     cwd: Path,
-    env: Mapping[str, str] = NOTHING,
+    env: Mapping[str, str] = NO_VARIABLES,
     timeout_s: float,
     log: Path | None = None,
     set_up: str = "",
-) -> Done:
-    """Run `words` in the folder `cwd` and wait for its end; how it ended is for the caller to judge.
+) -> CommandResult:
+    """Run `argv` in the folder `cwd` and wait for its end; how it ended is for the caller to judge.
 
     A name without "/" is looked up on PATH, one with it is seen from `cwd`. The tool reads nothing from the terminal.
     The line to paste goes to the logger `rfcn.command`; `exports` gives the environment it ran in.
@@ -109,21 +109,21 @@ def run(
         CommandTimeoutError: it did not end in time.
         OSError: `log` cannot be written; the tool is ended.
     """
-    told, cwd, env = tuple(map(str, words)), Path(cwd).absolute(), dict(env)
-    line = typed(told, cwd, env, set_up)
+    told, cwd, env = tuple(map(str, argv)), Path(cwd).absolute(), dict(env)
+    line = shell_line(told, cwd, env, set_up)
     environment = {**os.environ, **env}
     if not cwd.is_dir():
         raise CommandError(f"{cwd} is not a folder, so {told[0]} cannot run in it\n  by hand: {line}")
     tool = _found(told[0], cwd, environment.get("PATH", os.defpath), line)
-    streams = _Kept(), _Kept()
+    streams = _HeadAndTail(), _HeadAndTail()
     started = time.monotonic()
     file = log.open("wb", buffering=0) if log else nullcontext()
     with file as opened, _started([str(tool), *told[1:]], cwd, environment, line) as process:
-        in_time = _listen(process, streams, _Log(opened), started + timeout_s)
+        in_time = _listen(process, streams, _LogFile(opened), started + timeout_s)
         _end(process)
     said = [stream.text() for stream in streams]
-    done = Done(told, cwd, env, process.returncode, said[0], said[1], time.monotonic() - started, log, set_up)
-    SAID.info(line)
+    done = CommandResult(told, cwd, env, process.returncode, said[0], said[1], time.monotonic() - started, log, set_up)
+    command_log.info(line)
     if not in_time:
         raise CommandTimeoutError(
             f"{Path(told[0]).name} did not end within {timeout_s:g} s, and was ended\n{_particulars(done)}", done
@@ -131,13 +131,13 @@ def run(
     return done
 
 
-def explain(done: Done, what: str) -> str:
-    """`what`, how the command ended, its last words, its log, and the line to run it by hand."""
-    tool = Path(done.words[0]).name
+def explain(done: CommandResult, what: str) -> str:
+    """`what`, how the command ended, its last lines, its log, and the line to run it by hand."""
+    tool = Path(done.argv[0]).name
     return f"{what}: {tool} {ending(done)} after {done.seconds:.1f} s\n{_particulars(done)}"
 
 
-def ending(done: Done) -> str:
+def ending(done: CommandResult) -> str:
     """`ended with 0`, `ended with 255, but should end with 0`, `was killed by SIGSEGV (139 in a shell)`."""
     if done.returncode == 0:
         return "ended with 0"
@@ -149,10 +149,10 @@ def ending(done: Done) -> str:
     return f"ended with {done.returncode}{passed_on}, but should end with 0"
 
 
-def _particulars(done: Done) -> str:
-    said = last_words(done.stdout, done.stderr).replace("\n", "\n           ") or "nothing"
+def _particulars(done: CommandResult) -> str:
+    said = last_lines(done.stdout, done.stderr).replace("\n", "\n           ") or "nothing"
     log = f"\n  log:     {done.log}" if done.log else ""
-    return f"  said:    {said}{log}\n  by hand: {done.typed}"
+    return f"  said:    {said}{log}\n  by hand: {done.shell_line}"
 
 
 def _found(tool: str, cwd: Path, path: str, line: str) -> Path:
@@ -170,12 +170,12 @@ def _found(tool: str, cwd: Path, path: str, line: str) -> Path:
 
 @contextmanager
 def _started(
-    words: list[str], cwd: Path, environment: Mapping[str, str], line: str
+    argv: list[str], cwd: Path, environment: Mapping[str, str], line: str
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The process, in a group of its own; when the block is left, by whatever way, nothing of that group is alive."""
     try:
-        process = subprocess.Popen(  # noqa: S603 - words, not a shell line
-            words,
+        process = subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
+            argv,
             cwd=cwd,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -185,8 +185,8 @@ def _started(
         )
     except (OSError, ValueError) as error:
         number, reason = (error.errno, error.strerror) if isinstance(error, OSError) else (None, str(error))
-        hint = HINTS.get(number or 0, "").format(words[0])
-        raise CommandError(f"{words[0]} cannot be executed: {reason}{hint}\n  by hand: {line}") from error
+        hint = HINTS.get(number or 0, "").format(argv[0])
+        raise CommandError(f"{argv[0]} cannot be executed: {reason}{hint}\n  by hand: {line}") from error
     with process:
         try:
             yield process
@@ -194,7 +194,9 @@ def _started(
             _end(process)
 
 
-def _listen(process: subprocess.Popen[bytes], streams: tuple["_Kept", "_Kept"], log: "_Log", deadline: float) -> bool:
+def _listen(
+    process: subprocess.Popen[bytes], streams: tuple["_HeadAndTail", "_HeadAndTail"], log: "_LogFile", deadline: float
+) -> bool:
     """Take in what the process says until it ends; False when the deadline passed first."""
     assert process.stdout is not None  # noqa: S101
     assert process.stderr is not None  # noqa: S101
@@ -240,7 +242,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 @dataclass(slots=True)
-class _Kept:
+class _HeadAndTail:
     """The head and the tail of a stream."""
 
     head: bytearray = field(default_factory=bytearray)
@@ -261,7 +263,7 @@ class _Kept:
 
 
 @dataclass(slots=True)
-class _Log:
+class _LogFile:
     """A file that stops growing at its limit, and says so once."""
 
     file: IO[bytes] | None

@@ -8,6 +8,7 @@ from rfcn_lib.suite.judging import Candidate, Reference
 from rfcn_lib.verdict.verdict import Trial
 
 
+@pytest.mark.usefixtures("protocols")
 class Criteria:
     """The criteria, the same for each device. A class of a device names its candidate."""
 
@@ -63,7 +64,9 @@ class TestHost(Criteria):
 
 
 @pytest.mark.npu
-@pytest.mark.usefixtures("npu_ready", "atc", "pictures", "om", "reference_first_pictures", "npu_dumps", "reference_dumps")
+@pytest.mark.usefixtures(
+    "npu_ready", "atc", "pictures", "om", "reference_first_pictures", "npu_dumps", "reference_dumps"
+)
 class TestNpu(Criteria):
     """The compiled model on this host's NPU."""
 

@@ -1,13 +1,13 @@
-"""The ONNX file is the network: the agreed face, nothing frozen or dynamic, the same numbers on pictures it never saw."""
+"""The ONNX file is the network: the agreed inputs and outputs, nothing frozen or dynamic, the same numbers as PyTorch."""
 
 import onnx_ir as ir
 import pytest
 
 from rfcn_lib import spec
 from rfcn_lib.graph.inspect import (
-    dynamic_leftovers,
-    face,
+    dynamic_parts,
     foreign_operators,
+    inputs_and_outputs,
     opset_imports,
     proposal_clip_limits,
     rois_layout_faults,
@@ -34,7 +34,7 @@ class Criteria:
     def test_the_face_is_the_agreed_one(self, model, graphs):
         width, height = graphs.port.pictures.canvas_wh_px
         rows, columns = graphs.port.proposals.kept, len(graphs.port.classes) + 1
-        inputs, outputs = face(model)
+        inputs, outputs = inputs_and_outputs(model)
 
         assert [(p.name, p.dtype, p.shape) for p in inputs] == [(spec.INPUT, "float32", (1, 3, height, width))]
         assert [(p.name, p.dtype, p.shape) for p in outputs] == [
@@ -46,7 +46,7 @@ class Criteria:
         assert unread_inputs(model) == ()
 
     def test_nothing_dynamic_is_left(self, model):
-        assert dynamic_leftovers(model) == ()
+        assert dynamic_parts(model) == ()
 
     def test_one_opset_and_two_foreign_operators(self, model):
         assert opset_imports(model) == {"": spec.OPSET}

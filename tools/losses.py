@@ -95,7 +95,7 @@ def _rpn_losses(
     hit = _some(np.flatnonzero(objects), RPN_SAMPLES // 2, draws)
     miss = _some(np.flatnonzero((best < RPN_BACKGROUND_IOU) & ~objects), RPN_SAMPLES - len(hit), draws)
     labels[hit], labels[miss] = 1, 0
-    wanted = torch.from_numpy(boxes.encode(prior[hit], truth_xyxy[overlap[hit].argmax(1)]).astype(np.float32))
+    wanted = torch.from_numpy(boxes.deltas_between(prior[hit], truth_xyxy[overlap[hit].argmax(1)]).astype(np.float32))
     box = F.smooth_l1_loss(by_anchor[torch.from_numpy(hit)], wanted, reduction="sum", beta=RPN_BETA)
     return F.cross_entropy(pairs, torch.from_numpy(labels)), box / (len(hit) + len(miss))
 
@@ -113,7 +113,7 @@ def _sample_rois(
     miss = _some(np.flatnonzero(overlap.max(1) < ROI_OBJECT_IOU), ROI_SAMPLES - len(hit), draws)
     chosen, owner = np.concatenate([hit, miss]), overlap.argmax(1)
     column = np.where(np.arange(len(chosen)) < len(hit), labels[owner[chosen]] + 1, 0).astype(np.int64)
-    return pool[chosen], column, boxes.encode(pool[chosen], truth_xyxy[owner[chosen]]).astype(np.float32)
+    return pool[chosen], column, boxes.deltas_between(pool[chosen], truth_xyxy[owner[chosen]]).astype(np.float32)
 
 
 def _some(rows: Ints, most: int, draws: np.random.Generator) -> Ints:

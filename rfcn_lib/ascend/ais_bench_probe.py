@@ -1,7 +1,7 @@
-"""Which ais_bench the python3 on PATH has: where it lies, what tells one release from another, and why it does not start.
+"""Find the ais_bench of the python3 on PATH: its folder, its version, or why it does not start.
 
-Releases of 2022-11 to 2025-12 all call themselves 0.0.2 and have an empty `__init__.py`, so the files themselves are the
-version: the whole package, and the module aclruntime that it runs models with.
+All releases from 2022-11 to 2025-12 have the version 0.0.2 and an empty `__init__.py`. So this module uses a digest as the
+version: sha256 over all files of the package and of the module aclruntime, which runs the models.
 """
 
 import hashlib
@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Final
 
 from rfcn_lib.ascend.ais_bench import ENVIRONMENT
-from rfcn_lib.command import CommandError, Done, run
-from rfcn_lib.tool_words import last_words
+from rfcn_lib.command import CommandError, CommandResult, run
+from rfcn_lib.tool_output import last_lines
 
-WORDS: Final = ("python3", "-m", "ais_bench")
+COMMAND: Final = ("python3", "-m", "ais_bench")
 FLAGS: Final = (
     "--model",
     "--output_dirname",
     "--outfmt",
-)  # of the tool that runs om files; its namesake has none of them
-LARGEST_FILE_BYTES: Final = 1 << 30
-_WHERE: Final = """\
+)  # flags of the tool that runs om files; another tool with the name ais_bench has none of them
+LARGEST_FILE_BYTES: Final = 1 << 30  # larger files are not part of the digest
+_PROBE: Final = """\
 import importlib.util, json
 try:
     from importlib.metadata import version
@@ -31,7 +31,7 @@ def place(name):
     found = importlib.util.find_spec(name)
     return found and (list(found.submodule_search_locations or [])[:1] or [found.origin])[0]
 def release():
-    for name in ("ais_bench", "ait-benchmark"):  # the second is msit's copy of 2024
+    for name in ("ais_bench", "ait-benchmark"):  # msit published the second one in 2024
         try:
             return version(name)
         except Exception:
@@ -46,7 +46,12 @@ _INSTALL: Final = (
 
 @dataclass(frozen=True, slots=True)
 class AisBench:
-    """An ais_bench that starts. `package` is its folder; `sha256` is of all its files and of aclruntime; `usage` its help."""
+    """An ais_bench that starts.
+
+    package     its folder
+    sha256      over all its files and those of aclruntime; size_bytes: of the same files
+    usage       the text of its --help
+    """
 
     package: Path
     release: str
@@ -56,58 +61,58 @@ class AisBench:
 
 
 def find_ais_bench(get_cann: str, timeout_s: float) -> AisBench | str:
-    """The ais_bench of the python3 on PATH, or a sentence that says why there is none and what to do.
+    """The ais_bench of the python3 on PATH, or a sentence: why there is none, and what to do.
 
-    get_cann   how to get the CANN runtime, for a tool that lacks it
-    timeout_s  of each of two starts of Python
+    get_cann   sentence for the user: how to get the CANN runtime; used if ais_bench starts without it
+    timeout_s  limit for each of the two starts of Python
     """
     try:
-        where = run(["python3", "-c", _WHERE], cwd=Path.cwd(), timeout_s=timeout_s, env=ENVIRONMENT)
-        package, runtime, release = _places(where)
+        probe = run(["python3", "-c", _PROBE], cwd=Path.cwd(), timeout_s=timeout_s, env=ENVIRONMENT)
+        package, runtime, release = _places(probe)
         if package is None:
             return f"the python3 on PATH has no module ais_bench; {_INSTALL}, or put an environment that has them first on PATH"
-        done = run([*WORDS, "--help"], cwd=Path.cwd(), timeout_s=timeout_s, env=ENVIRONMENT)
+        done = run([*COMMAND, "--help"], cwd=Path.cwd(), timeout_s=timeout_s, env=ENVIRONMENT)
     except CommandError as error:
-        return f"ais_bench cannot be asked: {error}"
+        return f"cannot start ais_bench: {error}"
     if done.returncode != 0:
-        return f"{_why_not_started(done, package, get_cann)}; by hand: {done.typed}"
+        return f"{_why_not_started(done, package, get_cann)}; by hand: {done.shell_line}"
     if not all(flag in done.stdout for flag in FLAGS):
-        return f"{_namesake(package)}; by hand: {done.typed}"
+        return f"{_other_tool(package)}; by hand: {done.shell_line}"
     files = _files(package, runtime)
     return AisBench(package, release, _digest(files), sum(file.stat().st_size for file in files.values()), done.stdout)
 
 
-def _places(where: Done) -> tuple[Path | None, Path | None, str]:
+def _places(probe: CommandResult) -> tuple[Path | None, Path | None, str]:
     try:
-        package, runtime, release = json.loads(where.stdout.splitlines()[-1])
+        package, runtime, release = json.loads(probe.stdout.splitlines()[-1])
     except (ValueError, IndexError):
         return None, None, ""
     return package and Path(package).absolute(), runtime and Path(runtime).absolute(), str(release)
 
 
-def _why_not_started(done: Done, package: Path, get_cann: str) -> str:
-    said = last_words(done.stdout, done.stderr)
-    if "No module named ais_bench.__main__" in said:
-        return _namesake(package)
-    last = (said.splitlines() or ["no word"])[-1]
+def _why_not_started(done: CommandResult, package: Path, get_cann: str) -> str:
+    text = last_lines(done.stdout, done.stderr)
+    if "No module named ais_bench.__main__" in text:
+        return _other_tool(package)
+    last = (text.splitlines() or ["it printed nothing"])[-1]
     if "aclruntime" in last and "No module named" in last:
         hint = "pip install the vendor's aclruntime wheel of this Python and processor (gitee.com/ascend/tools)"
     elif "Unicode" in last:
-        hint = "its words are not ASCII: set a UTF-8 locale, for example LC_ALL=C.UTF-8"
+        hint = "it prints text that is not ASCII: set a UTF-8 locale, for example LC_ALL=C.UTF-8"
     else:
         hint = get_cann
     return f"ais_bench ({package}) does not start: {last}; {hint}"
 
 
-def _namesake(package: Path) -> str:
+def _other_tool(package: Path) -> str:
     return (
         f"ais_bench ({package}) is not the tool that runs om files (a benchmark of language models has the same name); "
-        f"put an environment without it first on PATH, and {_INSTALL}"
+        f"put an environment without that package first on PATH, and {_INSTALL}"
     )
 
 
 def _files(package: Path, runtime: Path | None) -> dict[str, Path]:
-    """Every file of package and runtime by its name in the digest; what Python compiles of them is none."""
+    """Every file of package and runtime by its name in the digest, without the files in __pycache__."""
     found: dict[str, Path] = {}
     for root in filter(None, (package, runtime)):
         below = sorted(root.rglob("*")) if root.is_dir() else [root]
@@ -124,7 +129,7 @@ def _digest(files: dict[str, Path]) -> str:
     for name, file in sorted(files.items()):
         try:
             content = hashlib.sha256(file.read_bytes()).hexdigest()
-        except OSError:  # to be run, not to be read
+        except OSError:  # this user may run the file, but not read it
             content = "unreadable"
         digest.update(f"{name} {content}\n".encode())
     return digest.hexdigest()

@@ -1,6 +1,7 @@
-"""The published inference tool, `benchmark.<arch>`: flags as in the published guide, 5.2; outputs counted from 1.
+"""Run the published inference tool, `benchmark.<arch>`, on one batch. Flags: the published guide, 5.2. Outputs count from 1.
 
-Its own manual could not be read: exit codes are taken as every tool's, and success is what it wrote, not what it said.
+We could not read the tool's own manual. So this module takes 0 as success, as for every tool, and then checks the files that
+the tool wrote; it does not rely on the tool's printed text.
 """
 
 import shutil
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from rfcn_lib import spec
-from rfcn_lib.ascend.tool_run import Batch, OmRunError, Outputs, Task, attempt, written
+from rfcn_lib.ascend.tool_run import OmRunError, OutputFiles, Task, ToolResult, output_files, run_tool
 from rfcn_lib.pictures.bins import INFO
 from rfcn_lib.speed.perf import PerfError, expect_pictures, read_text
 from rfcn_lib.speed.perf_files import perf_from_benchmark
@@ -17,8 +18,8 @@ NAME: Final = "benchmark"
 RESULT: Final = "result"
 
 
-def words(tool: Path, task: Task) -> tuple[str, ...]:
-    """The command of one batch, run in the task's folder."""
+def command(tool: Path, task: Task) -> tuple[str, ...]:
+    """The command line for one batch. It must run in the task's folder."""
     width, height = task.canvas_wh
     return (
         str(tool),
@@ -34,24 +35,25 @@ def words(tool: Path, task: Task) -> tuple[str, ...]:
     )
 
 
-def run_batch(tool: str | Path, task: Task) -> Batch:
-    """Run one batch; the tool does not clean its folder, so that is done before.
+def run_batch(tool: str | Path, task: Task) -> ToolResult:
+    """Run one batch. This function first removes old results, because the tool does not.
 
     Raises:
-        OmRunError: the tool is missing, hangs, fails, or its perf file is not of a run over exactly these pictures.
+        RefusedError: the tool does not accept its command line.
+        OmRunError: the tool is missing, hangs or fails, or its perf file does not describe exactly these pictures.
     """
     result = task.work / RESULT
     if result.exists():
         shutil.rmtree(result)
 
-    def finished() -> Outputs:
-        return written(result / f"dumpOutput_device{task.device_id}", task.ids, spec.DUMP_FIRST_INDEX, ".bin")
+    def finished() -> OutputFiles:
+        return output_files(result / f"dumpOutput_device{task.device_id}", task.ids, spec.DUMP_FIRST_INDEX, ".bin")
 
-    done = attempt(words(Path(tool).absolute(), task), task, finished)
+    done = run_tool(command(Path(tool).absolute(), task), task, finished)
     path = result / f"perf_vision_batchsize_1_device_{task.device_id}.txt"
     try:
         perf = perf_from_benchmark(read_text(path), task.device_id, str(path))
         expect_pictures(perf, len(task.ids))
     except PerfError as error:
-        raise OmRunError(f"{error}\n  log:     {done.log}\n  by hand: {done.typed}", finished()) from error
-    return Batch(finished(), perf, done)
+        raise OmRunError(f"{error}\n  log:     {done.log}\n  by hand: {done.shell_line}", finished()) from error
+    return ToolResult(finished(), perf, done)

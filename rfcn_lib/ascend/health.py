@@ -1,4 +1,7 @@
-"""What speaks against trusting a measurement on these devices: asked before a run and after it, kept beside what was made."""
+"""Reasons not to trust a measurement on these devices: a chip that is not healthy, in use, virtual, or missing.
+
+The run calls these functions before and after its batches. It keeps their sentences in troubles.txt beside the dumps.
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,77 +11,84 @@ from typing import Final
 from rfcn_lib.ascend import toolkit
 from rfcn_lib.ascend.npu_smi import Npu, NpuSmiError
 
-NOTE: Final = "troubles.txt"
-SETTLE_S: Final = 2.0
-LOOKS: Final = 3  # the load column is a mean over some time, so right after a run the run itself may still be in it
-LOAD: Final = "AICore at"  # how npu_smi begins a sentence about load
+NOTES_FILE: Final = "troubles.txt"
+WAIT_S: Final = 2.0
+ATTEMPTS: Final = 3  # npu-smi's load is a mean over some time, so shortly after a run it may still show the run itself
+LOAD: Final = "AICore at"  # npu_smi begins a sentence about load with these words
 
 
-def troubles_of(npus: Sequence[Npu], chosen: Sequence[Npu]) -> tuple[str, ...]:
-    """A sentence for each reason not to trust a measurement on the chosen chips; none is best.
+def health_problems(npus: Sequence[Npu], chosen: Sequence[Npu]) -> tuple[str, ...]:
+    """One sentence for each reason not to trust a measurement on the chosen chips; () if there is none.
 
-    npus  every chip of the host: a card's rate is one chip's x the chips of the card, so all of them should be well
+    npus  every chip of the host. A card's rate is one chip's rate x the chips of the card, so the whole card must be healthy
     """
     cards = {npu.npu_id for npu in chosen}
-    ill = [
-        f"{npu.called}: health is {npu.health}, should be OK"
+    unhealthy = [
+        f"{npu.description}: health is {npu.health}, should be OK"
         for npu in npus
         if npu.npu_id in cards and npu.health != "OK"
     ]
-    busy = [f"{npu.called} is in use: {sentence}" for npu in chosen for sentence in npu.busy]
-    slices = [f"{npu.called} is a virtual NPU, {npu.slice}: a part of a chip was judged" for npu in chosen if npu.slice]
-    doubts = npus[0].doubts if npus else ()
-    return (*unlisted(npus), *ill, *busy, *slices, *virtual_nodes(), *doubts)
+    busy = [f"{npu.description} is in use: {sentence}" for npu in chosen for sentence in npu.busy]
+    slices = [
+        f"{npu.description} is a virtual NPU, {npu.slice}: the result is of a part of a chip"
+        for npu in chosen
+        if npu.slice
+    ]
+    warnings = npus[0].warnings if npus else ()
+    return (*unlisted_devices(npus), *unhealthy, *busy, *slices, *virtual_npus(), *warnings)
 
 
-def unlisted(npus: Sequence[Npu]) -> tuple[str, ...]:
-    """A sentence where the driver offers more devices than `npu-smi info` listed; none is best."""
+def unlisted_devices(npus: Sequence[Npu]) -> tuple[str, ...]:
+    """One sentence if the driver shows more devices in /dev than `npu-smi info` lists; else ()."""
     nodes = sorted(node.name for node in toolkit.DEV.glob("davinci[0-9]*"))
     if len(nodes) <= len(npus):
         return ()
     listed = ", ".join(f"{npu.device_id} (NPU {npu.npu_id} chip {npu.chip})" for npu in npus)
     return (
-        f"npu-smi info lists devices {listed}, but the driver offers {len(nodes)} ({toolkit.DEV}/{nodes[0]} to {nodes[-1]}): is "
-        "its table cut, or a chip lost? a rate of a card is one chip's x the chips listed",
+        f"npu-smi info lists devices {listed}, but the driver shows {len(nodes)} ({toolkit.DEV}/{nodes[0]} to {nodes[-1]}): is "
+        "the table of npu-smi incomplete, or is a chip lost? the rate of a card is one chip's rate x the chips listed",
     )
 
 
-def virtual_nodes() -> tuple[str, ...]:
-    """A sentence where the driver offers virtual NPUs: /dev/vdavinci100 and on (Ascend virtual instance guide); none is best."""
+def virtual_npus() -> tuple[str, ...]:
+    """One sentence if the driver shows virtual NPUs, /dev/vdavinci100 and on (Ascend virtual instance guide); else ()."""
     nodes = sorted(node.name for node in toolkit.DEV.glob("vdavinci[0-9]*"))
     if not nodes:
         return ()
-    return (
-        f"the driver offers virtual NPUs ({toolkit.DEV}/{', '.join(nodes)}): a part of a chip may have been judged",
-    )
+    return (f"the driver shows virtual NPUs ({toolkit.DEV}/{', '.join(nodes)}): the result may be of a part of a chip",)
 
 
-def troubles_now(device_ids: Sequence[int], wait: Callable[[float], None] = time.sleep) -> tuple[str, ...]:
-    """The same of these devices as npu-smi shows them now; load alone is looked at again, and counts when it stays."""
-    for _ in range(LOOKS):
+def health_problems_now(device_ids: Sequence[int], wait: Callable[[float], None] = time.sleep) -> tuple[str, ...]:
+    """The health problems of these devices now, from npu-smi.
+
+    If npu-smi shows load, this function asks again, up to ATTEMPTS times; `wait(seconds)` waits between two questions.
+    """
+    for _ in range(ATTEMPTS):
         try:
             found = toolkit.npus()
         except NpuSmiError as error:
-            return (f"the devices could not be looked at: {error}",)
+            return (f"cannot check the devices: {error}",)
         if isinstance(found, toolkit.Missing):
-            return (f"the devices could not be looked at: {found}",)
+            return (f"cannot check the devices: {found}",)
         npus = found
         chosen = [npu for npu in npus if npu.device_id in device_ids]
         gone = [
-            f"device {id} is not listed any more" for id in device_ids if id not in {npu.device_id for npu in chosen}
+            f"npu-smi info does not list device {id} any more"
+            for id in device_ids
+            if id not in {npu.device_id for npu in chosen}
         ]
-        seen = (*gone, *troubles_of(npus, chosen))
-        if not any(f": {LOAD}" in sentence for sentence in seen):
-            return seen
-        wait(SETTLE_S)
-    return seen
+        problems = (*gone, *health_problems(npus, chosen))
+        if not any(f": {LOAD}" in sentence for sentence in problems):
+            return problems
+        wait(WAIT_S)
+    return problems
 
 
-def note_troubles(folder: Path, sentences: Sequence[str]) -> tuple[str, ...]:
-    """Keep what troubled the devices beside what they made; returns all that was kept, from earlier runs too."""
-    path = folder / NOTE
-    known = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    said = dict.fromkeys([*known, *(" ".join(sentence.split())[:500] for sentence in sentences)])
+def note_health_problems(folder: Path, sentences: Sequence[str]) -> tuple[str, ...]:
+    """Add the sentences to troubles.txt in `folder`, each once; return all its sentences, also those of earlier runs."""
+    path = folder / NOTES_FILE
+    earlier = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    noted = dict.fromkeys([*earlier, *(" ".join(sentence.split())[:500] for sentence in sentences)])
     if sentences:
-        path.write_text("\n".join(said) + "\n", encoding="utf-8")
-    return tuple(said)
+        path.write_text("\n".join(noted) + "\n", encoding="utf-8")
+    return tuple(noted)

@@ -1,7 +1,7 @@
-"""The text of `npu-smi info`, line by line: which lines are rows of a table, which are words beside it, and one layout for all.
+"""Split the text of `npu-smi info` into the rows of its tables and all other lines, and bring the rows into one layout.
 
-Ascend950 prints another layout: `NPU ID | Name | Health` over `| | Bus-Id | NPU Util(%)`, and processes by NPU ID alone
-(npu-smi 25.6.rc1, public logs). Its rows are rewritten into the older layout; a chip of the 950 is chip 0 of its NPU.
+npu-smi prints another layout for Ascend950: `NPU ID | Name | Health` over `| | Bus-Id | NPU Util(%)`, and processes by NPU
+ID alone (npu-smi 25.6.rc1, public logs). `to_older_layout` rewrites these rows; a chip of the 950 becomes chip 0 of its NPU.
 """
 
 import re
@@ -11,21 +11,24 @@ from typing import Final
 
 BORDER: Final = re.compile(r"\+[-=+]*\+")
 REASON: Final = re.compile(r"ret is -?\d+|no npu|not? found|fail|error|denied|busy|is used", re.IGNORECASE)
-MEANINGS: Final = {  # a code of the driver's interface (dcmi) -> what it means, as people met it in public logs
+MEANINGS: Final = {  # error code of the driver's interface (dcmi) -> what it means, according to public logs
     "-8005": "the driver shows no device to this container or user: is /dev/davinci* mounted, with the driver's folder?",
-    "-8020": "another container or process holds the device: end it, or choose a device that is free",
+    "-8020": "another container or process uses the device: end it, or choose a device that is free",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """A text in its parts: rows of all tables without borders, words that are no row, and the last line of a table.
+    """The parts of the text.
 
-    damaged  a line amid a table that has bars and does not begin with one, so that rows may be missing; "" is best
+    rows     the rows of all tables, without the borders
+    others   the lines that are not rows
+    last     the last line of the last table, a row or a border
+    damaged  a line inside a table that contains `|` but does not begin with it, so rows may be missing; "" if there is none
     """
 
     rows: tuple[str, ...]
-    beside: tuple[str, ...]
+    others: tuple[str, ...]
     last: str
     damaged: str = ""
 
@@ -36,7 +39,7 @@ class Lines:
 
 
 def lines_of(text: str) -> Lines:
-    """Rows start with `|`. Before the first one a driver may print what it likes; only a [WARNING] or [ERROR] of it is kept."""
+    """Split the text. A row starts with `|`. Of the lines before the first row only [WARNING] and [ERROR] lines are kept."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     start = next((index for index, line in enumerate(lines) if line.startswith("|")), None)
     if start is None:
@@ -48,19 +51,19 @@ def lines_of(text: str) -> Lines:
     return Lines(tuple(line for line in table if line.startswith("|")), (*before, *after), table[-1], damaged)
 
 
-def reason_in(words: Sequence[str]) -> str | None:
-    """What a text without a table says of the reason: its last such line, and what the code in it means; None without one."""
-    found = [line for line in words if REASON.search(line) and "ConsoleLogLevel" not in line]
+def failure_reason(lines: Sequence[str]) -> str | None:
+    """The last line that gives a reason, and what its error code means; None if no line does. For a text without a table."""
+    found = [line for line in lines if REASON.search(line) and "ConsoleLogLevel" not in line]
     if not found:
         return None
-    coded = [line for line in found if "ret is" in line]
-    reason = (coded or found)[-1]
+    with_code = [line for line in found if "ret is" in line]
+    reason = (with_code or found)[-1]
     meaning = next((meaning for code, meaning in MEANINGS.items() if f"ret is {code}" in reason), "")
     return f"{quoted(reason)}{f'; {meaning}' if meaning else ''}"
 
 
-def in_one_layout(rows: Sequence[str]) -> list[str]:
-    """The rows, those of the 950's layout rewritten into the older one."""
+def to_older_layout(rows: Sequence[str]) -> list[str]:
+    """The rows in the older layout. Rows in the 950's layout are rewritten, others are returned as they are."""
     heads = [cells(row) for row in rows[1:3]]
     if len(heads) < 2 or heads[0][:3] != ["NPU ID", "Name", "Health"] or heads[1][:3] != ["", "", "Bus-Id"]:
         return list(rows)
@@ -91,16 +94,16 @@ def cells(row: str) -> list[str]:
 
 
 def number(word: str) -> int | None:
-    """The whole number that a word of up to six ASCII digits says, or else None."""
+    """A word of one to six ASCII digits as a number; None for another word."""
     return int(word) if re.fullmatch(r"[0-9]{1,6}", word) else None
 
 
 def quoted(line: str) -> str:
-    """A line as a message shows it: at most 200 characters, none that moves the cursor."""
+    """A line for a message: in quotes, at most 200 characters, without control characters."""
     shown = printable([line])
     return repr(shown if len(shown) <= 200 else shown[:200] + "...")
 
 
 def printable(texts: Iterable[str]) -> str:
-    """The texts as one, every character that a terminal does not show as `?`."""
+    """The texts joined, with `?` for every character that a terminal cannot show."""
     return "".join(letter if letter.isprintable() else "?" for letter in "".join(texts))

@@ -1,4 +1,4 @@
-"""Which NPUs are there: the table of `npu-smi info`, read in every form it is known in.
+"""List the NPUs of this host: run `npu-smi info` and read its table, in every form that we know.
 
     | NPU     Name                  | Health          | Power(W)     Temp(C)           Hugepages-Usage(page) |
     | Chip    Device                | Bus-Id          | AICore(%)    Memory-Usage(MB)                        |
@@ -6,13 +6,16 @@
     | 0       310P3                 | OK              | 15.8         42                0     / 0             |
     | 0       0                     | 0000:82:00.0    | 0            1074  / 21534                           |
 
-Two lines a chip. The second column of the second line is `Device` (310, 310P), `Phy-ID` (A3) or not there (910B). `Device` is
-the id that the tools take. `Phy-ID` is the host's number: a container counts what it sees from 0, so there, and where no
-column is, the chip's place in the table is its id (vllm-ascend pull request 16256, sgl-project pull request 14266).
-A second table, of newer versions, lists the processes on the chips. Widths differ from version to version; a border of `=`
-ends a card and each table, one of `-` stands between the chips of a card. So a text that was cut is noticed, unless it ends
-with a whole card and its version prints one table only. What is printed besides, and rows that nobody here knows, become
-doubts: sentences that every chip carries, for the verdict.
+Each chip has two lines. The second column of the second line is `Device` (310, 310P), `Phy-ID` (A3) or absent (910B).
+`Device` is the id that the tools take. `Phy-ID` is the number on the host, but a container counts its own devices from 0. So
+with `Phy-ID`, or without a column, this module takes the chip's place in the table as its id (vllm-ascend pull request 16256,
+sgl-project pull request 14266).
+
+Newer versions print a second table, the processes on the chips. The widths of the columns differ between versions. A border
+of `=` ends a card and each table; a border of `-` separates the chips of a card. So this module notices an incomplete text,
+except when the text ends after a whole card and this version prints only one table.
+
+Other lines, and rows of an unknown form, become warnings: sentences that every `Npu` carries, for the verdict.
 """
 
 import os
@@ -24,39 +27,39 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from rfcn_lib.ascend.npu_lines import cells, in_one_layout, lines_of, number, quoted, reason_in
-from rfcn_lib.ascend.npu_processes import Processes, contradictions, processes_of, silent_npu
+from rfcn_lib.ascend.npu_lines import cells, failure_reason, lines_of, number, quoted, to_older_layout
+from rfcn_lib.ascend.npu_processes import Processes, contradictions, npu_without_entry, processes_of
 from rfcn_lib.command import CommandError, explain, run
 from rfcn_lib.errors import SuiteError
 
 DEVICE_COLUMN = ("Chip", "Device")
 ID_COLUMNS = {DEVICE_COLUMN, ("Chip", "Phy-ID"), ("Chip",)}
-SLICE = re.compile(
-    r"[-_]?(vir[0-9]{2}(?:_[0-9a-z]+)*)$"
-)  # a template of the vendor's for virtual NPUs: vir02, vir04_3c
+SLICE = re.compile(r"[-_]?(vir[0-9]{2}(?:_[0-9a-z]+)*)$")  # the vendor's templates of virtual NPUs: vir02, vir04_3c
 TIMEOUT_S = 60.0
-MOST_CHIPS = 1024
+MAX_CHIPS = 1024
 
 
 class NpuSmiError(SuiteError):
-    """`npu-smi info` could not be run, or says something this module does not know; the message quotes it."""
+    """`npu-smi info` does not run, or prints text of an unknown form. The message quotes the text."""
 
 
 class NoAnswerError(NpuSmiError):
-    """`npu-smi info` ended with a failure of its own, or its table has no row."""
+    """`npu-smi info` ended with an error, or its table is empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Npu:
-    """One chip, that is one device for an inference tool.
+    """One chip. For an inference tool a chip is a device.
 
-    device_id  what `-device_id` and `--device` take: the Device column, or else the chip's place in the table
-    npu_id     the NPU column, a card's own number (2048 on some hosts); chip: the chip on that card
-    name       310, 310P3, 910B4, Ascend910 ...; health: OK, Warning, Alarm, Critical, UNKNOWN
-    busy       a sentence for each sign that somebody else uses it
-    slice      the template of a virtual NPU, such as vir02: a part of a chip; "" of a whole one
-    doubts     a sentence for each thing that npu-smi printed and nobody here knows; the same on every chip
-    version    of npu-smi, which comes with the driver; empty where the table has no title row
+    device_id  the number for `-device_id` and `--device`: the Device column, or else the chip's place in the table
+    npu_id     the NPU column, the number of the card (2048 on some hosts)
+    chip       the number of the chip on its card
+    name       310, 310P3, 910B4, Ascend910 ...
+    health     OK, Warning, Alarm, Critical, UNKNOWN
+    busy       one sentence for each sign that another process uses the chip
+    slice      the template of a virtual NPU (a part of a chip), such as vir02; "" for a whole chip
+    version    the version of npu-smi, which belongs to the driver; "" if the table has no title row
+    warnings   one sentence for each thing that npu-smi printed and this module cannot read; the same for every chip
     """
 
     device_id: int
@@ -67,11 +70,11 @@ class Npu:
     busy: tuple[str, ...] = ()
     slice: str = ""
     version: str = field(default="", compare=False)
-    doubts: tuple[str, ...] = field(default=(), compare=False)
+    warnings: tuple[str, ...] = field(default=(), compare=False)
 
     @property
-    def called(self) -> str:
-        """`device 1 (NPU 4 chip 0, 910A)`: the tools' number, and the one that npu-smi shows."""
+    def description(self) -> str:
+        """`device 1 (NPU 4 chip 0, 910A)`: the number that the tools take, then the numbers that npu-smi shows."""
         return f"device {self.device_id} (NPU {self.npu_id} chip {self.chip}, {self.name})"
 
 
@@ -82,101 +85,107 @@ class _Chip:
 
 
 def devices(tool: str | Path | None = None) -> tuple[Npu, ...]:
-    """Ask `npu-smi info`; `tool` is another npu-smi than the one on PATH.
+    """Run `npu-smi info` and read its table. `tool`: path of npu-smi; None means the one on PATH.
 
     Raises:
-        NoAnswerError: it ends with a failure, or lists nothing.
-        NpuSmiError: it is not there, hangs, or says what `parse` does not know.
+        NoAnswerError: npu-smi ends with an error, or lists no chip.
+        NpuSmiError: npu-smi is missing, hangs, or prints text that `parse` cannot read.
     """
-    # the vendor forbids running it twice at once; pytest may run in several processes
+    # the vendor forbids two npu-smi at the same time, and pytest may run in several processes
     lock = Path(tempfile.gettempdir()) / f"rfcn-npu-smi-{os.getuid()}.lock"
     try:
         with FileLock(lock):
             done = run([tool or "npu-smi", "info"], cwd=Path.cwd(), timeout_s=TIMEOUT_S)
     except CommandError as error:
-        raise NpuSmiError(f"the NPUs of this host cannot be asked: {error}") from error
+        raise NpuSmiError(f"cannot list the NPUs of this host: {error}") from error
     if done.returncode != 0:
-        reason = reason_in([*done.stdout.splitlines(), *done.stderr.splitlines()])
+        reason = failure_reason([*done.stdout.splitlines(), *done.stderr.splitlines()])
         hint = f"\n  reason:  {reason}" if reason else ""
         hint += "\n  try:     is the driver loaded (ls /dev/davinci*), and may this user and this container use it?"
-        raise NoAnswerError(explain(done, "the NPUs of this host cannot be asked") + hint)
+        raise NoAnswerError(explain(done, "cannot list the NPUs of this host") + hint)
     try:
         return parse(done.stdout)
     except NpuSmiError as error:
-        raise type(error)(f"{error}\n  by hand: {done.typed}") from error
+        raise type(error)(f"{error}\n  by hand: {done.shell_line}") from error
 
 
 def parse(text: str) -> tuple[Npu, ...]:
-    """The chips in the text of `npu-smi info`, in its order; each with the doubts that the text raises.
+    """The chips in the text of `npu-smi info`, in the order of its table. Each chip carries all warnings about the text.
 
     Raises:
-        NoAnswerError: no table, but a reason; or a table without a row.
-        NpuSmiError: no table of a known form, one cut in the middle, no chip that can be read, or two of one device id.
+        NoAnswerError: the text has no table but a reason, or its table is empty.
+        NpuSmiError: the text has no table of a known form, the table is incomplete, no chip is readable, or two chips
+            contradict each other.
     """
     lines = lines_of(text)
     if not lines.rows:
-        reason = reason_in(lines.beside)
+        reason = failure_reason(lines.others)
         if reason:
             raise NoAnswerError(f"npu-smi info prints no table, but says {reason}")
-        raise NpuSmiError(f"npu-smi info should print a table, but its first line is {quoted((*lines.beside, '')[0])}")
+        raise NpuSmiError(f"npu-smi info should print a table, but its first line is {quoted((*lines.others, '')[0])}")
     if lines.is_cut:
-        raise _unknown(lines.last, "followed by the lower border of the table, +===+; the text is cut")
+        raise _unexpected(lines.last, "followed by the lower border of the table, +===+; the text is cut")
     if lines.damaged:
-        raise _unknown(lines.damaged, "a row that begins with |; the text is damaged")
-    rows = in_one_layout(lines.rows)
+        raise _unexpected(lines.damaged, "a row that begins with |; the text is damaged")
+    rows = to_older_layout(lines.rows)
     heads = [index for index, row in enumerate(rows) if cells(row)[0].split()[:1] == ["NPU"]]
     ends = [*heads[1:], len(rows)]
     if not heads:
         raise NpuSmiError(f"npu-smi info prints no table of NPUs; its first row is {quoted(rows[0])}")
-    chips, doubts = _chips(rows[heads[0] : ends[0]])
+    chips, warnings = _chips(rows[heads[0] : ends[0]])
     processes = processes_of(rows[heads[1] : ends[1]]) if len(heads) > 1 else Processes()
-    doubts += [*processes.doubts, *(f"npu-smi info says {quoted(line)}" for line in lines.beside)]
+    warnings += [*processes.warnings, *(f"npu-smi info says {quoted(line)}" for line in lines.others)]
     if len(heads) > 1:
         places = {(chip.npu.npu_id, chip.npu.chip) for chip in chips}
-        strange = contradictions(places, processes)
-        doubts += strange
-        silent = silent_npu(places, processes)
-        if silent is not None and not strange:
-            raise _unknown(rows[-1], f"followed by the processes of NPU {silent}, or that it has none; the text is cut")
+        contradicting = contradictions(places, processes)
+        warnings += contradicting
+        absent = npu_without_entry(places, processes)
+        if absent is not None and not contradicting:
+            raise _unexpected(
+                rows[-1], f"followed by the processes of NPU {absent}, or by a line that it has none; the text is cut"
+            )
     if len(heads) > 2:
-        doubts.append(f"npu-smi info prints a third table, unknown here: {quoted(rows[heads[2]])}")
+        warnings.append(f"npu-smi info prints a third table, which this suite does not know: {quoted(rows[heads[2]])}")
     title = re.match(r"npu-smi +([A-Za-z0-9._-]{1,50})", cells(rows[0])[0])
     return tuple(
         replace(
             chip.npu,
             busy=chip.npu.busy + processes.busy.get((chip.npu.npu_id, chip.npu.chip), ()),
             version=title[1] if title else "",
-            doubts=tuple(dict.fromkeys(doubts)),
+            warnings=tuple(dict.fromkeys(warnings)),
         )
         for chip in chips
     )
 
 
 def chips_on_card(npus: Iterable[Npu], npu: Npu) -> int:
-    """How many chips the card of `npu` has, by the table: four on an Atlas 300I, two on a 300I Duo."""
+    """Number of chips on the card of `npu`, counted in the table: 4 on an Atlas 300I, 2 on a 300I Duo."""
     return sum(other.npu_id == npu.npu_id for other in npus)
 
 
-def _unknown(line: str, should: str) -> NpuSmiError:
+def _unexpected(line: str, should: str) -> NpuSmiError:
     return NpuSmiError(f"npu-smi info prints {quoted(line)}, but this line should be {should}")
 
 
 def _chips(rows: Sequence[str]) -> tuple[list[_Chip], list[str]]:
-    """The chips of the first table, and a doubt for each pair of rows that could not be read; its place counts all the same."""
+    """The chips of the first table, and one warning for each pair of rows that is not readable.
+
+    A pair that is not readable still counts as a place in the table, so later chips keep their ids.
+    """
     first, second = cells(rows[0]), cells(rows[1]) if len(rows) > 1 else [""]
     if [cell.split() for cell in first[:2]] != [["NPU", "Name"], ["Health"]]:
-        raise _unknown(rows[0], "the heading 'NPU Name | Health | ...'")
+        raise _unexpected(rows[0], "the heading 'NPU Name | Health | ...'")
     columns = tuple(second[0].split())
     if columns not in ID_COLUMNS or second[1:2] != ["Bus-Id"] or not "".join(second[2:3]).startswith("AICore(%)"):
-        raise _unknown(rows[min(1, len(rows) - 1)], "the heading 'Chip [Device|Phy-ID] | Bus-Id | AICore(%) ...'")
+        raise _unexpected(rows[min(1, len(rows) - 1)], "the heading 'Chip [Device|Phy-ID] | Bus-Id | AICore(%) ...'")
     body = rows[2:]
     if not body:
-        error = _unknown(rows[1], "followed by two lines for each chip; the table is cut, or no NPU is visible here")
+        error = _unexpected(rows[1], "followed by two lines for each chip; the table is cut, or no NPU is visible here")
         raise NoAnswerError(str(error))
-    if len(body) > 2 * MOST_CHIPS:
-        raise NpuSmiError(f"npu-smi info lists {len(body) // 2} chips, but a host has {MOST_CHIPS} at most")
+    if len(body) > 2 * MAX_CHIPS:
+        raise NpuSmiError(f"npu-smi info lists {len(body) // 2} chips, but a host has {MAX_CHIPS} at most")
     if len(body) % 2:
-        raise _unknown(body[-1], "followed by the chip's second line; the table is cut")
+        raise _unexpected(body[-1], "followed by the chip's second line; the table is cut")
     found: dict[object, _Chip] = {}
     unread: list[NpuSmiError] = []
     for upper, lower in zip(body[::2], body[1::2], strict=True):
@@ -186,17 +195,17 @@ def _chips(rows: Sequence[str]) -> tuple[list[_Chip], list[str]]:
         except NpuSmiError as error:
             unread.append(error)
             continue
-        twin = found.setdefault(key, chip)
-        # a chip shared out by software is printed once for each of its dies, the same bus id and device id twice
-        if twin is not chip and (twin.bus != chip.bus or chip.bus == "NA"):
-            raise _unknown(lower, f"another device id than that of the chip on bus {twin.bus}")
+        same = found.setdefault(key, chip)
+        # npu-smi prints a chip that software shares once for each of its dies, with the same bus id and device id
+        if same is not chip and (same.bus != chip.bus or chip.bus == "NA"):
+            raise _unexpected(lower, f"a chip with another device id than the one on bus {same.bus}")
     if not found:
         raise unread[0]
-    return list(found.values()), [f"{error}; this chip is not counted" for error in unread]
+    return list(found.values()), [f"{error}; the suite does not count this chip" for error in unread]
 
 
 def _chip(upper: str, lower: str, columns: tuple[str, ...], place: int) -> tuple[_Chip, object]:
-    """A chip of two rows, and what tells it from every other one."""
+    """The chip of two rows, and its key: the same key means the same chip."""
     named, health = (*cells(upper), "", "")[:2]
     npu_id, _, name = named.partition(" ")
     if (
@@ -204,14 +213,14 @@ def _chip(upper: str, lower: str, columns: tuple[str, ...], place: int) -> tuple
         or not re.fullmatch(r"[A-Za-z0-9_.-]+", name.strip())
         or not re.fullmatch(r"[A-Za-z]+", health)
     ):
-        raise _unknown(upper, "'NPU Name | Health | ...' of a chip")
+        raise _unexpected(upper, "'NPU Name | Health | ...' of a chip")
     numbered, bus, usage = (*cells(lower), "", "", "")[:3]
     numbers = [number(word) for word in numbered.split()]
     if len(numbers) != len(columns) or None in numbers or not re.fullmatch(r"[0-9A-Fa-f:.]+|NA|N/A|-", bus):
-        raise _unknown(lower, f"'{' '.join(columns)} | Bus-Id | ...' of a chip")
+        raise _unexpected(lower, f"'{' '.join(columns)} | Bus-Id | ...' of a chip")
     load = (usage.split() or [""])[0]
     if not re.fullmatch(r"[0-9]{1,3}|NA|N/A|-", load):
-        raise _unknown(lower, "'... | AICore(%) ...', a number, NA or -")
+        raise _unexpected(lower, "'... | AICore(%) ...', a number, NA or -")
     busy = (f"AICore at {load} %",) if (number(load) or 0) > 0 else ()
     device = int(numbers[-1] or 0) if columns == DEVICE_COLUMN else place
     part = SLICE.search(name.strip())

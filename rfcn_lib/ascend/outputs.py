@@ -1,9 +1,8 @@
-"""One picture's files as a tool wrote them: what is wrong with them, and how they become a dump.
+"""Check the files that an inference tool wrote for one picture, and move them to the dumps.
 
-A `.npy` (ais_bench) says its type and shape itself. A `.bin` (benchmark) is the model's raw array: its type and shape are
-those the exported graph declares, float32, since no flag that changes the outputs is handed to the compiler (atc.SHAPING).
-Its size is held against them, and so is its content, of which integers, an array turned round, or the outputs in another
-order are no rois or no probabilities.
+A `.npy` file (ais_bench) holds its own type and shape. A `.bin` file (benchmark) is the raw array: type and shape must be
+those of the exported graph, float32, because the suite gives atc no flag that changes the outputs (atc.OUTPUT_FLAGS).
+We check the file size, then the numbers. That catches int32 data, transposed arrays, and outputs written in another order.
 """
 
 from collections.abc import Sequence
@@ -19,18 +18,18 @@ from rfcn_lib.score.dump_audit import fault_of
 from rfcn_lib.score.dumps import FLOAT32, shapes
 
 
-def fault(files: Sequence[Path], port: Port) -> str | None:
-    """The first thing wrong with number, type and shape, in words; None where they are the port's three arrays, float32."""
+def format_fault(files: Sequence[Path], port: Port) -> str | None:
+    """What is wrong with the number of files, their types or shapes; None if they are the port's three float32 arrays."""
     if len(files) != len(spec.OUTPUTS):
         return f"it has {len(files)} outputs, but the port has {len(spec.OUTPUTS)}: {', '.join(spec.OUTPUTS)}"
     if all(file.suffix == ".npy" for file in files):
-        said = (_array_fault(*one) for one in zip(files, spec.OUTPUTS, shapes(port), strict=True))
-        return next(filter(None, said), None)
+        faults = (_array_fault(*one) for one in zip(files, spec.OUTPUTS, shapes(port), strict=True))
+        return next(filter(None, faults), None)
     return _size_fault(files, port)
 
 
 def content_fault(files: Sequence[Path], port: Port) -> str | None:
-    """Why the numbers in files without `fault` cannot be rois, probabilities and deltas; None where they can."""
+    """Why the numbers cannot be rois, probabilities and deltas; None if they can. Call it for files without a format fault."""
     arrays = [
         (np.load(file, allow_pickle=False) if file.suffix == ".npy" else np.fromfile(file, FLOAT32)).reshape(shape)
         for file, shape in zip(files, shapes(port), strict=True)
@@ -39,8 +38,8 @@ def content_fault(files: Sequence[Path], port: Port) -> str | None:
     return found and f"{files[spec.OUTPUTS.index(found[0])].name}: {found[0]} {found[1]}"
 
 
-def bring(file: Path, target: Path) -> None:
-    """Put a file without fault in its place among the dumps, on the same disk, whole or not at all."""
+def move_to_dumps(file: Path, target: Path) -> None:
+    """Make a file without a fault the dump `target`, a raw float32 array. Both lie on one disk, so the last step is a rename."""
     if file.suffix == ".npy":
         raw = file.with_suffix(".raw")
         raw.write_bytes(np.ascontiguousarray(np.load(file, allow_pickle=False), FLOAT32).tobytes())
@@ -54,7 +53,7 @@ def _array_fault(file: Path, output: str, shape: tuple[int, int]) -> str | None:
     try:
         array: NDArray[np.generic] = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        return f"{file.name} ({output}) is no whole .npy: {error}"
+        return f"{file.name} ({output}) is not a complete .npy file: {error}"
     if array.dtype != FLOAT32 or array.shape != (1, *shape):
         want = f"float32 {(1, *shape)}"
         return f"{file.name} ({output}) is {array.dtype} {array.shape}, but should be {want}; compile it for float32"
@@ -64,12 +63,14 @@ def _array_fault(file: Path, output: str, shape: tuple[int, int]) -> str | None:
 def _size_fault(files: Sequence[Path], port: Port) -> str | None:
     got = [file.stat().st_size if file.is_file() and not file.is_symlink() else 0 for file in files]
     want = [FLOAT32.itemsize * rows * columns for rows, columns in shapes(port)]
-    odd = next((k for k in range(len(want)) if got[k] != want[k]), None)
-    if odd is None:
+    wrong = next((k for k in range(len(want)) if got[k] != want[k]), None)
+    if wrong is None:
         return None
     hint = ""
     for factor, types in ((0.5, "float16"), (2, "float64 or int64")):
         if got == [factor * size for size in want]:
-            hint = f"; all outputs are {factor:g} times their size: does the model give {types}? compile it for float32"
-    said = f"{files[odd].name} ({spec.OUTPUTS[odd]}) has {got[odd]:,} bytes"
-    return f"{said}, but {shapes(port)[odd]} float32 are {want[odd]:,}{hint}"
+            hint = (
+                f"; all outputs have {factor:g} times their size: does the model give {types}? compile it for float32"
+            )
+    size = f"{files[wrong].name} ({spec.OUTPUTS[wrong]}) has {got[wrong]:,} bytes"
+    return f"{size}, but {shapes(port)[wrong]} float32 are {want[wrong]:,}{hint}"

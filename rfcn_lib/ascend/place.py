@@ -1,7 +1,8 @@
-"""Where the inference tool works: in the store, or where the store's path is not plain, in a folder that has a plain path.
+"""Give the inference tool a folder whose path it accepts.
 
-The bins, and a copy of the om, are moved into that folder for one batch, and everything is moved back after it: the log, the
-outputs, and the bins of a batch that failed lie in the store in either case.
+This is the batch's own folder in the store, if the path is plain (see `rfcn_lib.files`). If not, it is a temporary folder:
+`tool_folder` moves the bins there, copies the om there, and moves everything back after the batch. So the log, the outputs,
+and the bins of a failed batch always end in the store.
 """
 
 import os
@@ -21,31 +22,36 @@ _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a batch runs. set_up: a shell command that lays the folder out again from the store; "" where it is the store's."""
+class ToolFolder:
+    """Where the tool runs.
+
+    work    the folder with bin/ and demo.info
+    om      the model
+    set_up  shell command that makes the temporary folder again from the store; "" if `work` lies in the store
+    """
 
     work: Path
     om: Path
     set_up: str = ""
 
 
-def is_elsewhere(work: Path, om: Path) -> bool:
-    """Whether the tool cannot work in `work` with this om: a path that it refuses, or an om of another user."""
+def needs_plain_folder(work: Path, om: Path) -> bool:
+    """Whether the tool would refuse `work` or `om`: a path that is not plain, or an om that belongs to another user."""
     return not (is_plain(work) and is_plain(om)) or om.stat().st_uid != os.getuid()
 
 
 @contextmanager
-def place_for(work: Path, om: Path) -> Iterator[Place]:
-    """Give the batch that is laid out in `work` a folder that the tool takes; at the end all its files are in `work`.
+def tool_folder(work: Path, om: Path) -> Iterator[ToolFolder]:
+    """Yield a folder that the tool accepts, with the files of the batch in `work`. At the end all files are in `work`.
 
     Raises:
         PathError: neither the store nor the temporary folder has a plain path.
-        OSError: the temporary folder's disk takes no more.
+        OSError: the disk of the temporary folder is full.
     """
-    if not is_elsewhere(work, om):
-        if om.stat().st_mode & _OTHERS_WRITE:  # of a compiler run under umask 000 or 002
+    if not needs_plain_folder(work, om):
+        if om.stat().st_mode & _OTHERS_WRITE:  # atc ran with umask 000 or 002
             om.chmod(FILE_MODE)
-        yield Place(work.resolve(), om.resolve())
+        yield ToolFolder(work.resolve(), om.resolve())
         return
     place = plain_place(work)
     make_anew(place)
@@ -53,15 +59,17 @@ def place_for(work: Path, om: Path) -> Iterator[Place]:
         _move_all(work, place)
         shutil.copyfile(om, place / MODEL)
         (place / MODEL).chmod(FILE_MODE)
-        yield Place(place, place / MODEL, _set_up(work, om, place))
+        yield ToolFolder(place, place / MODEL, _set_up(work, om, place))
     finally:
         (place / MODEL).unlink(missing_ok=True)
         _move_all(place, work)
         place.rmdir()
 
 
-def brought_back(outputs: Mapping[str, tuple[Path, ...]], place: Path, work: Path) -> dict[str, tuple[Path, ...]]:
-    """Paths of outputs below `place`, as they are below `work` after the batch."""
+def paths_after_the_run(
+    outputs: Mapping[str, tuple[Path, ...]], place: Path, work: Path
+) -> dict[str, tuple[Path, ...]]:
+    """The outputs' paths after the batch: the same names below `work` instead of `place`."""
     return {id: tuple(work / file.relative_to(place) for file in files) for id, files in outputs.items()}
 
 
@@ -72,7 +80,7 @@ def _set_up(work: Path, om: Path, place: Path) -> str:
 
 
 def _move_all(source: Path, target: Path) -> None:
-    """Move each file and folder; what lies at its new place already is replaced."""
+    """Move each file and folder of `source` to `target`, and replace what is there."""
     for path in list(source.iterdir()) if source.is_dir() else ():
         new = target / path.name
         if new.is_dir():

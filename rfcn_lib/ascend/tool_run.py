@@ -1,4 +1,8 @@
-"""One batch for a tool of the vendor's: what it is given, what it makes of it, and how it fails."""
+"""Run one of the vendor's inference tools on one batch of pictures, and explain a failure.
+
+`Task` is what the tool gets, `ToolResult` is what it wrote. `benchmark` and `ais_bench` build the command line and read the
+results; `run_tool` here starts the program.
+"""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -7,62 +11,64 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from rfcn_lib.command import NOTHING, CommandError, CommandTimeoutError, Done, explain, run
+from rfcn_lib.command import NO_VARIABLES, CommandError, CommandResult, CommandTimeoutError, explain, run
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.speed.perf import Perf
 
 LOG: Final = "tool.log"
-_BUSY: Final = "the device is busy, lost or not there: see `npu-smi info`, choose others with --devices="
+_BUSY: Final = "the device is busy, lost or absent: look at `npu-smi info`, and choose other devices with --devices="
 _MODEL: Final = "is the om whole, and compiled for the chip of this device (--soc)? compile it again"
-_ROOM: Final = "free some room on this disk; the next run goes on"
-HINTS: Final = {  # a pattern of what a tool says -> what to do; the phrases are those of ais_bench's log and FAQ
+_DISK_FULL: Final = "free some space on this disk, then run again: the next run continues"
+HINTS: Final = {  # pattern in a tool's output -> what to do. The phrases come from ais_bench's log and FAQ
     "acl open device": _BUSY,
     "create context failed": _BUSY,
     "tensorsize: .* not match|input size .* not match": (
-        "the model was compiled for another input than this port's canvas: compile it again"
+        "the model was compiled for another input size than this port's canvas: compile it again"
     ),
-    "save out files error": "a bin is no whole picture, or the model's batch size is not 1: compile it again for batch 1",
+    "save out files error": "a bin is incomplete, or the model's batch size is not 1: compile the model again for batch 1",
     "load model from file failed|load model failed": _MODEL,
     "execute model failed|aclmdlExecute failed": (
-        "the device stopped at a picture: the plog in ~/ascend/log says why; run the line by hand, and on another device"
+        "the device failed on a picture: read the plog in ~/ascend/log, then run the line by hand, also on another device"
     ),
-    "No space left on device": _ROOM,
-    "[0-9]+ requested and [0-9]+ written": _ROOM,  # numpy's words for a full disk
-    "permission should not be over": "chmod 750 the folder and 640 the file it names; this suite sets those modes itself",
-    "not exist, please check": "the file it names is gone: leave the store alone while this runs, and run again",
+    "No space left on device": _DISK_FULL,
+    "[0-9]+ requested and [0-9]+ written": _DISK_FULL,  # numpy's message for a full disk
+    "permission should not be over": "chmod 750 the folder and 640 the file in the message; this suite sets these modes itself",
+    "not exist, please check": "the file in the message is gone: do not change the store during a run, then run again",
     "illegal char|create FileStat failed": "the tool takes paths of A-Z a-z 0-9 _ - . / only: pass --store=DIR with such a path",
     "owner or ownergroup": "the file belongs to another user: run as its owner, or pass --store=DIR of your own",
-    "soft link": "the tool takes no link: pass the real path with --store=DIR",
+    "soft link": "the tool does not accept a link: pass the real path with --store=DIR",
 }
-REFUSED: Final = 2  # the exit status of Python's argparse, before the tool has done anything
-_USAGE_ERROR: Final = re.compile(r"^\S+: error: ", re.MULTILINE)  # argparse: the program, then what is wrong
+USAGE_ERROR_STATUS: Final = 2  # Python's argparse ends with it before the tool does any work
+_USAGE_ERROR: Final = re.compile(r"^\S+: error: ", re.MULTILINE)  # argparse prints `PROGRAM: error: WHAT IS WRONG`
 NO_HINTS: Final[Mapping[str, str]] = MappingProxyType({})
-LARGEST_COUNT: Final = 8  # outputs looked for: more than a port has, so that a model of more is noticed
+MAX_OUTPUTS: Final = 8  # output files to look for; a port has 3, so a model with more outputs is noticed
 
-Outputs = Mapping[str, tuple[Path, ...]]  # id -> one file per output of the model, in its order
+OutputFiles = Mapping[str, tuple[Path, ...]]  # id -> one file per output of the model, in its order
 
 
 class OmRunError(SuiteError):
-    """The compiled model could not be run to the end: cause, how far it came, the line to run by hand.
+    """The tool did not run the compiled model to the end. The message has the cause and the line to run by hand.
 
-    `outputs`: files of the pictures that were finished, whole or not; empty where nothing is known of them.
+    `outputs`: the files that the tool had written by then. A file may be incomplete. Empty if nothing is known.
     """
 
-    def __init__(self, sentence: str, outputs: "Outputs | None" = None) -> None:
+    def __init__(self, sentence: str, outputs: "OutputFiles | None" = None) -> None:
         super().__init__(sentence)
-        self.outputs: Outputs = outputs or {}
+        self.outputs: OutputFiles = outputs or {}
 
 
 class RefusedError(SuiteError):
-    """The tool did not accept its command line, so it began nothing. No device is at fault: all would be refused alike."""
+    """The tool did not accept its command line and did no work. Every device would fail in the same way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One batch, laid out in `work`: bin/<id>.bin, listed in demo.info in the order of `ids`.
+    """One batch in the folder `work`: the files bin/<id>.bin, and demo.info, which lists them in the order of `ids`.
 
-    set_up  a shell command that lays out `work` again, where it does not stay; "" where it does
-    log     what the tool says is kept there
+    canvas_wh  width, height px of the model's input
+    timeout_s  after this many seconds the suite ends the tool
+    set_up     shell command that makes `work` again if `work` is removed after the run; "" if it stays
+    log        file for the tool's output; None: tool.log in `work`
     """
 
     om: Path
@@ -76,60 +82,65 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """What a tool made of a task: every picture's files, what it said of its speed, the command that ran."""
+class ToolResult:
+    """What a tool made: each picture's output files, the tool's own speed figures, and the command that ran."""
 
-    outputs: Outputs
+    outputs: OutputFiles
     perf: Perf
-    done: Done
+    command: CommandResult
 
 
-def attempt(
-    words: Sequence[str | Path],
+def run_tool(
+    argv: Sequence[str | Path],
     task: Task,
-    finished: Callable[[], Outputs],
+    finished: Callable[[], OutputFiles],
     hints: Mapping[str, str] = NO_HINTS,
-    env: Mapping[str, str] = NOTHING,
-) -> Done:
-    """Run a tool over a task, in its folder, with `env` added to its environment; its words go to tool.log.
+    env: Mapping[str, str] = NO_VARIABLES,
+) -> CommandResult:
+    """Run a tool on a task in the task's folder, and write its output to the task's log.
 
-    `finished()` looks up what the tool has written by then; `hints`: pattern of what this tool alone says -> what to do.
+    finished  returns the output files that the tool has written so far
+    hints     pattern in this tool's output -> what to do, in addition to HINTS
+    env       variables that are added to this process's environment
 
     Raises:
         RefusedError: the tool does not accept its command line.
-        OmRunError: the tool is missing, hangs, or does not end with 0; carries what it finished.
+        OmRunError: the tool is missing, hangs, or does not end with 0. The error carries the files it wrote.
     """
     log = task.log or task.work / LOG
     try:
-        done = run(words, cwd=task.work, env=env, timeout_s=task.timeout_s, log=log, set_up=task.set_up)
+        done = run(argv, cwd=task.work, env=env, timeout_s=task.timeout_s, log=log, set_up=task.set_up)
     except CommandTimeoutError as error:
-        raise OmRunError(str(error) + _hint(error.done, hints), finished()) from error
+        raise OmRunError(str(error) + _hint(error.result, hints), finished()) from error
     except CommandError as error:
         raise OmRunError(str(error)) from error
-    except OSError as error:  # the tool is ended; what it finished by then is whole
-        raise OmRunError(f"cannot write {log}: {error.strerror}; {_ROOM}", finished()) from error
-    if done.returncode == REFUSED and _USAGE_ERROR.search(done.stderr) and not finished():
-        raise RefusedError(explain(done, f"{Path(words[0]).name} did not accept its command line") + _hint(done, hints))
+    except OSError as error:  # `run` has ended the tool
+        raise OmRunError(f"cannot write {log}: {error.strerror}; {_DISK_FULL}", finished()) from error
+    if done.returncode == USAGE_ERROR_STATUS and _USAGE_ERROR.search(done.stderr) and not finished():
+        raise RefusedError(explain(done, f"{Path(argv[0]).name} did not accept its command line") + _hint(done, hints))
     if done.returncode:
-        said = explain(done, f"the batch of {len(task.ids)} pictures on device {task.device_id} failed")
-        raise OmRunError(said + _hint(done, hints), finished())
+        sentence = explain(done, f"the batch of {len(task.ids)} pictures on device {task.device_id} failed")
+        raise OmRunError(sentence + _hint(done, hints), finished())
     return done
 
 
-def _hint(done: Done, hints: Mapping[str, str]) -> str:
-    said = done.stdout + done.stderr
-    found = dict.fromkeys(hint for pattern, hint in {**HINTS, **hints}.items() if re.search(pattern, said))
+def _hint(done: CommandResult, hints: Mapping[str, str]) -> str:
+    text = done.stdout + done.stderr
+    found = dict.fromkeys(hint for pattern, hint in {**HINTS, **hints}.items() if re.search(pattern, text))
     return "".join(f"\n  try:     {hint}" for hint in found)
 
 
-def written(folder: Path, ids: Sequence[str], first: int, suffix: str) -> Outputs:
-    """Files `<id>_<k><suffix>` in `folder`, k = first, first + 1, ... as far as there is no gap; ids without any are left out."""
-    found = {id: _in_order(folder, id, first, suffix) for id in ids}
+def output_files(folder: Path, ids: Sequence[str], first: int, suffix: str) -> OutputFiles:
+    """The files `<id>_<k><suffix>` in `folder` for each id, from k = `first` up to the first gap.
+
+    Example: {"000001": (000001_1.bin, 000001_2.bin, 000001_3.bin)}. An id without a file is left out.
+    """
+    found = {id: _numbered_files(folder, id, first, suffix) for id in ids}
     return {id: files for id, files in found.items() if files}
 
 
-def _in_order(folder: Path, id: str, first: int, suffix: str) -> tuple[Path, ...]:
+def _numbered_files(folder: Path, id: str, first: int, suffix: str) -> tuple[Path, ...]:
     files: list[Path] = []
-    while len(files) < LARGEST_COUNT and (file := folder / f"{id}_{first + len(files)}{suffix}").is_file():
+    while len(files) < MAX_OUTPUTS and (file := folder / f"{id}_{first + len(files)}{suffix}").is_file():
         files.append(file)
     return tuple(files)

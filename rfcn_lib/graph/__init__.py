@@ -1,1 +1,1 @@
-"""What the compiler is given: export, adapt, the two vendor operators and their host definitions."""
+"""The ONNX graphs: export from PyTorch, changes for the compiler, checks, and the twin that runs without an NPU."""

@@ -1,8 +1,10 @@
-"""The exported graph -> the graph the compiler likes: int32 wherever ONNX accepts it, int64 where it does not.
+"""Change the exported graph for the compiler: int64 values become int32 wherever ONNX accepts int32.
 
-An int64 Cast or index keeps work off the AI Core. The published script turned every int64 into int32, after which no
-ONNX tool could read the file; here the result is ONNX as before and runs as before. Numbers computed at run time are
-trusted to fit int32, as the published script trusts them; a constant that does not must be the open end of a slice.
+The chip does not run an operator with an int64 Cast or index on its AI Core. The published script changed every int64 to
+int32, and then no ONNX tool could read the file. Here the result is valid ONNX and computes the same outputs.
+
+Like the published script, this module assumes that numbers computed at run time fit into int32. A constant that does not fit
+must be the open end of a slice (see `rfcn_lib.graph.int64`).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -22,23 +24,23 @@ from rfcn_lib.graph.int64 import (
     Clamp,
     clamped,
     gives_only_int64,
-    left_int64,
+    int64_values_left,
     open_ends,
+    pinned_slots,
     slots,
-    slots_that_stay,
 )
-from rfcn_lib.graph.values import GraphError, constant_tensor, inferred, label
+from rfcn_lib.graph.values import GraphError, infer_types, node_name, stored_tensor
 
 LARGEST_FILE_BYTES: Final = 2**31 - 1  # protobuf's own limit on one message
 
 
 @dataclass(frozen=True, slots=True)
 class AdaptReport:
-    """What was done.
+    """What `adapted_from_exported` changed.
 
-    counts   rewrite -> how often it fired
-    left     name of each int64 value that is still there -> why
-    clamped  every element of a constant that was clamped, and why that changes nothing
+    counts   name of a rewrite -> number of changes it made
+    left     name of each value that is still int64 -> why
+    clamped  every clamped element of a constant, and why the clamp changes nothing
     """
 
     counts: Mapping[str, int]
@@ -47,38 +49,40 @@ class AdaptReport:
 
 
 def adapted_from_exported(target: Path, exported: Path) -> AdaptReport:
-    """Write the adapted graph of `exported` to `target`; `exported` is only read.
+    """Write the adapted graph of `exported` to `target`. `exported` does not change.
 
     Raises:
-        AdaptError: `exported` is not a sound single-file model of opset 11, or is `target`, or a constant beyond int32
-            is not the open end of a slice.
+        AdaptError: `exported` is damaged, keeps weights in other files, or has another opset than 11; `target` is the same
+            file; or a constant does not fit into int32 and is not the open end of a slice.
         GraphError: ONNX finds two types for one value.
     """
     model = _read(exported)
     if target.exists() and target.samefile(exported):
-        raise AdaptError(f"the adapted graph would replace the exported one, {exported}; give it another target")
+        raise AdaptError(f"the adapted graph would replace the exported one, {exported}; pass another target")
     try:
-        proven = open_ends(model, inferred(model))
+        proven = open_ends(model, infer_types(model))
         counts = {rewrite.__name__: rewrite(model) for rewrite in REWRITES}
-        _declare(model)
-        report = AdaptReport(counts, left_int64(model), proven)  # asks ONNX for every type, so it comes before the file
+        _declare_types(model)
+        report = AdaptReport(
+            counts, int64_values_left(model), proven
+        )  # checks every type, so it must run before the file is written
     except GraphError:
         raise
-    except Exception as error:  # what onnx and onnx_ir raise on a file damaged in the middle has no common class
+    except Exception as error:  # on a damaged file onnx and onnx_ir raise exceptions without a common base class
         raise AdaptError(_damaged(exported, error)) from error
     ir.save(model, target, format="protobuf")
     return report
 
 
-# -- the rewrites: each returns how often it fired; they belong together, one alone may leave a node with two types ----
+# -- the rewrites: each returns the number of its changes. Run all of them: one alone may leave a node with two types ----
 
 
 def split_shared_constants(model: ir.Model) -> int:
-    """An int64 constant only some of whose readers take int32: these get a copy of their own, `<name>_int32`."""
-    stays, fired = slots_that_stay(model), 0
+    """If only some readers of an int64 constant accept int32, give these readers a copy, `<name>_int32`."""
+    pinned, fired = pinned_slots(model), 0
     for value, tensor in _int64_constants(model):
-        able = [use for use in value.uses() if (use.node, use.idx) not in stays]
-        if not able or all(slot not in stays for slot in slots(value)):
+        able = [use for use in value.uses() if (use.node, use.idx) not in pinned]
+        if not able or all(slot not in pinned for slot in slots(value)):
             continue
         copy = ir.Value(name=_new_name(model, f"{value.name}_int32"), type=ir.TensorType(INT64), shape=value.shape)
         if producer := value.producer():
@@ -94,25 +98,25 @@ def split_shared_constants(model: ir.Model) -> int:
 
 
 def initialisers(model: ir.Model) -> int:
-    """int64 initialisers become int32."""
+    """Change int64 initialisers to int32."""
     return _constants_to_int32(model, lambda value: value.is_initializer())
 
 
 def constants(model: ir.Model) -> int:
-    """int64 Constant nodes become int32."""
+    """Change int64 Constant nodes to int32."""
     return _constants_to_int32(model, lambda value: not value.is_initializer())
 
 
 def constants_of_shape(model: ir.Model) -> int:
-    """ConstantOfShape nodes that fill with an int64 fill with an int32."""
-    stays, fired = slots_that_stay(model), 0
+    """Let ConstantOfShape nodes fill with an int32 instead of an int64."""
+    pinned, fired = pinned_slots(model), 0
     for node in _nodes(model, "ConstantOfShape"):
         fill = node.attributes["value"].as_tensor() if "value" in node.attributes else None
-        if fill is None or fill.dtype != INT64 or node.outputs[0] in stays:
+        if fill is None or fill.dtype != INT64 or node.outputs[0] in pinned:
             continue
         if clamped(number := int(fill.numpy().reshape(-1)[0])) != number:
             raise AdaptError(
-                f"{label(node)} fills with {number}, but should fill with a number within "
+                f"{node_name(node)} fills with {number}, but should fill with a number within "
                 f"[{spec.INT32_MIN}, {spec.INT32_MAX}]; export the model with a smaller number there"
             )
         node.attributes["value"] = ir.AttrTensor("value", _int32(fill))
@@ -121,22 +125,22 @@ def constants_of_shape(model: ir.Model) -> int:
 
 
 def casts_to_int64(model: ir.Model) -> int:
-    """Casts to int64 become casts to int32."""
-    stays, fired = slots_that_stay(model), 0
+    """Change casts to int64 into casts to int32."""
+    pinned, fired = pinned_slots(model), 0
     for node in _nodes(model, "Cast"):
-        if node.attributes["to"].as_int() == INT64 and node.outputs[0] not in stays:
+        if node.attributes["to"].as_int() == INT64 and node.outputs[0] not in pinned:
             node.attributes["to"] = ir.AttrInt64("to", INT32)
             fired += 1
     return fired
 
 
 def cast_after_shape(model: ir.Model) -> int:
-    """A Cast to int32 between Shape or Size and their readers."""
+    """Put a Cast to int32 between Shape or Size and their readers."""
     return _cast_after(model, lambda node: node.op_type in ("Shape", "Size"))
 
 
 def cast_after_indices(model: ir.Model) -> int:
-    """A Cast to int32 between whatever else gives only int64 (TopK's indices, ArgMax, NonZero) and its readers."""
+    """Put a Cast to int32 between the other outputs that are always int64 (TopK's indices, ArgMax, NonZero) and their readers."""
     return _cast_after(model, lambda node: node.op_type not in ("Shape", "Size"))
 
 
@@ -152,10 +156,10 @@ REWRITES: Final[tuple[Callable[[ir.Model], int], ...]] = (
 
 
 def _constants_to_int32(model: ir.Model, chosen: Callable[[ir.Value], bool]) -> int:
-    open_ends(model, {})  # refuses to clamp what is not one
-    stays, fired = slots_that_stay(model), 0
+    open_ends(model, {})  # raises AdaptError if a constant must not be clamped
+    pinned, fired = pinned_slots(model), 0
     for value, tensor in _int64_constants(model):
-        if not chosen(value) or not value.uses() or any(slot in stays for slot in slots(value)):
+        if not chosen(value) or not value.uses() or any(slot in pinned for slot in slots(value)):
             continue
         if producer := value.producer():
             producer.attributes["value"] = ir.AttrTensor("value", _int32(tensor))
@@ -167,13 +171,11 @@ def _constants_to_int32(model: ir.Model, chosen: Callable[[ir.Value], bool]) -> 
 
 
 def _cast_after(model: ir.Model, chosen: Callable[[ir.Node], bool]) -> int:
-    stays, fired = slots_that_stay(model), 0
+    pinned, fired = pinned_slots(model), 0
     for node in filter(chosen, tuple(model.graph)):
         for output in node.outputs:
-            readers = [
-                use for use in output.uses() if use.node.op_type != "Cast"
-            ]  # a Cast takes int64 as well as int32
-            if not readers or output in stays or not gives_only_int64(model, output):
+            readers = [use for use in output.uses() if use.node.op_type != "Cast"]  # a Cast accepts both types
+            if not readers or output in pinned or not gives_only_int64(model, output):
                 continue
             name = _new_name(model, f"{output.name}_int32")
             cast_value = ir.Value(name=name, type=ir.TensorType(INT32), shape=output.shape)
@@ -185,12 +187,12 @@ def _cast_after(model: ir.Model, chosen: Callable[[ir.Node], bool]) -> int:
     return fired
 
 
-def _declare(model: ir.Model) -> None:
-    """What the graph says of its inner values follows from the rewrites."""
-    stays = slots_that_stay(model)
+def _declare_types(model: ir.Model) -> None:
+    """Declare int32 for the inner values that the rewrites made int32."""
+    pinned = pinned_slots(model)
     for node in model.graph:
         for output in node.outputs:
-            free = constant_tensor(output) is None and output not in stays and not gives_only_int64(model, output)
+            free = stored_tensor(output) is None and output not in pinned and not gives_only_int64(model, output)
             if output.dtype == INT64 and free:
                 output.type = ir.TensorType(INT32)
 
@@ -202,7 +204,7 @@ def _int32(tensor: ir.TensorProtocol) -> ir.TensorProtocol:
 
 def _int64_constants(model: ir.Model) -> list[tuple[ir.Value, ir.TensorProtocol]]:
     values = (*model.graph.initializers.values(), *(node.outputs[0] for node in _nodes(model, "Constant")))
-    found = ((value, constant_tensor(value)) for value in values)
+    found = ((value, stored_tensor(value)) for value in values)
     return [(value, tensor) for value, tensor in found if tensor is not None and tensor.dtype == INT64]
 
 

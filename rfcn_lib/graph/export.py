@@ -1,4 +1,4 @@
-"""PyTorch network -> the ONNX file the compiler is given: opset 11, static shapes, one input, three outputs."""
+"""Export the PyTorch network as ONNX: opset 11, static shapes, one input, three outputs."""
 
 import warnings
 from pathlib import Path
@@ -14,10 +14,10 @@ from rfcn_lib.source.network import Rfcn
 
 
 class _OnCanvas(nn.Module):
-    """The network on one canvas, whose proposals are clipped to that canvas, on purpose.
+    """The network for one canvas size. It clips the proposals to the canvas, not to the picture.
 
-    The published port takes im_info out of the trace, so no input can say how large the picture is. The last clip, to
-    the picture itself, is post-processing's.
+    This is deliberate: the published port removes im_info from the trace, so the graph has no input for the picture's size.
+    The post-processing clips the boxes to the picture.
     """
 
     def __init__(self, network: Rfcn, canvas_wh: tuple[int, int]) -> None:
@@ -30,24 +30,34 @@ class _OnCanvas(nn.Module):
 
 
 def onnx_from_checkpoint(target: Path, weights: Path, port: Port) -> None:
-    """Write the checkpoint's network as ONNX at `target`. Errors: CheckpointError, and as `onnx_from_network`."""
+    """Write the checkpoint's network as the ONNX file `target`.
+
+    Raises:
+        CheckpointError: as `network_from_checkpoint`; and the errors of `onnx_from_network`.
+    """
     onnx_from_network(target, network_from_checkpoint(weights, port), port.pictures.canvas_wh_px)
 
 
 def onnx_from_network(target: Path, network: Rfcn, canvas_wh: tuple[int, int]) -> None:
     """Write `network` as ONNX: input im_data (1, 3, H, W) float32, outputs rois, cls_prob, bbox_pred.
 
-    The network is left in inference mode, as it came. Any warning of the tracer is an error, for it usually means a
-    frozen constant. Known and harmless: two about the exporter's age, and those from inside the vendor operators'
-    forwards, which `symbolic` replaces in the file.
+    A warning of the tracer is an error here, because it usually means that the trace froze a number as a constant. Three
+    kinds are harmless, and this function ignores them: two say that the exporter is old; the third comes from the `forward`
+    of the vendor operators, and the file does not contain that code, because `symbolic` writes the vendor's node instead.
+
+    Raises:
+        ValueError: the network is in training mode.
+        Warning: the tracer warns.
     """
     if network.training:
-        raise ValueError("the network is in training mode, but only inference is exported; call network.eval() first")
+        raise ValueError("the network is in training mode, but should be in inference mode; call network.eval() first")
     width, height = canvas_wh
     picture = torch.linspace(-1.0, 1.0, 3 * height * width).reshape(1, 3, height, width)
-    face = _OnCanvas(network, canvas_wh).eval()  # the exporter puts the mode it finds here back on every module inside
+    on_canvas = _OnCanvas(
+        network, canvas_wh
+    ).eval()  # after the export the exporter sets this mode on every module inside
     with torch.no_grad(), warnings.catch_warnings():
-        face(picture)  # anchors are computed here, before the tracer listens
+        on_canvas(picture)  # computes the anchors before the trace begins
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", "You are using the legacy TorchScript-based ONNX export", DeprecationWarning)
         warnings.filterwarnings("ignore", "The feature will be removed", DeprecationWarning)
@@ -55,7 +65,7 @@ def onnx_from_network(target: Path, network: Rfcn, canvas_wh: tuple[int, int]) -
             "ignore", category=torch.jit._trace.TracerWarning, module=r"rfcn_lib\.source\.operators"
         )
         torch.onnx.export(
-            face,
+            on_canvas,
             (picture,),
             str(target),
             dynamo=False,
@@ -63,11 +73,11 @@ def onnx_from_network(target: Path, network: Rfcn, canvas_wh: tuple[int, int]) -
             input_names=[spec.INPUT],
             output_names=list(spec.OUTPUTS),
         )
-    _declare(target, network)
+    _declare_shapes(target, network)
 
 
-def _declare(target: Path, network: Rfcn) -> None:
-    """Write the shapes of the vendor nodes' outputs into the file: no ONNX tool can infer them, nor anything after them."""
+def _declare_shapes(target: Path, network: Rfcn) -> None:
+    """Write the shapes of the vendor nodes' outputs into the file. No ONNX tool can infer them, or the shapes after them."""
     model = onnx.load(target)
     rows, columns = network.proposals.kept, network.shape.columns
     floats, int32 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT32

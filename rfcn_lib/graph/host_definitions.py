@@ -1,7 +1,7 @@
-"""Host definitions of the compiler's two operators, as model-local functions made of standard operators.
+"""Definitions of the vendor's two operators for a host without an NPU: model-local functions of standard ONNX operators.
 
-Semantics: the source model's, that is upstream's CUDA kernels, not the vendor's arithmetic; ascend.md of the vendor's
-kernels differs in rounding and precision.
+They compute what the source model computes, that is upstream's CUDA kernels. The vendor's own kernels differ from that in
+rounding and precision.
 """
 
 from typing import Final
@@ -14,10 +14,10 @@ from rfcn_lib.errors import SuiteError
 
 HOST_DOMAIN: Final = "rfcn.host"
 
-# Upstream's NMS counts x2 - x1 + 1 columns. Shifting x2, y2 by one turns that into the area NonMaxSuppression knows; a box
-# without area (x2 + 1 < x1) is flattened, because that operator would swap its corners.
-# Equal scores: lower row first. The node's score_threshold (0.0, strict) is the vendor kernel's affair: upstream drops no
-# score, not even one that underflowed to 0.
+# Upstream's NMS counts x2 - x1 + 1 columns. We add 1 to x2 and y2, so NonMaxSuppression computes the same area. For a box
+# without area (x2 + 1 < x1) we set x2 + 1 to x1, because that operator would swap its corners.
+# Of equal scores the lower row comes first. Only the vendor's kernel reads the node's score_threshold (0.0, strict): upstream
+# drops no score, not even a score that underflowed to 0.
 NMS: Final = """
 <domain: "{domain}", opset_import: ["" : {opset}]>
 {name} <score_threshold, iou_threshold, max_size_per_class, max_total_size>
@@ -53,8 +53,8 @@ NMS: Final = """
 }}
 """
 
-# Which cells each of the k bins covers, as masks of 0 and 1 along both axes; then one matrix product per bin: the bin's
-# own maps, (classes, H*W), times the cells it covers, (H*W, R). A row of bins at a time keeps the masks small.
+# First compute the cells that each of the k bins covers, as masks of 0 and 1 along both axes. Then one matrix product per bin:
+# the bin's own maps, (classes, H*W), times the cells it covers, (H*W, R). One row of bins at a time keeps the masks small.
 POOL: Final = """
 <domain: "{domain}", opset_import: ["" : {opset}]>
 {name} <pooled_height, pooled_width, spatial_scale, group_size, output_dim> (maps, rois) => (pooled)
@@ -107,7 +107,7 @@ POOL: Final = """
 """
 
 # start = round(low) / 16, end = (round(high) + 1) / 16; bin i from floor(i * bin + start) to ceil((i + 1) * bin + start).
-# Cells outside the map are in no mask, which is the clip. mask_x is (1, k, 1, W, R), mask_y (k, 1, H, 1, R).
+# No mask has cells outside the map, so this also clips. mask_x has shape (1, k, 1, W, R), mask_y (k, 1, H, 1, R).
 AXIS: Final = """
     start_{a} = Mul ({a}1, scale)
     past_{a} = Add ({a}2, one)
@@ -146,20 +146,24 @@ PRODUCT: Final = """
 
 
 class TwinError(SuiteError):
-    """The graph's vendor nodes cannot be given one host definition."""
+    """The twin cannot be made: a vendor node has attributes that the host definition does not support."""
 
 
 def nms_function(
     score_threshold: float, iou_threshold: float, max_size_per_class: int, max_total_size: int
 ) -> onnx.FunctionProto:
-    """BatchMultiClassNMS for one picture and one class: boxes (1, N, 1, 4), scores (1, N, 1), "+1" areas, strict limits."""
+    """BatchMultiClassNMS for one picture and one class: boxes (1, N, 1, 4), scores (1, N, 1), "+1" areas, IoU > limit.
+
+    Raises:
+        TwinError: the two sizes differ, or score_threshold is above 0.
+    """
     if max_size_per_class != max_total_size:
         raise TwinError(
             f"max_size_per_class is {max_size_per_class}, but should be max_total_size, {max_total_size}: one class"
         )
     if score_threshold > 0:
         raise TwinError(
-            f"score_threshold is {score_threshold}, but should be 0: upstream drops no proposal for its score, and a "
+            f"score_threshold is {score_threshold}, but should be 0: upstream drops no proposal because of its score, but the "
             "compiled graph would; export the port again"
         )
     text = NMS.format(
@@ -175,10 +179,15 @@ def nms_function(
 
 
 def pool_function(pooled_height: int, pooled_width: int, spatial_scale: float, group_size: int) -> onnx.FunctionProto:
-    """PSROIPooling of one picture: maps (1, C * k * k, H, W), rois (1, 5, R) -> (R, C, k, k)."""
+    """PSROIPooling of one picture: maps (1, C * k * k, H, W), rois (1, 5, R) -> (R, C, k, k).
+
+    Raises:
+        TwinError: the pooled size is not group_size x group_size.
+    """
     if not pooled_height == pooled_width == group_size:
         raise TwinError(
-            f"pooled size {pooled_height} x {pooled_width} should be group_size {group_size}: the plugin ignores it"
+            f"pooled size is {pooled_height} x {pooled_width}, but should be group_size {group_size}: the vendor's plugin "
+            "ignores the pooled size"
         )
     bins = range(group_size)
     text = POOL.format(
@@ -201,5 +210,5 @@ def pool_function(pooled_height: int, pooled_width: int, spatial_scale: float, g
 
 
 def _float(value: float) -> str:
-    """A float32 as decimal digits that read back as the same float32."""
+    """A float32 as decimal digits; a reader gets the same float32 from them."""
     return f"{value:.9g}"

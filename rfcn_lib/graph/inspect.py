@@ -1,6 +1,6 @@
-"""Static facts of a graph, for tests to judge. Nothing here runs, changes or downloads a model.
+"""Read facts from a graph; the tests judge them. No function here runs or changes a model.
 
-Every function takes an `onnx_ir.Model` (`ir.load(path)`, or `ir.from_proto(proto)`) and leaves it as it was.
+Every function takes an `onnx_ir.Model`: `ir.load(path)` or `ir.from_proto(proto)`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,27 +13,31 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from rfcn_lib import spec
-from rfcn_lib.graph.values import all_nodes, all_values, constant_tensor, inferred, known, label
+from rfcn_lib.graph.values import all_nodes, all_values, constant_numbers, infer_types, node_name, stored_tensor
 
-# A graph for ATC has one shape per value and no branches: what these give, or whether they run, is known too late
+# A graph for atc has one shape per value and no branches. The output shapes of these operators depend on run-time numbers,
+# or only the run decides whether they run
 DYNAMIC_OPERATORS = frozenset({
     "Compress", "ConcatFromSequence", "If", "Loop", "NonMaxSuppression", "NonZero", "Scan", "SequenceAt",
     "SequenceConstruct", "SequenceEmpty", "SequenceErase", "SequenceInsert", "SequenceLength", "Shape", "Size",
     "SplitToSequence", "Unique",
 })  # fmt: skip
-SHAPE_GIVING = {  # inputs whose values, not shapes, decide a shape (onnx/defs, opset 11)
+SHAPE_INPUTS = {  # operator -> the inputs whose numbers decide a shape (onnx/defs, opset 11)
     "ConstantOfShape": (0,), "Expand": (1,), "OneHot": (1,), "Pad": (1,), "Range": (0, 1, 2), "Reshape": (1,),
     "Resize": (1, 2, 3), "Slice": (1, 2, 3, 4), "Tile": (1,), "TopK": (1,),
 }  # fmt: skip
-MOVING = {  # operators that carry numbers without changing them: the inputs the numbers come from
+DATA_INPUTS = {  # operator that moves numbers without changing them -> the inputs that the numbers come from
     "Cast": (0,), "Expand": (0,), "Flatten": (0,), "Gather": (0,), "GatherElements": (0,), "GatherND": (0,),
     "Identity": (0,), "Reshape": (0,), "ScatterElements": (0, 2), "ScatterND": (0, 2), "Slice": (0,), "Split": (0,),
     "Squeeze": (0,), "Tile": (0,), "Transpose": (0,), "Unsqueeze": (0,),
 }  # fmt: skip
 
 
-class Port(NamedTuple):
-    """One input or output of a graph: name, numpy dtype, shape; a symbolic side is its name, an unknown one None."""
+class TensorSpec(NamedTuple):
+    """One input or output of a graph: name, numpy dtype such as "float32", shape.
+
+    A symbolic side of the shape is its name, an unknown side is None.
+    """
 
     name: str
     dtype: str
@@ -42,7 +46,7 @@ class Port(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class VendorNode:
-    """One node of the vendor's: its attributes, and a sentence for each that ATC's parser would drop or miss."""
+    """One node of a vendor operator: its attributes, and one sentence for each fault that atc's parser would not report."""
 
     name: str
     operator: str
@@ -52,25 +56,29 @@ class VendorNode:
 
 @dataclass(frozen=True, slots=True)
 class ClipLimits:
-    """What some or all proposals are clipped to, px in the net frame; None is unclipped on that side."""
+    """The limits that some or all proposals are clipped to.
+
+    low, high    px in the net frame; None: not clipped on that side
+    computed_by  names of the nodes that compute these proposals
+    """
 
     low: tuple[float, ...] | None
     high: tuple[float, ...] | None
     computed_by: tuple[str, ...]
 
 
-def face(model: ir.Model) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
-    """Inputs and outputs, each in order."""
-    return tuple(map(_port, model.graph.inputs)), tuple(map(_port, model.graph.outputs))
+def inputs_and_outputs(model: ir.Model) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """The graph's inputs and its outputs, in the graph's order."""
+    return tuple(map(_tensor_spec, model.graph.inputs)), tuple(map(_tensor_spec, model.graph.outputs))
 
 
 def unread_inputs(model: ir.Model) -> tuple[str, ...]:
-    """Names of graph inputs nothing reads: ATC would still ask for them."""
+    """Names of graph inputs that no node reads. The om would still have these inputs."""
     return tuple(str(value.name) for value in model.graph.inputs if not value.uses() and not value.is_graph_output())
 
 
-def dynamic_leftovers(model: ir.Model) -> tuple[str, ...]:
-    """A sentence for each side, operator or computed size that keeps the graph from having one shape per value."""
+def dynamic_parts(model: ir.Model) -> tuple[str, ...]:
+    """One sentence for each side, operator or computed size that makes a shape depend on run-time numbers; () is right."""
     found = [
         f"{value.name} has {'no shape' if value.shape is None else _shape(value)}, but should have a fixed shape"
         for value in all_values(model)
@@ -78,39 +86,44 @@ def dynamic_leftovers(model: ir.Model) -> tuple[str, ...]:
     ]
     for node in all_nodes(model):
         if not node.domain and node.op_type in DYNAMIC_OPERATORS:
-            found.append(f"{label(node)} is a {node.op_type}, but every shape and branch should be decided at export")
-        for index in SHAPE_GIVING.get(node.op_type, ()) if not node.domain else ():
-            given = node.inputs[index] if index < len(node.inputs) else None
-            if given is not None and not _made_of_constants(given):
-                found.append(f"{label(node)} ({node.op_type}) reads a size or place, input {index}, that is computed")
+            found.append(
+                f"{node_name(node)} is a {node.op_type}, but every shape and branch should be decided at export"
+            )
+        for index in SHAPE_INPUTS.get(node.op_type, ()) if not node.domain else ():
+            size = node.inputs[index] if index < len(node.inputs) else None
+            if size is not None and not _made_of_constants(size):
+                found.append(
+                    f"{node_name(node)} ({node.op_type}) reads a computed size or place, input {index}, but should read a "
+                    "constant"
+                )
     return tuple(found)
 
 
 def vendor_nodes(model: ir.Model) -> tuple[VendorNode, ...]:
-    """The nodes of the vendor's two operators, in any domain, each checked against `spec.VENDOR_ATTRIBUTES`."""
+    """The nodes of the vendor's two operators, in any domain. `faults` compares each with `spec.VENDOR_ATTRIBUTES`."""
     found = []
     for node in all_nodes(model):
         if node.op_type not in spec.VENDOR_ATTRIBUTES:
             continue
         wanted, faults = spec.VENDOR_ATTRIBUTES[node.op_type], []
         if node.domain:
-            faults.append(f"{label(node)} is in domain {node.domain!r}, but should be in the default one")
+            faults.append(f"{node_name(node)} is in domain {node.domain!r}, but should be in the default one")
         for name, kind in wanted.items():
             if name not in node.attributes:
-                faults.append(f"{label(node)} lacks attribute {name}, which should be {_article(kind)}")
+                faults.append(f"{node_name(node)} lacks attribute {name}, which should be {_article(kind)}")
             elif (got := node.attributes[name].type.name) != kind:
-                faults.append(f"{label(node)} has {name} as {_article(got)}, but should have {_article(kind)}")
+                faults.append(f"{node_name(node)} has {name} as {_article(got)}, but should have {_article(kind)}")
         faults += [
-            f"{label(node)} has attribute {name}, but should have only {', '.join(wanted)}"
+            f"{node_name(node)} has attribute {name}, but should have only {', '.join(wanted)}"
             for name in sorted(set(node.attributes) - set(wanted))
         ]
         attributes = {name: attribute.value for name, attribute in node.attributes.items()}
-        found.append(VendorNode(label(node), node.op_type, attributes, tuple(faults)))
+        found.append(VendorNode(node_name(node), node.op_type, attributes, tuple(faults)))
     return tuple(found)
 
 
 def foreign_operators(model: ir.Model) -> frozenset[str]:
-    """Operators ONNX does not define at the model's opset, `domain::Operator` outside the default domain."""
+    """Operators that ONNX does not define at the model's opset. Outside the default domain: `domain::Operator`."""
     found = set()
     for node in all_nodes(model):
         version = model.opset_imports.get(node.domain)
@@ -120,38 +133,38 @@ def foreign_operators(model: ir.Model) -> frozenset[str]:
 
 
 def opset_imports(model: ir.Model) -> dict[str, int]:
-    """Domain -> version. ATC takes exactly one (its error E16005), so this should be {"": 11}."""
+    """Domain -> version. This should be {"": 11}: atc takes exactly one domain (its error E16005)."""
     return dict(model.opset_imports)
 
 
 def int64_left(model: ir.Model) -> tuple[str, ...]:
     """Names of all values ONNX infers to be int64."""
-    return tuple(name for name, value in inferred(model).items() if value.dtype == ir.DataType.INT64)
+    return tuple(name for name, value in infer_types(model).items() if value.dtype == ir.DataType.INT64)
 
 
 def rois_layout_faults(model: ir.Model, kept: int) -> tuple[str, ...]:
-    """A sentence for each pooling whose rois are not [1, 5, kept], the layout of the vendor's operator.
+    """One sentence for each pooling whose rois do not have the shape (1, 5, kept), the layout of the vendor's operator.
 
-    [kept, 5] or [1, kept, 5] would be read as other boxes without an error. A shape neither declared nor inferable is
-    a fault too.
+    The operator would read (kept, 5) or (1, kept, 5) as other boxes, without an error. A shape that the file does not declare
+    and ONNX cannot infer is a fault too.
     """
-    faults, values = [], inferred(model)
+    faults, values = [], infer_types(model)
     for node in all_nodes(model):
         if node.op_type != spec.POOL_OPERATOR:
             continue
         rois = values.get(str(node.inputs[1].name)) if len(node.inputs) > 1 and node.inputs[1] else None
         if rois is None or rois.shape is None:
-            faults.append(f"{label(node)} reads rois of unknown shape, but should read (1, 5, {kept}); declare it")
+            faults.append(f"{node_name(node)} reads rois of unknown shape, but should read (1, 5, {kept}); declare it")
         elif _shape(rois) != (1, 5, kept):
-            faults.append(f"{label(node)} reads rois of shape {_shape(rois)}, but should read (1, 5, {kept})")
+            faults.append(f"{node_name(node)} reads rois of shape {_shape(rois)}, but should read (1, 5, {kept})")
     return tuple(faults)
 
 
 def proposal_clip_limits(model: ir.Model) -> tuple[ClipLimits, ...]:
-    """What the boxes given to NMS are clipped to: one entry when all coordinates are clipped alike.
+    """The limits that the boxes at NMS's input are clipped to. One entry if all coordinates have the same limits.
 
-    Walks up from the boxes through operators that only move numbers and through Clip, Max and Min with constant
-    limits, to the nodes that compute. What is not clipped (an in-place clip lost in tracing) is an entry with None.
+    Goes up from the boxes through operators that only move numbers, and through Clip, Max and Min with constant limits, to
+    the nodes that compute the boxes. Boxes without a clip (tracing can lose an in-place clip) give an entry with None.
     """
     found: dict[tuple[_Side, _Side], list[str]] = {}
     for node in all_nodes(model):
@@ -169,7 +182,7 @@ def _clips_above(value: ir.Value, low: _Limits, high: _Limits) -> Iterator[tuple
     node = value.producer()
     moved: tuple[int, ...] = ()
     if node is not None and not node.domain:
-        moved = tuple(range(len(node.inputs))) if node.op_type == "Concat" else MOVING.get(node.op_type, ())
+        moved = tuple(range(len(node.inputs))) if node.op_type == "Concat" else DATA_INPUTS.get(node.op_type, ())
         if node.op_type in ("Clip", "Max", "Min"):
             limits = [_floats(limit) for limit in node.inputs]
             if node.op_type == "Clip":
@@ -177,19 +190,19 @@ def _clips_above(value: ir.Value, low: _Limits, high: _Limits) -> Iterator[tuple
             else:
                 computed = [index for index, limit in enumerate(limits) if limit is None]
                 lows, highs = (limits, []) if node.op_type == "Max" else ([], limits)
-            if len(computed) == 1:  # not an ordinary elementwise Min of two computed values
+            if len(computed) == 1:  # with two computed inputs Min and Max are no clip
                 low = _tightest(np.maximum, low, *lows)
                 high = _tightest(np.minimum, high, *highs)
                 moved = tuple(computed)
     sources = [source for index in moved if node and index < len(node.inputs) and (source := node.inputs[index])]
     if not sources:
-        yield _tuple(low), _tuple(high), label(node) if node else str(value.name)
+        yield _tuple(low), _tuple(high), node_name(node) if node else str(value.name)
     for source in sources:
         yield from _clips_above(source, low, high)
 
 
 def _floats(value: ir.Value | None) -> _Limits:
-    numbers = known(value)
+    numbers = constant_numbers(value)
     return None if numbers is None else numbers.astype(np.float64)
 
 
@@ -206,30 +219,32 @@ def _tuple(limits: _Limits) -> _Side:
 
 
 def _dynamic(value: ir.Value) -> bool:
-    """Only the face must declare its shapes, but whatever is declared must be fixed."""
+    """Whether a declared side is not fixed, or a graph input or output has no shape. Inner values may have no shape."""
     if value.shape is None:
         return value.is_graph_input() or value.is_graph_output()
     return not all(isinstance(side, int) for side in value.shape)
 
 
 def _made_of_constants(value: ir.Value) -> bool:
-    """True when no graph input and no run-time choice is upstream. Shape counts as computed: it is a finding itself."""
-    waiting, seen = [value], {value}
+    """True if no graph input and no operator of DYNAMIC_OPERATORS is upstream, so the value never changes."""
+    waiting, visited = [value], {value}
     while waiting:
         upper = waiting.pop()
-        if constant_tensor(upper) is not None:
+        if stored_tensor(upper) is not None:
             continue
         producer = upper.producer()
         if producer is None or (producer.op_type in DYNAMIC_OPERATORS and not producer.domain):
             return False
-        fresh = [source for source in producer.inputs if source is not None and source not in seen]
-        seen.update(fresh)
+        fresh = [source for source in producer.inputs if source is not None and source not in visited]
+        visited.update(fresh)
         waiting += fresh
     return True
 
 
-def _port(value: ir.Value) -> Port:
-    return Port(str(value.name), str(value.dtype.numpy()) if value.dtype is not None else "unknown", _shape(value))
+def _tensor_spec(value: ir.Value) -> TensorSpec:
+    return TensorSpec(
+        str(value.name), str(value.dtype.numpy()) if value.dtype is not None else "unknown", _shape(value)
+    )
 
 
 def _shape(value: ir.Value) -> tuple[int | str | None, ...]:

@@ -1,7 +1,7 @@
-"""The executable twin: the compiler's graph with its two operators defined, so that it runs where the compiler is not.
+"""Make the twin: the graph for the compiler, plus definitions of the vendor's two operators, so ONNX Runtime can run it.
 
-The twin is the same graph with the two node types moved to a private domain, plus two model-local functions made of
-standard operators (ONNX Runtime refuses a local function in the default domain).
+The twin has the same nodes. Only the domain of the two vendor operators changes, and the file gets two model-local functions
+of standard operators. The private domain is necessary: ONNX Runtime refuses a local function in the default domain.
 """
 
 from pathlib import Path
@@ -14,11 +14,11 @@ from rfcn_lib.graph.host_definitions import HOST_DOMAIN, TwinError, nms_function
 
 
 def twin_from_vendor(target: Path, vendor: Path) -> None:
-    """Write the executable twin of a vendor graph; the source file is not touched.
+    """Write the twin of the graph in `vendor` to the file `target`. `vendor` does not change.
 
     Raises:
-        TwinError: no vendor node, one that lacks attributes or has others, or nodes of one type whose attributes need
-            different definitions.
+        TwinError: the graph has no node of a vendor operator; a node lacks an attribute or has another one; or two nodes of
+            one operator have different numbers.
     """
     model = onnx.load(vendor)
     model.functions.extend(host_functions(model))
@@ -30,7 +30,7 @@ def twin_from_vendor(target: Path, vendor: Path) -> None:
 
 
 def host_functions(model: onnx.ModelProto) -> list[onnx.FunctionProto]:
-    """One function per vendor operator in the graph, with the numbers its nodes carry."""
+    """One function for each vendor operator, with the numbers from the attributes of its nodes."""
     functions = []
     for name, write in ((spec.NMS_OPERATOR, nms_function), (spec.POOL_OPERATOR, pool_function)):
         nodes = [node for node in model.graph.node if node.op_type == name and node.domain == ""]
@@ -41,13 +41,15 @@ def host_functions(model: onnx.ModelProto) -> list[onnx.FunctionProto]:
                     f"{sorted(spec.VENDOR_ATTRIBUTES[name])}; export the port again"
                 )
         found = {
-            tuple(sorted((k, v) for k, v in attributes(node).items() if k != "output_dim"))  # the maps' depth says it
+            tuple(
+                sorted((k, v) for k, v in attributes(node).items() if k != "output_dim")
+            )  # the number of maps gives it
             for node in nodes
         }
         if len(found) != 1:
             raise TwinError(
                 f"the graph has {len(found)} kinds of {name} nodes, but should have one: {sorted(found)}. "
-                "A host definition carries one set of numbers; export the port again"
+                "A host definition has one set of numbers; export the port again"
             )
         functions.append(write(**dict(found.pop())))
     return functions

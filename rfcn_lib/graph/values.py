@@ -1,4 +1,4 @@
-"""Going through an `onnx_ir` graph: its nodes, its values, what a value is when it is made of constants."""
+"""Walk through an `onnx_ir` graph: its nodes, its values with their types, and the numbers of constant values."""
 
 from collections.abc import Iterator
 
@@ -9,30 +9,40 @@ from numpy.typing import NDArray
 
 from rfcn_lib.errors import SuiteError
 
-SAME_ORDER = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})  # elements keep their places
-SEEN_BYTES = 1000  # an initialiser that decides a shape is smaller than that
+ORDER_KEEPING = frozenset(
+    {"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"}
+)  # they keep the elements in order
+LARGEST_INFERRED_BYTES = 1000  # shape inference needs the numbers of small initialisers only
 
 
 class GraphError(SuiteError):
-    """The graph contradicts itself."""
+    """ONNX finds a contradiction in the graph."""
 
 
-def label(node: ir.Node) -> str:
-    """What to call a node in a sentence."""
+def node_name(node: ir.Node) -> str:
+    """The node's name for a message: its own name, or for example `Reshape making x_3`."""
     if node.name:
         return node.name
     return f"{node.op_type} making {node.outputs[0].name}" if node.outputs else node.op_type
 
 
-def inferred(model: ir.Model) -> dict[str, ir.Value]:
-    """Name -> a value that knows the dtype and shape ONNX infers for it, where it can.
+def infer_types(model: ir.Model) -> dict[str, ir.Value]:
+    """Name of a value -> a value with the dtype and shape that ONNX infers. `model` does not change.
+
+    If ONNX cannot infer a dtype or shape, it is None.
 
     Raises:
         GraphError: ONNX finds two dtypes or shapes for one value.
     """
-    copy = model.clone()  # tensors are shared, and the large ones are not shown to ONNX, which would copy them
+    copy = (
+        model.clone()
+    )  # shares the tensors; large ones become inputs of the copy, because ONNX would copy their bytes
     for value in tuple(copy.graph.initializers.values()):
-        if value.const_value is not None and value.const_value.nbytes > SEEN_BYTES and not value.is_graph_input():
+        if (
+            value.const_value is not None
+            and value.const_value.nbytes > LARGEST_INFERRED_BYTES
+            and not value.is_graph_input()
+        ):
             del copy.graph.initializers[str(value.name)]
             copy.graph.inputs.append(value)
     try:
@@ -45,19 +55,22 @@ def inferred(model: ir.Model) -> dict[str, ir.Value]:
 
 
 def all_nodes(model: ir.Model) -> Iterator[ir.Node]:
-    """Nodes of the graph and of the graphs inside its nodes."""
+    """All nodes, also those of the graphs inside a node (branches and loops)."""
     return iter(ir.traversal.RecursiveGraphIterator(model.graph))
 
 
 def all_values(model: ir.Model) -> Iterator[ir.Value]:
-    """Initialisers, inputs and node outputs of the graph and of the graphs inside its nodes, each once."""
+    """All initialisers, inputs and node outputs, each once, also those of the graphs inside a node."""
     for graph in model.graphs():
-        made = (output for node in graph for output in node.outputs)
-        yield from dict.fromkeys((*graph.initializers.values(), *graph.inputs, *made))
+        outputs = (output for node in graph for output in node.outputs)
+        yield from dict.fromkeys((*graph.initializers.values(), *graph.inputs, *outputs))
 
 
-def constant_tensor(value: ir.Value) -> ir.TensorProtocol | None:
-    """The tensor of an initialiser or a Constant node. An initialiser a caller may override is not constant."""
+def stored_tensor(value: ir.Value) -> ir.TensorProtocol | None:
+    """The tensor that the file stores for an initialiser or a Constant node; None for another value.
+
+    None also for an initialiser that is a graph input, because a caller may replace it.
+    """
     if value.is_initializer():
         return None if value.is_graph_input() else value.const_value
     producer = value.producer()
@@ -66,26 +79,29 @@ def constant_tensor(value: ir.Value) -> ir.TensorProtocol | None:
     return producer.attributes["value"].as_tensor()
 
 
-def known(value: ir.Value | None) -> NDArray[np.generic] | None:
-    """The numbers of a value made only of constants, flattened, through the operators that build index lists."""
+def constant_numbers(value: ir.Value | None) -> NDArray[np.generic] | None:
+    """The numbers of a constant value as a 1-D array; None if the value is not constant, or None.
+
+    Follows the operators that build index lists: ORDER_KEEPING, and Concat along axis 0.
+    """
     if value is None:
         return None
-    if (tensor := constant_tensor(value)) is not None:
+    if (tensor := stored_tensor(value)) is not None:
         return tensor.numpy().reshape(-1)
     producer = value.producer()
     if producer is None or producer.domain:
         return None
-    if producer.op_type in SAME_ORDER and producer.inputs:
-        numbers = known(producer.inputs[0])
+    if producer.op_type in ORDER_KEEPING and producer.inputs:
+        numbers = constant_numbers(producer.inputs[0])
         if numbers is None or producer.op_type != "Cast":
             return numbers
         return numbers.astype(ir.DataType(producer.attributes["to"].as_int()).numpy())
-    if joins_lists(producer):
-        parts = [part for part in map(known, producer.inputs) if part is not None]
+    if is_list_concat(producer):
+        parts = [part for part in map(constant_numbers, producer.inputs) if part is not None]
         return np.concatenate(parts) if len(parts) == len(producer.inputs) else None
     return None
 
 
-def joins_lists(node: ir.Node) -> bool:
-    """True for a Concat that puts its inputs' elements one after the other."""
+def is_list_concat(node: ir.Node) -> bool:
+    """True for a Concat along axis 0: it puts the elements of its inputs one after the other."""
     return node.op_type == "Concat" and not node.domain and node.attributes["axis"].as_int() == 0

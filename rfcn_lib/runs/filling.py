@@ -71,7 +71,7 @@ def fill(
     `jpegs` a dump belongs to its JPEG: one that has changed is done again, the others are not. `canvases`:
     whose pictures these are, for the plan that is said before the first picture and the hours after the second one of a
     canvas; by default all are of one. `first_look`: end there. `planned`: the plan was said before.
-    No two processes may fill a folder at once; `Store.growing` sees to that.
+    No two processes may fill a folder at once; `Store.open_folder` sees to that.
 
     Raises:
         DumpError: the disk has no room for what is missing (before anything is done), or is full.

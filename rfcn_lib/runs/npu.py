@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from rfcn_lib.ascend.health import note_troubles
-from rfcn_lib.ascend.place import is_elsewhere
+from rfcn_lib.ascend.health import note_health_problems
+from rfcn_lib.ascend.place import needs_plain_folder
 from rfcn_lib.ascend.tool_run import OmRunError
 from rfcn_lib.files import PathError, plain_place
 from rfcn_lib.pictures.bins import BinError
@@ -86,7 +86,7 @@ def fill_by_tool(
         canvas: Model(oms[canvas].absolute(), _sha256_of(oms[canvas]), on_canvas(port, canvas)) for canvas in canvases
     }
     for model in models.values():
-        if is_elsewhere(folder / WORK, model.om):
+        if needs_plain_folder(folder / WORK, model.om):
             _expect_plain_place(folder / WORK)
     for name in (DUMPS, TIMINGS, WORK):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ def fill_by_tool(
     job = Job(
         folder, {id: models[canvas] for canvas in canvases for id in canvases[canvas]}, shown, tool, timeout_s, jpegs
     )
-    note_troubles(folder, troubles() if wanted else ())
+    note_health_problems(folder, troubles() if wanted else ())
     at_once, start, paced = min(len(devices), len(pile.batches)), time.monotonic(), False
     try:
         for of_batch in progress(finished(pile, devices, job.lay, job.do), len(wanted), what, before=before, size=len):
@@ -113,10 +113,10 @@ def fill_by_tool(
                 say_hours(what, (time.monotonic() - start) / at_once, of_batch, rest, canvases)
                 paced = True
     finally:
-        note_troubles(
+        note_health_problems(
             folder, [f"{called.get(id, f'device {id}')} was lost: {reason}" for id, reason in pile.lost.items()]
         )
-        note_troubles(folder, troubles() if wanted else ())
+        note_health_problems(folder, troubles() if wanted else ())
     forget_next(folder)
     if pile.fatal and not isinstance(pile.fatal, BinError | OSError | NoRoomError):
         raise pile.fatal  # no fault of a device or the disk: it stays the error it is

@@ -16,9 +16,9 @@ from typing import Final, Literal
 
 from rfcn_lib.ascend import ais_bench
 from rfcn_lib.ascend import benchmark as benchmark_tool
-from rfcn_lib.ascend.outputs import bring, content_fault, fault
-from rfcn_lib.ascend.place import brought_back, is_elsewhere, place_for
-from rfcn_lib.ascend.tool_run import LOG, Batch, OmRunError, Outputs, RefusedError, Task
+from rfcn_lib.ascend.outputs import content_fault, format_fault, move_to_dumps
+from rfcn_lib.ascend.place import needs_plain_folder, paths_after_the_run, tool_folder
+from rfcn_lib.ascend.tool_run import LOG, OmRunError, OutputFiles, RefusedError, Task, ToolResult
 from rfcn_lib.files import plain_place
 from rfcn_lib.pictures.bins import BINS, lay_out
 from rfcn_lib.pictures.preprocess import PictureError
@@ -47,7 +47,7 @@ class Tool:
     program: str
 
 
-def run_batch(tool: Tool, task: Task) -> Batch:
+def run_batch(tool: Tool, task: Task) -> ToolResult:
     """One batch through a tool: outputs by id, what it said of its speed, the command. Raises OmRunError."""
     run = benchmark_tool.run_batch if tool.name == benchmark_tool.NAME else ais_bench.run_batch
     return run(tool.program, task)
@@ -131,28 +131,28 @@ def _one_batch(job: Job, ids: tuple[str, ...], device: int, since: float) -> Non
     limit_s = job.timeout_s or START_S + PICTURE_S * len(ids)
     began = time.time()
     bins_kept = f"\n  its bins are kept in {work / BINS} for the line above, until the next run"
-    if is_elsewhere(work, model.om):
+    if needs_plain_folder(work, model.om):
         expect_batch_room(plain_place(work).parent, len(ids), model.port)
     try:
-        with place_for(work, model.om) as place:
+        with tool_folder(work, model.om) as place:
             log = work / LOG
             made = run_batch(job.tool, Task(place.om, ids, canvas_wh, place.work, device, limit_s, place.set_up, log))
     except RefusedError as error:
         raise RefusedError(f"{error}{bins_kept}") from error
     except OmRunError as error:
-        outputs, full = brought_back(error.outputs, place.work, work), is_full(job.folder)
+        outputs, full = paths_after_the_run(error.outputs, place.work, work), is_full(job.folder)
         kept = _keep(job, ids, outputs, work)
         if full:  # no device is at fault
             raise _full_disk(job, ids, outputs, kept) from error
         raise OmRunError(f"{len(ids) - len(kept)} of {len(ids)} pictures are left: {error}{bins_kept}") from error
     ended = time.time()
-    made = replace(made, outputs=brought_back(made.outputs, place.work, work))
-    faults = {id: fault(files, model.port) for id, files in made.outputs.items()}
+    made = replace(made, outputs=paths_after_the_run(made.outputs, place.work, work))
+    faults = {id: format_fault(files, model.port) for id, files in made.outputs.items()}
     strange = [content_fault(files, model.port) for id, files in made.outputs.items() if not faults[id]]
     if all(strange) and len(strange) == len(ids):  # one alone is kept: the audit before the score names it
         raise OmRunError(
             f"none of {len(ids)} pictures has outputs that can be judged, though {made.perf.tool} ended well; {strange[0]}: is "
-            f"the om float32, its outputs in order?\n  log:     {work / LOG}\n  by hand: {made.done.typed}"
+            f"the om float32, its outputs in order?\n  log:     {work / LOG}\n  by hand: {made.command.shell_line}"
         )
     kept = _keep(job, ids, made.outputs, work)
     left = [id for id in ids if id not in kept]
@@ -160,21 +160,21 @@ def _one_batch(job: Job, ids: tuple[str, ...], device: int, since: float) -> Non
         why = faults.get(left[0]) or "the tool wrote nothing for it"
         raise OmRunError(
             f"{len(left)} of {len(ids)} pictures have no whole outputs, though {made.perf.tool} ended well; "
-            f"{left[0]}: {why}\n  log:     {work / LOG}\n  by hand: {made.done.typed}"
+            f"{left[0]}: {why}\n  log:     {work / LOG}\n  by hand: {made.command.shell_line}"
         )
     shutil.rmtree(work / BINS)
-    timing = Timing(ids, model.sha256, made.perf, made.done.typed, (began, ended), (since, time.time()))
+    timing = Timing(ids, model.sha256, made.perf, made.command.shell_line, (began, ended), (since, time.time()))
     write_timing(job.folder / TIMINGS, timing)
 
 
-def _keep(job: Job, ids: Sequence[str], outputs: Outputs, work: Path) -> set[str]:
+def _keep(job: Job, ids: Sequence[str], outputs: OutputFiles, work: Path) -> set[str]:
     """Move what is whole into the dumps, and note the digest of each; returns whose. On a full disk the bins make room.
 
     Raises:
         NoRoomError: the disk takes no dump even so; names the file.
     """
     port, dumps = job.models[ids[0]].port, job.folder / DUMPS
-    whole = {id: files for id, files in outputs.items() if id in ids and not fault(files, port)}
+    whole = {id: files for id, files in outputs.items() if id in ids and not format_fault(files, port)}
     if is_full(job.folder):
         shutil.rmtree(work / BINS, ignore_errors=True)
     try:
@@ -182,7 +182,7 @@ def _keep(job: Job, ids: Sequence[str], outputs: Outputs, work: Path) -> set[str
             for id, files in whole.items():
                 note(f"{id} -")  # a kill amid its three files must not leave them under an older line
                 for file, name in zip(files, file_names(id), strict=True):
-                    bring(file, dumps / name)
+                    move_to_dumps(file, dumps / name)
                 note(" ".join([id, digest_of(dumps, id), *([job.jpeg_sha256[id]] if job.jpegs else [])]))
     except OSError as error:
         if error.errno not in FULL:
@@ -194,7 +194,7 @@ def _keep(job: Job, ids: Sequence[str], outputs: Outputs, work: Path) -> set[str
     return set(whole)
 
 
-def _full_disk(job: Job, ids: Sequence[str], outputs: Outputs, kept: set[str]) -> NoRoomError:
+def _full_disk(job: Job, ids: Sequence[str], outputs: OutputFiles, kept: set[str]) -> NoRoomError:
     """The error of a batch whose tool found the disk full: names the first file that is not whole."""
     cut = next((id for id in ids if id not in kept), ids[-1])
     files = outputs.get(cut) or (job.folder / DUMPS / file_names(cut)[0],)

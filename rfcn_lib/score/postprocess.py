@@ -48,7 +48,7 @@ def _boxes_in_picture(outputs: Outputs, picture: Picture, rules: DetectionRules)
     deltas_xcr = deltas_xcr * np.asarray(rules.delta_stds, deltas_xcr.dtype)[:, None, None]
     rois_xr = np.ascontiguousarray(outputs.rois[:, 1:].T, deltas_xcr.dtype)
     with np.errstate(over="ignore", invalid="ignore"):  # an infinite box is clipped; the caller refuses NaN
-        decoded = boxes.decode(rois_xr.T, deltas_xcr.transpose(1, 2, 0))
+        decoded = boxes.apply_deltas(rois_xr.T, deltas_xcr.transpose(1, 2, 0))
     in_picture: Floats = boxes.clip(decoded, picture.scaled_wh) / deltas_xcr.dtype.type(picture.scale)
     return in_picture.transpose(2, 0, 1)
 

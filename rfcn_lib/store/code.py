@@ -1,8 +1,8 @@
-"""Which code makes an artifact, as digests: a part of the artifact's key in the store.
+"""Digests of the code that makes an artifact. They are part of the artifact's key in the store.
 
-Whoever makes an artifact names its code: a function, a module, or several modules. To these belong, step by step, all
-modules of rfcn_lib that they import, and the versions of the libraries that they import. Docstrings, comments and layout
-do not count. A module that is imported by a computed name is not seen: name it.
+The caller of the store names the code: a function, a module, or several modules. `code_behind` adds all modules of rfcn_lib
+that this code imports, directly or through others, and the versions of the libraries. Docstrings, comments and layout do not
+change a digest. `code_behind` does not see an import of a computed name (`import_module(name)`): name such a module yourself.
 """
 
 import ast
@@ -18,7 +18,7 @@ from types import FunctionType, ModuleType
 from rfcn_lib.store.digests import StoreError
 
 PACKAGE = Path(__file__).resolve().parents[1]
-LIBRARIES = {  # imported name: the distributions that may provide it (asking the installation itself fails on 3.10)
+LIBRARIES = {  # imported name: packages that may provide it (importlib.metadata cannot say it reliably on Python 3.10)
     "torch": ["torch"],
     "torchvision": ["torchvision"],
     "onnx": ["onnx"],
@@ -34,13 +34,13 @@ Part = Callable[..., object] | ModuleType | str  # a str: "rfcn_lib.room.module"
 
 
 def code_behind(*parts: Part) -> tuple[dict[str, str], dict[str, str]]:
-    """The code that the parts run: digest per file of rfcn_lib, version per library.
+    """The code of the parts: a digest for each file of rfcn_lib, a version for each library.
 
     Example: ({"rfcn_lib/boxes.py": "5e88...", "rfcn_lib/records.py": "0c1f..."}, {"numpy": "numpy 2.2.6"}).
 
     Raises:
-        TypeError: a part is neither a module nor a plain function, or carries values that no key would show.
-        StoreError: a file of rfcn_lib was changed while this process runs, so what runs is not what the file says.
+        TypeError: a part is neither a module nor a plain function, or it carries values that would not be in the key.
+        StoreError: a file of rfcn_lib changed while this process runs, so the process runs other code than the file has.
     """
     waiting = [_file_of(part).resolve() for part in parts]
     files: dict[str, str] = {}
@@ -66,18 +66,18 @@ def _file_of(part: Part) -> Path:
     target = part if isinstance(part, ModuleType) else inspect.unwrap(part)
     if not isinstance(target, ModuleType | FunctionType) or (isinstance(target, FunctionType) and target.__closure__):
         raise TypeError(
-            f"{part!r} should be a module or a function defined at module level: the values that a closure, a partial "
-            "or a method carries would not be part of the artifact's key; pass them as ingredients"
+            f"{part!r} should be a module or a function defined at module level: the artifact's key would not contain the "
+            "values that a closure, a partial or a method carries; pass these values as ingredients"
         )
     source = inspect.getsourcefile(target)
     if source is None or not Path(source).is_file():
-        raise TypeError(f"{part!r} should live in a file, so that its text can be part of the artifact's key")
+        raise TypeError(f"{part!r} should be defined in a file, so that its text can be part of the artifact's key")
     return Path(source)
 
 
 @functools.cache
 def sources_at_start() -> dict[Path, bytes]:
-    """The text of every module of this package, as it was at the first call. A store makes that call when it is opened."""
+    """The text of every module of this package at the time of the first call. `Store()` makes the first call."""
     return {file: file.read_bytes() for file in PACKAGE.rglob("*.py")}
 
 
@@ -85,14 +85,14 @@ def _text_of(file: Path) -> bytes:
     text = file.read_bytes()
     if sources_at_start().get(file, text) != text:
         raise StoreError(
-            f"{file} was changed while this process runs, which may still run the older text; start it again"
+            f"{file} changed while this process runs, so the process may run the older text; start it again"
         )
     return text
 
 
 @functools.cache
 def _read(text: bytes, file: Path) -> tuple[str, frozenset[str]]:
-    """(sha256 of a module's syntax tree without docstrings, full names that it imports)."""
+    """(sha256 of a module's syntax tree without docstrings, full names of its imports)."""
     tree = _without_docstrings(ast.parse(text, file))
     package = file.parent.relative_to(PACKAGE.parent).parts if file.is_relative_to(PACKAGE) else ()
     imported: set[str] = set()
@@ -107,7 +107,7 @@ def _read(text: bytes, file: Path) -> tuple[str, frozenset[str]]:
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
-    """The same tree, changed in place."""
+    """Remove the docstrings from `tree` and return it."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             match node.body:
@@ -117,12 +117,12 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
 
 
 def _files_of(module: str) -> Iterator[Path]:
-    """Files that importing `module` runs, if it is ours: each package's __init__ on the way, and the module itself."""
+    """Files that run at `import module`, for a module of rfcn_lib: the __init__ of each package above, and the module."""
     steps = module.split(".")
     if steps[0] == PACKAGE.name:
         for depth in range(1, len(steps) + 1):
-            place = PACKAGE.parent.joinpath(*steps[:depth])
-            yield from (file for file in (place / "__init__.py", place.with_name(f"{place.name}.py")) if file.is_file())
+            path = PACKAGE.parent.joinpath(*steps[:depth])
+            yield from (file for file in (path / "__init__.py", path.with_name(f"{path.name}.py")) if file.is_file())
 
 
 @functools.cache

@@ -1,8 +1,8 @@
-"""What a file, a folder or a plain value holds, as sha256.
+"""sha256 of files, folders and plain values.
 
-Files are read once, not at every start: their digests are remembered in a small database beside the store, together
-with inode, size, mtime and ctime. A file touched in the last two seconds is not remembered, because it could change
-once more without its times showing it (git calls this "racily clean").
+`Digests` reads a file once, not at every start: it keeps the digest in a small database, with the file's inode, size, mtime
+and ctime. It does not keep the digest of a file that changed within the last two seconds, because the file could change again
+and keep the same times (git calls such a file "racily clean").
 """
 
 import hashlib
@@ -25,18 +25,18 @@ SETTLED_AFTER_NS = 2_000_000_000
 
 
 class StoreError(SuiteError):
-    """An artifact could not be built, shown or trusted; the message says which, where, and what to do."""
+    """The store cannot build or use an artifact. The message says which artifact, where, and what to do."""
 
 
 def sha256_of(value: object) -> str:
-    """Digest of plain JSON values, independent of the order of keys."""
+    """Hex digest of a JSON value (numbers, texts, lists, mappings); the order of keys does not matter."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 class Digests:
-    """Digests of files and folders, remembered across processes in the sqlite file `memo`.
+    """Digests of files and folders. The sqlite file `memo` keeps them for later processes.
 
-    The memo only saves time: if it is damaged, locked or on a disk that is full, files are simply read again.
+    The memo only saves time. If it is damaged, locked, or the disk is full, this class reads the files again.
     """
 
     def __init__(self, memo: Path) -> None:
@@ -45,9 +45,9 @@ class Digests:
         try:
             with self._open() as db:
                 self._known = {path: (stamp, sha) for path, stamp, sha in db.execute("select * from digests")}
-        except sqlite3.OperationalError:  # locked, not writable: somebody else's trouble
+        except sqlite3.OperationalError:  # locked or not writable: work without it
             pass
-        except sqlite3.DatabaseError:  # damaged: start a new one
+        except sqlite3.DatabaseError:  # damaged: begin a new one
             with suppress(OSError):
                 memo.unlink()
 
@@ -58,41 +58,46 @@ class Digests:
             yield db
 
     def of(self, path: Path) -> str:
-        """sha256 of a file's bytes, or of a folder's sorted names and their files' digests.
+        """sha256 of a file's bytes, or of a folder's sorted file names and the files' digests.
 
         Raises:
-            StoreError: there is nothing at `path`, it is neither file nor folder, or a folder contains itself.
+            StoreError: nothing exists at `path`, it is neither a file nor a folder, or a link in it leads to a folder above.
         """
         fresh: dict[str, tuple[str, str]] = {}
         try:
             if path.is_dir():
-                sha = sha256_of([[name, self._of_file(file, fresh)] for name, file in sorted(files_below(path))])
+                sha = sha256_of([[name, self._file_digest(file, fresh)] for name, file in sorted(files_below(path))])
             else:
-                sha = self._of_file(path, fresh)
+                sha = self._file_digest(path, fresh)
         except OSError as error:
             raise StoreError(f"cannot read {error.filename or path}: {error.strerror}; is the path right?") from error
         self._remember(fresh)
         return sha
 
     def of_each(self, files: Iterable[Path]) -> list[str]:
-        """sha256 of each file's bytes, in the order given; may be called from any thread.
+        """sha256 of each file's bytes, in the order of `files`. Any thread may call it.
 
-        Raises: as `of`.
+        Raises:
+            StoreError: as `of`.
         """
         fresh: dict[str, tuple[str, str]] = {}
         try:
-            found = [self._of_file(file, fresh) for file in files]
+            found = [self._file_digest(file, fresh) for file in files]
         except OSError as error:
             raise StoreError(f"cannot read {error.filename}: {error.strerror}; is the path right?") from error
         self._remember(fresh)
         return found
 
-    def told(self, value: object, where: str) -> object:
-        """A value as JSON that tells its content: 1, 1.0, True and "1" differ; paths differ by content, not by place.
+    def as_json(self, value: object, where: str) -> object:
+        """A value as plain JSON, for a key of the store. 1, 1.0, True and "1" stay different.
+
+        A path becomes the digest of its content, so the file's place does not matter: {"sha256": "5e88..."}.
+
+        where  the ingredient's name, for the message
 
         Raises:
-            TypeError: a value of another kind; `where` says which one.
-            StoreError: a path that cannot be read.
+            TypeError: the value is of a kind that cannot be part of a key.
+            StoreError: a path is not readable.
         """
         match value:
             case None | bool() | int() | str():
@@ -102,9 +107,9 @@ class Digests:
             case Path():
                 return {"sha256": self.of(value)}
             case list() | tuple():
-                return [self.told(item, f"{where}[{index}]") for index, item in enumerate(value)]
+                return [self.as_json(item, f"{where}[{index}]") for index, item in enumerate(value)]
             case Mapping() if all(isinstance(key, str) for key in value):
-                return {key: self.told(item, f"{where}.{key}") for key, item in value.items()}
+                return {key: self.as_json(item, f"{where}.{key}") for key, item in value.items()}
             case BaseModel():
                 names = list(type(value).model_fields)
             case _ if is_dataclass(value) and not isinstance(value, type):
@@ -116,7 +121,7 @@ class Digests:
                 )
         return {
             "type": type(value).__qualname__,
-            **{name: self.told(getattr(value, name), f"{where}.{name}") for name in names},
+            **{name: self.as_json(getattr(value, name), f"{where}.{name}") for name in names},
         }
 
     def _remember(self, fresh: dict[str, tuple[str, str]]) -> None:
@@ -126,10 +131,10 @@ class Digests:
             with suppress(sqlite3.Error), self._open() as db:
                 db.executemany("insert or replace into digests values (?, ?, ?)", rows)
 
-    def _of_file(self, file: Path, fresh: dict[str, tuple[str, str]]) -> str:
+    def _file_digest(self, file: Path, fresh: dict[str, tuple[str, str]]) -> str:
         name, before = str(file.absolute()), file.stat()
         if not stat.S_ISREG(before.st_mode):
-            raise StoreError(f"{file} is neither a file nor a folder, and cannot be a source of an artifact")
+            raise StoreError(f"{file} is neither a file nor a folder, so no artifact can be made of it")
         known_stamp, known_sha = self._known.get(name, ("", ""))
         if known_stamp == _stamp(before):
             return known_sha
@@ -149,12 +154,12 @@ def _stamp(status: os.stat_result) -> str:
 
 
 def files_below(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Every file below `folder`, with its name relative to it. Links to folders are followed: devkits are linked."""
+    """(name relative to `folder`, path) of every file below `folder`. Follows links to folders, as a devkit may have them."""
     for base, folders, files in os.walk(folder, followlinks=True, onerror=_raise):
         here = Path(base)
         for link in (here / name for name in folders):
             if link.is_symlink() and here.resolve().is_relative_to(link.resolve()):
-                raise StoreError(f"{link} leads back to a folder it lies in; remove that link")
+                raise StoreError(f"{link} leads back to a folder above it; remove that link")
         for name in files:
             yield (here / name).relative_to(folder).as_posix(), here / name
 

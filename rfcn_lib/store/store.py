@@ -1,14 +1,13 @@
-"""Artifacts built once and shown whole, kept by what they were made of.
+"""The store: a folder of artifacts. It builds each artifact once, and builds it again if its ingredients or its code change.
 
-    <root>/rfcn.onnx                          link to the build used last: the path people know
-    <root>/kept/rfcn.onnx-<key>/rfcn.onnx     the artifact; an older build stays when a newer one is made
-    <root>/kept/rfcn.onnx-<key>/.record.json  what it was made of, and the sizes of its files
-    <root>/kept/dumps--torch-<key>/torch      an artifact named dumps/torch: the vendor's tools take no other characters
+    <root>/rfcn.onnx                          link to the build that was used last; people open this path
+    <root>/kept/rfcn.onnx-<key>/rfcn.onnx     the artifact; the store keeps some older builds beside a new one
+    <root>/kept/rfcn.onnx-<key>/.record.json  its ingredients, its code, and the sizes of its files
+    <root>/kept/dumps--torch-<key>/torch      the artifact dumps/torch; `--` because the vendor's tools accept few characters
 
-The key covers the content of the ingredients, the code that makes the artifact (the module of `make` and every module
-of ours it imports) and the versions of the libraries under that code. A build happens in a scratch folder on the same
-disk and becomes visible, record and all, by one rename: what lies under `kept` is finished. A lock per key lets
-processes that share a store build each artifact once.
+The key is a digest of the content of the ingredients, of the code that makes the artifact (see `rfcn_lib.store.code`), and of
+the versions of the libraries that this code imports. The store builds in a scratch folder on the same disk, then renames that
+folder: a folder in `kept` is finished. Processes that share a store build each artifact once, because each key has a lock.
 """
 
 import errno
@@ -34,21 +33,26 @@ from rfcn_lib.store.digests import Digests, StoreError, files_below, sha256_of
 
 __all__ = ["Store", "StoreError"]
 
-SLASH = "--"  # stands for "/" in the name of a build's folder
+SLASH = "--"  # replaces "/" in the name of a build's folder
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
-BUILDS_KEPT = 6  # per name; what was used within the last day stays in any case, as somebody may be at it
-IN_USE_S = 24 * 3600
+BUILDS_KEPT = 6  # builds per name
+IN_USE_S = 24 * 3600  # a build that was used within this time also stays: another process may still read it
 SAY_WAITING_AFTER_S = 3.0
-DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 RECORD = ".record.json"
 T = TypeVar("T")
-NOTHING: Mapping[str, object] = MappingProxyType({})
+NO_ARGUMENTS: Mapping[str, object] = MappingProxyType({})
 Maker = Callable[..., object] | str  # a str: "rfcn_lib.room.module:function", imported when something is made
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One artifact under one key: `home` holds it, `scratch` is where it is made, `link` is where people find it."""
+    """One build of an artifact.
+
+    home     its folder in `kept`
+    scratch  the folder in which the store makes it
+    link     the path that people open
+    """
 
     name: str
     key: str
@@ -63,10 +67,10 @@ class _Entry:
 
 
 class Store:
-    """A folder of artifacts. Any number of processes may share it.
+    """The folder `root` with its artifacts. Several processes may share it.
 
     Raises:
-        StoreError: `root` is not a folder, or nothing can be written there.
+        StoreError: `root` is not a folder, or this user cannot write there.
     """
 
     def __init__(self, root: Path) -> None:
@@ -92,61 +96,71 @@ class Store:
         make: Maker,
         /,
         *,
-        aside: Mapping[str, object] = NOTHING,
+        unkeyed: Mapping[str, object] = NO_ARGUMENTS,
         **ingredients: object,
     ) -> Path:
-        """Return the file or folder `name`, calling `make(target, **ingredients)` only if it is not kept already.
+        """Return the path of the file or folder `name`. Calls `make(target, **ingredients)` only if the store lacks it.
 
-        `make` writes a file or a folder at `target`; given as "rfcn_lib.room.module:function", it is imported only when
-        something is made. Ingredients are paths (their content counts, not their place),
-        plain values, lists, mappings, dataclasses and pydantic models of such. `aside`: further arguments of `make` that
-        do not shape the artifact, such as a time limit, and are not part of its key. The path returned stays valid
-        whatever other processes build; the link `<root>/<name>` shows what was used last.
+        make         writes a file or a folder at `target`. As a text, "rfcn_lib.room.module:function", the store imports it
+                     only to build
+        ingredients  paths (their content counts, not their place), plain values, and lists, mappings, dataclasses and
+                     pydantic models of these. All of them are part of the key
+        unkeyed      further arguments of `make` that do not change the artifact, such as a time limit
+
+        The returned path stays valid while other processes build. The link `<root>/<name>` shows the build used last.
+
+        Example: store.build("rfcn.onnx", "rfcn_lib.graph.export:onnx_from_checkpoint", weights=weights, port=port)
 
         Raises:
-            StoreError: `name` is not a relative path, something else lies there, a source cannot be read or changed
-                meanwhile, the disk is full, or `make` wrote nothing.
-            TypeError: an ingredient or `make` is of a kind whose content cannot be part of a key.
-            Whatever `make` raises; then nothing is kept.
+            StoreError: `name` is not a relative path, another file lies at the link's path, an ingredient is not readable or
+                changed during the build, the disk is full, or `make` wrote nothing.
+            TypeError: an ingredient or `make` is of a kind that cannot be part of a key.
+            Any error of `make`; then the store keeps nothing.
         """
         entry = self._entry(name, [make], ingredients)
-        with _disk_trouble(entry), self._locked(entry):
-            if not self._whole(entry):
+        with _disk_full_is_a_store_error(entry), self._locked(entry):
+            if not self._is_whole(entry):
                 _remove(entry.scratch)
                 if entry.home.exists():
-                    say(f"{entry.home} is damaged; {name} is made again")
+                    say(f"{entry.home} is damaged; the store makes {name} again")
                     entry.home.rename(entry.scratch)
                     _remove(entry.scratch)
-                self._make(entry, _function(make), ingredients, aside)
-            self._show(entry)
-        self._tidy(name)
+                self._make(entry, _function(make), ingredients, unkeyed)
+            self._set_link(entry)
+        self._remove_old_builds(name)
         return entry.artifact
 
     @contextmanager
-    def growing(self, name: str, code: Sequence[Part], /, **ingredients: object) -> Iterator[Path]:
-        """Hand out the folder `name`, to be filled piece by piece; what it holds already was made of the same things.
+    def open_folder(self, name: str, code: Sequence[Part], /, **ingredients: object) -> Iterator[Path]:
+        """Yield the folder `name`, which the caller fills with files. Files from earlier runs have the same ingredients and code.
 
-        `code`: the functions and modules that make the pieces. A piece is finished when it has its final name: write it
-        aside and rename it. Only one process is inside at a time; the next one waits, and finds the pieces. An
-        interruption keeps them. So does an ingredient that changes meanwhile, which is an error: whoever makes the pieces
-        sees to it that they are of what was keyed (`as_keyed`).
+        code  the functions and modules that make the files
 
-        Raises: as `build`.
+        The caller writes a file under another name and then renames it, so a file with its final name is finished. Only one
+        process at a time is inside; the next one waits, and finds the files. After an interruption the files stay.
+
+        If an ingredient changes while the caller fills the folder, `open_folder` raises StoreError at the end; finished files
+        stay. So the caller must load its ingredients with `load_unchanged`: then no file is made of a changed ingredient.
+
+        Raises:
+            StoreError, TypeError: as `build`.
         """
         entry = self._entry(name, code, ingredients)
-        with _disk_trouble(entry), self._locked(entry):
+        with _disk_full_is_a_store_error(entry), self._locked(entry):
             _remove(entry.scratch)
             if not entry.artifact.is_dir():
                 _remove(entry.home)
                 (entry.scratch / entry.link.name).mkdir(parents=True)
                 _write_record(entry, entry.scratch, {})
                 entry.scratch.rename(entry.home)
-            elif _record(entry.home).get("key") != entry.key:  # damaged; the folder's own name still holds the key
+            elif (
+                _record(entry.home).get("key") != entry.key
+            ):  # the record is damaged; the folder's name still has the key
                 _write_record(entry, entry.home, {})
-            self._show(entry)
+            self._set_link(entry)
             yield entry.artifact
-            self._unchanged(entry, ingredients)
-        self._tidy(name)
+            self._expect_unchanged(entry, ingredients)
+        self._remove_old_builds(name)
 
     def link(self, name: str, target: Path) -> None:
         """Let the path `<root>/<name>` lead to a folder of the store; what it led to before stays where it is.
@@ -162,11 +176,11 @@ class Store:
         aside.symlink_to(target)
         aside.replace(link)
 
-    def as_keyed(self, path: Path, load: Callable[[], T], sha256: str) -> T:
-        """load() something from `path`, whose content should have been, and still be, what `sha256` says.
+    def load_unchanged(self, path: Path, load: Callable[[], T], sha256: str) -> T:
+        """Return load(), which reads `path`. Then check that the file still has the digest `sha256`.
 
         Raises:
-            StoreError: the file changed after it was keyed; nothing may be made of what was loaded.
+            StoreError: the file changed since its digest was taken, so nothing may be made of the loaded value.
         """
         loaded = load()
         if self.digests.of(path) != sha256:
@@ -176,67 +190,71 @@ class Store:
     def _entry(self, name: str, code: Sequence[Part], ingredients: Mapping[str, object]) -> _Entry:
         if not NAME.fullmatch(name) or SLASH in name or len(name) > 100 or name.split("/")[0] == "kept":
             raise StoreError(
-                f"an artifact is named {name!r}, but should be a relative path inside the store, without '..' and '--'"
+                f"the artifact's name is {name!r}, but should be a relative path inside the store, without '..' and '--'"
             )
         self._check_link(self.root / name)
         files, libraries = code_behind(*code)
-        made_of = {"name": name, "ingredients": self._told(ingredients), "code": files, "libraries": libraries}
-        key = sha256_of(made_of)
-        folder = f"{_flat(name)}-{key[:16]}"
-        record, home, scratch = {"key": key, **made_of}, self._kept / folder, self._scratch / folder
+        sources = {"name": name, "ingredients": self._as_json(ingredients), "code": files, "libraries": libraries}
+        key = sha256_of(sources)
+        folder = f"{_folder_name(name)}-{key[:16]}"
+        record, home, scratch = {"key": key, **sources}, self._kept / folder, self._scratch / folder
         return _Entry(name, key, record, home, scratch, self.root / name)
 
     def _check_link(self, link: Path) -> None:
-        """Refuse, before any work, to put a link where something lies that this store did not make."""
-        above = [place for place in link.parents if place != self.root and place.is_relative_to(self.root)]
-        blocked = [place for place in above if place.is_symlink() or (place.exists() and not place.is_dir())]
+        """Raise StoreError, before any work, if something that this store did not make lies at the path of the link."""
+        above = [path for path in link.parents if path != self.root and path.is_relative_to(self.root)]
+        blocked = [path for path in above if path.is_symlink() or (path.exists() and not path.is_dir())]
         ours = link.is_symlink() and link.resolve().is_relative_to(self._kept.resolve())
         if blocked or (os.path.lexists(link) and not ours):
             raise StoreError(f"{(*blocked, link)[0]} is in the way of the artifact {link}; move it elsewhere")
 
-    def _told(self, ingredients: Mapping[str, object]) -> dict[str, object]:
-        return {name: self.digests.told(value, name) for name, value in ingredients.items()}
+    def _as_json(self, ingredients: Mapping[str, object]) -> dict[str, object]:
+        return {name: self.digests.as_json(value, name) for name, value in ingredients.items()}
 
-    def _unchanged(self, entry: _Entry, ingredients: Mapping[str, object]) -> None:
-        """What was read may be newer than what was keyed; then the result belongs to neither."""
-        now, then = self._told(ingredients), entry.record["ingredients"]
+    def _expect_unchanged(self, entry: _Entry, ingredients: Mapping[str, object]) -> None:
+        """Raise StoreError if an ingredient changed since the key was computed: the artifact may be made of both versions."""
+        now, then = self._as_json(ingredients), entry.record["ingredients"]
         changed = [name for name in then if now[name] != then[name]]
         if changed:
-            raise StoreError(f"{', '.join(changed)} changed while {entry.name} was being made of it; start again")
+            raise StoreError(f"{', '.join(changed)} changed while the suite made {entry.name} of it; start again")
 
     def _make(
-        self, entry: _Entry, make: Callable[..., object], ingredients: Mapping[str, object], aside: Mapping[str, object]
+        self,
+        entry: _Entry,
+        make: Callable[..., object],
+        ingredients: Mapping[str, object],
+        unkeyed: Mapping[str, object],
     ) -> None:
         target, started = entry.scratch / entry.link.name, time.monotonic()
         try:
             entry.scratch.mkdir(parents=True)
-            make(target, **ingredients, **aside)
+            make(target, **ingredients, **unkeyed)
             if not target.exists():
                 raise StoreError(f"{make.__qualname__} should have written {entry.name} to {target}, but wrote nothing")
             taken_s = round(time.monotonic() - started, 3)
             _write_record(entry, entry.scratch, _sizes(target), sha256=self.digests.of(target), seconds=taken_s)
-            self._unchanged(entry, ingredients)
+            self._expect_unchanged(entry, ingredients)
             entry.scratch.rename(entry.home)
         except BaseException:  # KeyboardInterrupt too
             shutil.rmtree(entry.scratch, ignore_errors=True)
             raise
 
-    def _whole(self, entry: _Entry) -> bool:
-        """Whether the artifact is, to the byte, what was built. Digests are remembered by the file's times, so it is quick."""
+    def _is_whole(self, entry: _Entry) -> bool:
+        """Whether the artifact has the bytes that were built. This is quick, because `Digests` remembers the files."""
         record = _record(entry.home)
         sound = (
             record.get("key") == entry.key and entry.artifact.exists() and record.get("files") == _sizes(entry.artifact)
         )
         return sound and record.get("sha256") == self.digests.of(entry.artifact)
 
-    def _show(self, entry: _Entry) -> None:
-        """Note the use, and point the link at it. Called with the lock held."""
+    def _set_link(self, entry: _Entry) -> None:
+        """Set the time of the last use, and point the link at this build. The caller holds the lock."""
         os.utime(entry.home / RECORD)
         entry.link.parent.mkdir(parents=True, exist_ok=True)
-        words = os.path.relpath(entry.artifact, entry.link.parent)
-        if not entry.link.is_symlink() or entry.link.readlink() != Path(words):
+        target = os.path.relpath(entry.artifact, entry.link.parent)
+        if not entry.link.is_symlink() or entry.link.readlink() != Path(target):
             entry.scratch.mkdir(parents=True)
-            (entry.scratch / "link").symlink_to(words)
+            (entry.scratch / "link").symlink_to(target)
             (entry.scratch / "link").replace(entry.link)
             entry.scratch.rmdir()
 
@@ -253,15 +271,15 @@ class Store:
         finally:
             lock.release()
 
-    def _tidy(self, name: str) -> None:
-        """Remove builds that nobody used for long, and what killed processes left half made; never what is locked."""
-        start = f"{_flat(name)}-"
+    def _remove_old_builds(self, name: str) -> None:
+        """Remove builds that no run used for long, and scratch folders of killed processes. Locked folders stay."""
+        start = f"{_folder_name(name)}-"
         builds = [home for home in self._kept.glob(f"{start}*") if len(home.name) == len(start) + 16]
         by_use = sorted(builds, key=_last_used, reverse=True)
         old = [home for home in by_use[BUILDS_KEPT:] if time.time() - _last_used(home) > IN_USE_S]
         for folder in (*old, *self._scratch.glob("*")):
             with suppress(Timeout, OSError), FileLock(self._locks / f"{folder.name}.lock", timeout=0):
-                # away from the place of finished builds first: a removal can be interrupted too
+                # rename it into scratch first: a kill during the removal must not leave half a build in `kept`
                 _remove(folder.rename(self._scratch / folder.name))
 
 
@@ -273,8 +291,8 @@ def _function(make: Maker) -> Callable[..., object]:
     return found
 
 
-def _flat(name: str) -> str:
-    return name.replace("/", SLASH)  # a name has no "--", so no two names become one
+def _folder_name(name: str) -> str:
+    return name.replace("/", SLASH)  # no name contains "--", so two names never give the same folder
 
 
 def _sizes(artifact: Path) -> dict[str, int]:
@@ -310,13 +328,13 @@ def _remove(folder: Path) -> None:
 
 
 @contextmanager
-def _disk_trouble(entry: _Entry) -> Iterator[None]:
+def _disk_full_is_a_store_error(entry: _Entry) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in DISK_TROUBLE:
+        if error.errno not in DISK_FULL:
             raise
         raise StoreError(
-            f"{entry.name} could not be written below {entry.home.parent}: {error.strerror}; "
-            "free some space, or pass --store=DIR on another disk; what was finished is kept"
+            f"cannot write {entry.name} below {entry.home.parent}: {error.strerror}; "
+            "free some space, or pass --store=DIR on another disk; finished files stay in the store"
         ) from error

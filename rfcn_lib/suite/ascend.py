@@ -14,8 +14,8 @@ import pytest
 
 from rfcn_lib.ascend import atc as compiler
 from rfcn_lib.ascend import npu_choice, npu_smi, toolkit
-from rfcn_lib.ascend.health import note_troubles, troubles_now, troubles_of
-from rfcn_lib.command import exports, run
+from rfcn_lib.ascend.health import health_problems, health_problems_now, note_health_problems
+from rfcn_lib.command import export_lines, run
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.pictures.bin_set import BinSet
 from rfcn_lib.pictures.canvases import name_of, note_canvases
@@ -68,7 +68,7 @@ class NpuHost:
 
     @property
     def program(self) -> Tool:
-        word = str(self.tool.path) if self.tool.name == "benchmark" else self.tool.words[0]
+        word = str(self.tool.path) if self.tool.name == "benchmark" else self.tool.command[0]
         return Tool(self.tool.name, word)
 
 
@@ -130,7 +130,7 @@ def soc(options: Options, atc: toolkit.Atc) -> str:
     if options.soc:
         return toolkit.checked_soc(options.soc, atc.home)
     there = found_here(toolkit.npus(), "; or pass --soc=NAME, such as --soc=Ascend310, to compile without a device")
-    return npu_choice.soc_of(npu_choice.chosen(there, options.devices)[0])
+    return npu_choice.soc_of(npu_choice.chosen_npus(there, options.devices)[0])
 
 
 @pytest.fixture(scope="session")
@@ -143,8 +143,8 @@ def npus(options: Options) -> tuple[npu_smi.Npu, ...]:
             f"{MASK}={masked} gives the devices other numbers for the tools than npu-smi gives them, so this suite "
             f"would check the health of other devices than it runs on; unset {MASK}, and choose with --devices="
         )
-    chosen = npu_choice.chosen(there, options.devices)
-    wrong = troubles_of(there, chosen)
+    chosen = npu_choice.chosen_npus(there, options.devices)
+    wrong = health_problems(there, chosen)
     if wrong and options.accept:
         raise HostError("; ".join(wrong) + "; --accept needs idle, healthy devices")
     npu_choice.expect_alike(there, chosen, options.soc)
@@ -167,7 +167,7 @@ def atc_ingredients(options: Options, atc: toolkit.Atc) -> dict[str, object]:
     words, files = compiler.atc_arguments(options.atc_args, options.here)
     if words:
         help_text = run([atc.path, "--help"], cwd=Path.cwd(), timeout_s=toolkit.HELP_TIMEOUT_S).stdout
-        compiler.expect_known(words, help_text)
+        compiler.expect_known_flags(words, help_text)
     return {
         "toolkit_version": atc.version,
         "precision_mode": options.precision_mode,
@@ -202,11 +202,13 @@ def run_on_npus(
         "npu_smi": host.npus[0].version,
     }
     simulated = host.tool.simulated or toolkit.simulated([*om.values(), *toolkit.simulated_tools()])
-    with store.growing(canvases.artifact_name("npu"), CODE_OF_DUMPS, **made_of) as folder:
+    with store.open_folder(canvases.artifact_name("npu"), CODE_OF_DUMPS, **made_of) as folder:
         simulated = simulated or toolkit.simulated([folder])  # by an earlier run
         if simulated:
             toolkit.mark_simulated(folder, folder / DUMPS)
-        _expect_healthy(note_troubles(folder, []), folder, options)  # refuse now, not after hours: of an earlier run
+        _expect_healthy(
+            note_health_problems(folder, []), folder, options
+        )  # refuse now, not after hours: of an earlier run
         note_canvases(folder / DUMPS, pictures.by_canvas)
         filled = fill_by_tool(
             folder,
@@ -219,11 +221,11 @@ def run_on_npus(
             batch=bins.batches(len(host.npus)),
             what=f"{'SIMULATED ' if simulated else ''}{canvases.artifact_name('dumps/npu')}",
             timeout_s=options.tool_timeout_s,
-            troubles=lambda: troubles_now(host.device_ids),
+            troubles=lambda: health_problems_now(host.device_ids),
             jpegs=pictures.digests,
             called=host.names,
         )
-        health = note_troubles(folder, [])
+        health = note_health_problems(folder, [])
     _expect_healthy(health, folder, options)
     store.link(canvases.artifact_name("dumps/npu"), folder / DUMPS)
     compiled = [path.with_name("command.txt").read_text(encoding="utf-8") for path in om.values()]
@@ -231,7 +233,7 @@ def run_on_npus(
         f"{bins.shell_line(work_folder(folder, timing.perf.device_id), timing.ids)} && {timing.typed}"
         for timing in filled.timings
     ]
-    return NpuRun(folder, filled, host, health, simulated, (*exports(), *probes(), *compiled, *batches))
+    return NpuRun(folder, filled, host, health, simulated, (*export_lines(), *probes(), *compiled, *batches))
 
 
 def _expect_healthy(health: tuple[str, ...], folder: Path, options: Options) -> None:

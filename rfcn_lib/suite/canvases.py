@@ -7,7 +7,7 @@ from pathlib import Path
 from rfcn_lib.pictures.canvases import IdsByCanvas, Wh, name_of, share_of
 from rfcn_lib.port import Port, on_canvas
 from rfcn_lib.runs.plans import in_bytes
-from rfcn_lib.store.store import NOTHING, Maker, Store
+from rfcn_lib.store.store import NO_ARGUMENTS, Maker, Store
 
 PerCanvas = Mapping[Wh, Path]  # canvas (width, height) px -> the artifact made for it
 
@@ -64,7 +64,7 @@ class Canvases:
         return {f"{kind} {name_of(canvas)}" if self.fitted else kind: path for canvas, path in paths.items()}
 
     def build(
-        self, store: Store, name: str, make: Maker, aside: Mapping[str, object] = NOTHING, **ingredients: object
+        self, store: Store, name: str, make: Maker, unkeyed: Mapping[str, object] = NO_ARGUMENTS, **ingredients: object
     ) -> dict[Wh, Path]:
         """One artifact per canvas, built where the store has none.
 
@@ -75,7 +75,7 @@ class Canvases:
             canvas: store.build(
                 self.artifact_name(name, canvas),
                 make,
-                aside=aside,
+                unkeyed=unkeyed,
                 **{key: _for(canvas, value) for key, value in ingredients.items()},
             )
             for canvas in self.by_canvas

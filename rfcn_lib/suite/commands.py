@@ -3,23 +3,23 @@
 import logging
 import logging.handlers
 
-from rfcn_lib.command import SAID, exports
+from rfcn_lib.command import command_log, export_lines
 
 _log = logging.handlers.MemoryHandler(10**6, flushLevel=logging.CRITICAL + 1)
 
 
 def pytest_configure() -> None:
-    SAID.addHandler(_log)
+    command_log.addHandler(_log)
 
 
 def pytest_unconfigure() -> None:
-    SAID.removeHandler(_log)
+    command_log.removeHandler(_log)
 
 
 def commands() -> list[str]:
     """Every external command of this run, after the environment that it ran in; empty where none ran."""
     lines = _lines()
-    return [*exports(), *lines] if lines else []
+    return [*export_lines(), *lines] if lines else []
 
 
 def probes() -> list[str]:

@@ -69,8 +69,8 @@ def measure(store: Store, gpu: str, where: str, weights: Path, pictures: Picture
     port, devkit = pictures.port, pictures.devkit
     made_of = {"weights": weights, "pictures": port.pictures, "proposals": port.proposals, "gpu": gpu}
     sha256 = store.digests.of(weights)
-    with store.growing(f"dumps/{where}", [pytorch, "rfcn_lib.pictures.preprocess"], **made_of) as folder:
-        model = lambda: store.as_keyed(weights, lambda: pytorch.device(weights, port, where), sha256)  # noqa: E731
+    with store.open_folder(f"dumps/{where}", [pytorch, "rfcn_lib.pictures.preprocess"], **made_of) as folder:
+        model = lambda: store.load_unchanged(weights, lambda: pytorch.device(weights, port, where), sha256)  # noqa: E731
         fill(folder, devkit.ids, port, pictures.load, model, f"dumps/{where}", jpegs=pictures.digests)
     found = judge_own_dumps(folder, pictures).evaluation
     expect_fair(found.mean_ap, devkit.ids == devkit.all_ids)

@@ -106,7 +106,7 @@ class HostRun:
         self._expect_same_files()
         pictures = self.pictures
         rules = pictures.port.pictures
-        with self.store.growing(self.name, self.code, **self.model.made_of, pictures=rules) as folder:
+        with self.store.open_folder(self.name, self.code, **self.model.made_of, pictures=rules) as folder:
             self._expect_same_files()  # another process may have held the folder for hours
             note_canvases(folder, pictures.by_canvas)
             options: dict[str, Any] = {"jpegs": pictures.digests, "first_look": first_look, "planned": self.plan_said}
@@ -139,9 +139,11 @@ class HostRun:
         return Program(self.model.engine, self.model.file(canvas), self.file_digests[canvas])
 
     def _load(self, canvas: Wh) -> RunPicture:
-        return self.store.as_keyed(self.model.file(canvas), lambda: self.model.load(canvas), self.file_digests[canvas])
+        return self.store.load_unchanged(
+            self.model.file(canvas), lambda: self.model.load(canvas), self.file_digests[canvas]
+        )
 
     def _expect_same_files(self) -> None:
         """Hours may lie between the first pictures and the others, and workers load the file that was there first."""
         for canvas, sha256 in self.file_digests.items():
-            self.store.as_keyed(self.model.file(canvas), lambda: None, sha256)
+            self.store.load_unchanged(self.model.file(canvas), lambda: None, sha256)

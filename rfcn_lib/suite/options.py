@@ -155,6 +155,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "reference_measured" if options.reference == "torch" else "reference_published",
         "candidate_made" if options.dumps is None else "candidate_given",
         "limits_published" if options.baseline is None else "limits_measured",
+        "protocols_left_out" if options.protocols is None else "protocols_written",
     ):
         config.pluginmanager.import_plugin(f"rfcn_lib.suite.{module}")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rfcn_lib.command import exports
+from rfcn_lib.command import export_lines
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.suite.options import OPTIONS
 from rfcn_lib.verdict.verdict import Criterion, Relation
@@ -60,7 +60,7 @@ def pytest_runtest_makereport(
         if isinstance(call.excinfo.value, SuiteError):
             report.longrepr = call.excinfo.getrepr(style="value", chain=False)
             if "by hand: " in str(call.excinfo.value):
-                report.sections.append(("environment of the line by hand", "\n".join(exports())))
+                report.sections.append(("environment of the line by hand", "\n".join(export_lines())))
     marks = [mark.name for mark in item.iter_markers() if mark.name in ("npu", "gpu", "accuracy")]
     report.user_properties.append(("device", {"npu": "npu", "accuracy": "host"}.get(marks[0]) if marks else None))
     return report

@@ -56,3 +56,13 @@ def im_data_of(seed, canvas_wh=CANVAS_WH):
     draws = np.random.default_rng(seed)
     coarse = draws.normal(size=(3, height // 16, width // 16)).repeat(16, axis=1).repeat(16, axis=2)
     return (60 * coarse + 15 * draws.normal(size=(3, height, width))).astype(np.float32)[None]
+
+
+def twin_at(folder, port=PORT):
+    """Export the network, and define the vendor's operators for ONNX Runtime; returns the file."""
+    from rfcn_lib.graph.export import onnx_from_network
+    from rfcn_lib.graph.twin import twin_from_vendor
+
+    onnx_from_network(folder / "rfcn.onnx", network_of(port), port.pictures.canvas_wh_px)
+    twin_from_vendor(folder / "twin.onnx", folder / "rfcn.onnx")
+    return folder / "twin.onnx"

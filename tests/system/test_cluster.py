@@ -1,6 +1,6 @@
 """Pictures shared out over real Dask clusters: the same bytes as a local run, whoever is lost half way.
 
-Schedulers and workers are processes of this machine, started with the README's own commands. A program under
+Schedulers and workers are processes of this machine, started with the commands of docs/many-machines.md. A program under
 /proc/self/cwd lies elsewhere for each process, as on another machine, and so has to be sent.
 """
 
@@ -37,14 +37,14 @@ from rfcn_lib.source.checkpoint import save_checkpoint
 from tests.support import fatal, tiny
 from tests.support.places import ROOT
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "many-machines.md").read_text(encoding="utf-8")
 PYTHON = ".venv/bin/python"
 COUNT = 24
 
 
-def of_readme(part):
-    """The README's command for a "scheduler" or "worker", as words, with this Python."""
-    line = re.search(rf"^    ({re.escape(PYTHON)} -m dask {part} [^#\n]*)", README, re.MULTILINE)[1]
+def of_the_page(part):
+    """The command of docs/many-machines.md for a "scheduler" or "worker", as words, with this Python."""
+    line = re.search(rf"^({re.escape(PYTHON)} -m dask {part} [^#\n]*)", PAGE, re.MULTILINE)[1]
     return [sys.executable, *shlex.split(line)[1:]]
 
 
@@ -57,7 +57,7 @@ class Cluster:
     workers: list
 
     def start(self, cwd=ROOT, **environment):
-        words = [self.address if word.startswith("tcp://") else word for word in of_readme("worker")]
+        words = [self.address if word.startswith("tcp://") else word for word in of_the_page("worker")]
         where = ["--no-nanny", "--local-directory", str(self.log.parent / f"worker{len(self.workers)}")]
         self.workers.append(spawn([*words, *where], self.log, cwd, **environment))
         return self.workers[-1]
@@ -86,7 +86,7 @@ def scheduler(folder, **environment):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = ["127.0.0.1" if word == "A" else str(port) if word == "8786" else word for word in of_readme("scheduler")]
+    words = ["127.0.0.1" if word == "A" else str(port) if word == "8786" else word for word in of_the_page("scheduler")]
     made = Cluster(f"tcp://127.0.0.1:{port}", folder / "cluster.log", [])
     process = spawn([*words, "--no-dashboard"], made.log, **environment)
     made.scheduler = process

@@ -27,7 +27,7 @@ def run_pytest(*options, timeout=300):
 
 
 @pytest.fixture(scope="module")
-def accuracy(pytestconfig, onnxruntime_dumps, torch_dumps, store):
+def accuracy(pytestconfig, host_dumps, torch_dumps, store):
     """accuracy(*options): exit code and all the words of `pytest -m accuracy`, from artifacts that are there already."""
     on_trial = [
         f"--{name}={value}"
@@ -40,11 +40,11 @@ def accuracy(pytestconfig, onnxruntime_dumps, torch_dumps, store):
 
 
 @pytest.fixture
-def copy(onnxruntime_dumps, tmp_path):
+def copy(host_dumps, tmp_path):
     """A folder of dumps to break: links to the good ones."""
     folder = tmp_path / "dumps"
     folder.mkdir()
-    for path in onnxruntime_dumps.iterdir():
+    for path in host_dumps.iterdir():
         (folder / path.name).hardlink_to(path)
     return folder
 
@@ -188,8 +188,8 @@ def test_a_graph_damaged_in_the_store_is_made_again(accuracy, store):
     assert path.read_bytes() == before
 
 
-def test_the_host_s_own_dumps_stay_the_host_s(accuracy, onnxruntime_dumps):
-    code, words = accuracy(f"--dumps={onnxruntime_dumps}")
+def test_the_host_s_own_dumps_stay_the_host_s(accuracy, host_dumps):
+    code, words = accuracy(f"--dumps={host_dumps}")
 
     assert code == 0, words
     assert "on the host stand-in (this host's own store" in words
@@ -246,8 +246,8 @@ def test_fitted_canvases_hold_the_same_criteria_and_crop_nothing(accuracy, store
     assert "NOT JUDGED" in words
 
 
-def test_dumps_of_one_canvas_are_not_judged_as_of_others(accuracy, onnxruntime_dumps):
-    code, words = accuracy(f"--dumps={onnxruntime_dumps}", "--canvas=fitted")
+def test_dumps_of_one_canvas_are_not_judged_as_of_others(accuracy, host_dumps):
+    code, words = accuracy(f"--dumps={host_dumps}", "--canvas=fitted")
 
     assert code == 1
     assert "were made on the canvases 512x512, but would be judged as made on" in words
@@ -259,13 +259,6 @@ def test_dumps_made_elsewhere_may_come_from_fitted_canvases(accuracy, copy):
 
     assert code == 0, words
     assert "PASSED: 4 criteria hold over 140 pictures, on 6 FITTED canvases, dumps made elsewhere" in words
-
-
-def test_fitted_canvases_are_never_accepted(tmp_path):
-    code, words = run_pytest("-m", "accuracy", "tests/test_accuracy.py", "--canvas=fitted", "--accept")
-
-    assert code == 4
-    assert "--accept judges the published criteria, which are of the published canvas" in words
 
 
 def test_published_figures_are_not_held_against_fitted_canvases(accuracy):
@@ -316,54 +309,48 @@ def test_python_without_asserts_is_refused():
     assert "python -O removes every assert" in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    ("option", "answer"),
-    [
-        ("--weights=/nowhere.pth", "--weights=/nowhere.pth is not a file"),
-        ("--port=/nowhere.toml", "--port=/nowhere.toml is not a file"),
-        ("--devkit=/nowhere", "--devkit=/nowhere is not a folder"),
-        ("--dumps=/nowhere", "--dumps=/nowhere is not a folder"),
-        ("--store=Makefile", "--store=Makefile is a file, but should be a folder"),
-        ("--limit=0", "--limit=0 should be a whole number of pictures, 1 or more"),
-        ("--limit=many", "--limit=many should be a whole number"),
-        ("--reference=gpu", "--reference=gpu should be torch or published"),
-        ("--overflow=warn", "--overflow=warn should be crop or error"),
-        ("--canvas=square", "--canvas=square should be published or fitted"),
-        ("--dask=head:8786", "--dask=head:8786 should be a scheduler's address, --dask=tcp://HOST:8786, or"),
-        ("--verdict=/nowhere/v.json", "there is no folder /nowhere"),
-        ("--dumps=", "--dumps= is empty, but should name a path"),
-        ("--store=", "--store= is empty"),
-        ("--verdict=/proc/v.json", "cannot be written"),
-        ("--verdict=.", "is a folder, but should be the name of a file"),
-    ],
-)
-def test_a_wrong_option_is_answered_in_a_sentence(option, answer):
-    code, words = run_pytest("-m", "accuracy", "tests/test_accuracy.py", option)
+def test_wrong_options_are_answered_in_a_sentence_each():
+    """Each option's values are tried in tests/unit/suite/test_options.py."""
+    code, words = run_pytest("-m", "accuracy", "tests/test_accuracy.py", "--weights=/nowhere.pth", "--limit=0")
 
     assert code == 4
-    assert answer in words
+    assert "--weights=/nowhere.pth is not a file" in words
+    assert "--limit=0 should be a whole number of pictures, 1 or more" in words
     assert "Traceback" not in words
 
 
-def test_dumps_of_elsewhere_are_no_npu_run():
-    """All would be skipped, with exit status 0, and somebody would read that as an answer."""
-    code, words = run_pytest("-m", "npu", "--dumps=specimen")
+def built(mark):
+    """The artifacts in the order in which pytest sets them up, by name."""
+    words = [sys.executable, "-m", "pytest", "-m", mark, "tests/test_accuracy.py", "--setup-plan"]
+    return re.findall(r"SETUP +[SC] (\w+)", subprocess.run(words, cwd=ROOT, capture_output=True, text=True).stdout)
 
-    assert code == 4
-    assert "-m npu judges what this host's NPU makes, but --dumps=specimen were made elsewhere" in words
+
+def test_the_set_up_plan_is_the_pipeline():
+    pipeline = [
+        "weights", "onnx", "adapted", "twin", "host_run", "host_first_pictures", "torch_run", "reference_first_pictures",
+        "host_dumps", "torch_dumps", "host_candidate", "reference", "candidate", "trial",
+    ]  # fmt: skip
+    assert [name for name in built("accuracy") if name in pipeline] == pipeline
+
+
+def test_an_npu_is_looked_for_before_anything_is_built_and_the_reference_begins_before_the_npu_s_hours():
+    pipeline = [
+        "npu_ready", "atc", "weights", "pictures", "onnx", "adapted", "om", "reference_first_pictures", "bins", "npu_run",
+        "npu_dumps", "torch_dumps", "npu_candidate", "candidate", "trial",
+    ]  # fmt: skip
+    assert [name for name in built("npu") if name in pipeline] == pipeline
 
 
 @pytest.mark.parametrize(
     ("options", "answer"),
     [
         (("--limit=141",), "use 1 to 140"),
-        (("--limit=141", "--canvas=fitted"), "use 1 to 140"),
         (("--weights=Makefile", "--port=specimen/port.toml"), "Makefile is not a checkpoint"),
         (("--port=pyproject.toml",), "is a complete example"),
         (("--devkit=specimen/VOCdevkit/VOC2007",), "pass --devkit="),
         (("--weights=specimen/rfcn_specimen.pth", "--port=specimen/port.toml", "--devkit=tests"), "--devkit=PATH"),
     ],
-    ids=["limit", "limit, before anything is collected", "weights", "port", "devkit too deep", "devkit elsewhere"],
+    ids=["limit", "weights", "port", "devkit too deep", "devkit elsewhere"],
 )
 def test_a_wrong_file_is_an_error_that_names_it(options, answer, tmp_path):
     code, words = run_pytest("-m", "accuracy", "tests/test_accuracy.py", f"--store={tmp_path}", *options)
@@ -372,3 +359,24 @@ def test_a_wrong_file_is_an_error_that_names_it(options, answer, tmp_path):
     assert answer in words
     assert "Traceback" not in words
     assert "NOT JUDGED" in words
+
+
+def test_with_fitted_canvases_a_wrong_set_is_named_before_anything_is_collected():
+    code, words = run_pytest("-m", "accuracy", "tests/test_accuracy.py", "--canvas=fitted", "--limit=141")
+
+    assert code == 4
+    assert "use 1 to 140" in words
+    assert "Traceback" not in words
+
+
+def test_the_same_detections_under_other_protocols_are_a_table_when_asked_for(accuracy, tmp_path):
+    path = tmp_path / "protocols.txt"
+    code, words = accuracy(f"--protocols={path}")
+    text = path.read_text()
+
+    assert code == 0, words
+    assert "evaluation protocols" in words
+    for protocol in ("IoU > 0.5", "comp4_det_test_", "IoU >= 0.5", "area AP", "COCO AP"):
+        assert protocol in text
+        assert protocol in words
+    assert text.count("aeroplane") == 8

@@ -45,7 +45,7 @@ def run():
     jpegs = lambda ids: store.digests.of_each(devkit.picture_path(id) for id in ids)
     shown = lambda id: prepare(devkit.picture_path(id), id, devkit.sizes_wh[id], port.pictures)
     code = [onnx_runtime, "rfcn_lib.pictures.preprocess"]
-    with store.growing("dumps/onnxruntime", code, twin=twin, pictures=port.pictures) as folder:
+    with store.open_folder("dumps/onnxruntime", code, twin=twin, pictures=port.pictures) as folder:
         return fill(folder, devkit.ids, port, shown, lambda: onnx_runtime.device(twin), "dumps", jpegs=jpegs)
 
 if sys.argv[6:] == ["once"]:

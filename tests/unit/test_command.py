@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rfcn_lib import command
-from rfcn_lib.command import CommandError, CommandTimeoutError, Done, ending, explain, run, typed
+from rfcn_lib.command import CommandError, CommandResult, CommandTimeoutError, ending, explain, run, shell_line
 
 WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)
 
@@ -43,7 +43,7 @@ def wait_until(condition) -> bool:
     return False
 
 
-def python(code: str, **options) -> Done:
+def python(code: str, **options) -> CommandResult:
     return run([sys.executable, "-c", code], **{"timeout_s": 30, **options})
 
 
@@ -121,7 +121,7 @@ def test_what_is_no_text_is_told_all_the_same(tmp_path):
 def test_of_a_flood_head_and_tail_are_kept_and_the_log_stops_at_its_limit(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "HEAD_BYTES", 1000)
     monkeypatch.setattr(command, "TAIL_BYTES", 500)
-    monkeypatch.setattr(command._Log.__init__, "__defaults__", (2000,))
+    monkeypatch.setattr(command._LogFile.__init__, "__defaults__", (2000,))
     monkeypatch.setattr(command, "LOG_BYTES", 2000)
     code = "for number in range(10000): print(f'{number:09d}')"  # 100,000 bytes
     done = python(code, cwd=tmp_path, log=tmp_path / "log")
@@ -137,7 +137,7 @@ def test_of_a_flood_head_and_tail_are_kept_and_the_log_stops_at_its_limit(tmp_pa
 
 @given(st.lists(st.binary(max_size=400), max_size=30))
 def test_kept_text_is_the_whole_stream_while_it_is_short(blocks):
-    kept = command._Kept()
+    kept = command._HeadAndTail()
     for block in blocks:
         kept.add(block)
 
@@ -164,7 +164,7 @@ def test_a_hang_is_ended_with_its_children(tmp_path):
         run([tool], cwd=tmp_path, timeout_s=0.5, log=tmp_path / "log")
 
     assert wait_until(lambda: not alive(int((tmp_path / "child").read_text())))
-    assert caught.value.done.stdout == "working\n"
+    assert caught.value.result.stdout == "working\n"
     assert str(caught.value) == (
         f"hang did not end within 0.5 s, and was ended\n  said:    working\n  log:     {tmp_path}/log\n"
         f"  by hand: cd {tmp_path} && {tool}"
@@ -179,8 +179,8 @@ def test_what_does_not_listen_to_a_request_is_ended_too(tmp_path, monkeypatch):
     with pytest.raises(CommandTimeoutError) as caught:
         python(code, cwd=tmp_path, timeout_s=1)
 
-    assert caught.value.done.returncode == -signal.SIGKILL
-    assert caught.value.done.seconds < 10
+    assert caught.value.result.returncode == -signal.SIGKILL
+    assert caught.value.result.seconds < 10
 
 
 def test_a_child_left_behind_is_neither_waited_for_nor_left(tmp_path, monkeypatch):
@@ -269,7 +269,7 @@ def test_a_word_that_no_command_line_can_hold(tmp_path):
 
 
 def test_typed_is_one_line_to_paste():
-    line = typed(
+    line = shell_line(
         ["atc", "--input_shape=im_data:1,3,1344,1344", "--output=my model"], Path("/a b"), {"LOG": "1", "X": "y z"}
     )
 
@@ -279,7 +279,13 @@ def test_typed_is_one_line_to_paste():
 @given(words=st.lists(WORDS, min_size=1, max_size=4), value=WORDS)
 def test_a_typed_line_means_the_same_to_a_shell(words, value):
     """shlex.split is the shell here; the real one is asked in the next test."""
-    assert shlex.split(typed(words, Path("/here"), {"NAME": value})) == ["cd", "/here", "&&", f"NAME={value}", *words]
+    assert shlex.split(shell_line(words, Path("/here"), {"NAME": value})) == [
+        "cd",
+        "/here",
+        "&&",
+        f"NAME={value}",
+        *words,
+    ]
 
 
 def test_a_shell_runs_a_typed_line(tmp_path):
@@ -289,7 +295,7 @@ def test_a_shell_runs_a_typed_line(tmp_path):
     done = run(
         [sys.executable, "-c", code, "a b", "$HOME", "*"], cwd=folder, env={"NAME": "`x` \"y\" 'z'"}, timeout_s=30
     )
-    by_hand = subprocess.run(["/bin/sh", "-c", done.typed], capture_output=True, text=True, cwd="/", check=True)
+    by_hand = subprocess.run(["/bin/sh", "-c", done.shell_line], capture_output=True, text=True, cwd="/", check=True)
 
     assert by_hand.stdout == done.stdout
     assert "['a b', '$HOME', '*']" in done.stdout
@@ -306,7 +312,7 @@ def test_a_shell_runs_a_typed_line(tmp_path):
     ],
 )
 def test_every_end_has_words(returncode, words, tmp_path):
-    assert ending(Done(("tool",), tmp_path, {}, returncode, "", "", 1.0)) == words
+    assert ending(CommandResult(("tool",), tmp_path, {}, returncode, "", "", 1.0)) == words
 
 
 def test_a_crash_is_known_as_one(tmp_path):
@@ -316,7 +322,7 @@ def test_a_crash_is_known_as_one(tmp_path):
 
 
 def test_explain_says_what_how_last_words_log_and_line(tmp_path):
-    done = Done(
+    done = CommandResult(
         ("/opt/atc", "--x=1"), Path("/work"), {}, 255, "ATC start\nATC run failed\n", "", 3.21, Path("/l/atc.log")
     )
 

@@ -65,7 +65,7 @@ def perfect(truth_xyxy):
     """What an RPN that knows the truth would say: sure of every label, every anchor on its object."""
     labels, owner = labels_by_definition(truth_xyxy)
     pairs = np.stack([-20.0 * (labels == 1), -20.0 * (labels != 1)], axis=1)
-    return pairs, boxes.encode(PRIOR, np.array(truth_xyxy, F)[owner]), labels
+    return pairs, boxes.deltas_between(PRIOR, np.array(truth_xyxy, F)[owner]), labels
 
 
 @pytest.mark.parametrize("objects", [[OBJECT], [OBJECT, (60.0, 5.0, 105.0, 30.0)], [(0.0, 0.0, 6.0, 6.0)]])
@@ -95,7 +95,7 @@ def test_the_rpn_s_losses_are_their_sums_written_out():
     assert hits < 128 < 256 - hits < (labels == 0).sum()
     class_loss, box_loss = rpn_losses(np.zeros((315, 2)), np.zeros((315, 4)), [OBJECT])
     assert class_loss == pytest.approx(math.log(2), rel=1e-6)
-    wanted = np.abs(boxes.encode(PRIOR[labels == 1], np.tile(np.array(OBJECT, F), (hits, 1))))
+    wanted = np.abs(boxes.deltas_between(PRIOR[labels == 1], np.tile(np.array(OBJECT, F), (hits, 1))))
     smooth = np.where(wanted < 1 / 9, 0.5 * 9 * wanted**2, wanted - 0.5 / 9)  # sigma 3
     assert box_loss == pytest.approx(smooth.sum() / 256, rel=1e-4)
 
@@ -117,7 +117,7 @@ def test_rois_get_the_class_and_the_shift_of_the_object_they_cover():
     assert column.tolist() == [3, 3, 3, 0, 0], "background is column 0; the last one covers 0.36"
     assert shifts[0].tolist() == shifts[2].tolist() == [0, 0, 0, 0]
     assert shifts[1].tolist() == pytest.approx([-2 / 32, 0, 0, 0])
-    decoded = boxes.decode(chosen[:2], shifts[:2])
+    decoded = boxes.apply_deltas(chosen[:2], shifts[:2])
     np.testing.assert_allclose(decoded, np.tile(np.add(truth, [0, 0, 1, 1]), (2, 1)), atol=1e-4)
 
 

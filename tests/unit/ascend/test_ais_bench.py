@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rfcn_lib.ascend.ais_bench import run_batch, words
+from rfcn_lib.ascend.ais_bench import command, run_batch
 from rfcn_lib.ascend.tool_run import OmRunError, Task
 from rfcn_lib.pictures.bins import write_bins
 from tests.support import fake_tools
@@ -27,7 +27,7 @@ def python(tmp_path):
 
 def test_the_flags_are_the_published_ones_and_the_device(task):
     want = f"python3 -m ais_bench --model {task.om} --input ./bin --output ./ --output_dirname result --outfmt NPY --device 1"
-    assert " ".join(words("python3", task)) == want
+    assert " ".join(command("python3", task)) == want
 
 
 @pytest.mark.parametrize("fault", ["", "old_names"])
@@ -60,8 +60,8 @@ def test_what_an_earlier_run_left_is_not_taken_for_this_one_s(task, python, monk
         ("reversed", r"output 0 of 000001 is '.*000001_2.npy', but should be a file <name>_0.npy of that picture", 7),
         ("crossed", r"output 0 of 000001 is '.*000002_0.npy', but should be", 7),
         ("outside", r"output 0 of 000001 is '.*', but should be a file", 7),
-        ("stranger", r"is picture '999999', which is none of this batch", 7),
-        ("twice", r"sample '1' is picture '000001', which is twice", 7),
+        ("stranger", r"is picture '999999', which is not in this batch", 7),
+        ("twice", r"sample '1' is picture '000001', which is listed twice", 7),
         ("shared", r"two pictures share an output file", 0),
         ("formless", r"sample '0' is .*what.*, but should be one picture's infiles and outfiles", 7),
     ],

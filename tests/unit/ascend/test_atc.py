@@ -15,13 +15,13 @@ from rfcn_lib.ascend.atc import (
     PRECISION_MODES,
     AtcError,
     atc_arguments,
-    atc_words,
-    expect_known,
+    atc_command,
+    expect_known_flags,
     failed_folder,
     om_from_adapted,
 )
-from rfcn_lib.ascend.atc_error_codes import MEANINGS, advice_on, codes_of, meaning_of
-from rfcn_lib.command import Done
+from rfcn_lib.ascend.atc_error_codes import MEANINGS, advice_lines, error_codes, meaning_of
+from rfcn_lib.command import CommandResult
 from rfcn_lib.store.store import Store
 from tests.support.places import ROOT, STANDIN
 
@@ -97,8 +97,8 @@ TRACEBACK = (
 )
 
 
-def said(text: str, returncode: int = 255) -> Done:
-    return Done(("atc",), Path("/"), {}, returncode, f"{START}\n{text}\n", "", 1.0)
+def said(text: str, returncode: int = 255) -> CommandResult:
+    return CommandResult(("atc",), Path("/"), {}, returncode, f"{START}\n{text}\n", "", 1.0)
 
 
 @pytest.fixture
@@ -136,15 +136,15 @@ def fails(tmp_path: Path, adapted: Path, **options) -> AtcError:
 
 
 def test_the_line_is_the_published_one_flag_by_flag():
-    assert list(atc_words((1344, 1344), "Ascend310")) == shlex.split(PUBLISHED)
+    assert list(atc_command((1344, 1344), "Ascend310")) == shlex.split(PUBLISHED)
 
 
 def test_width_and_height_of_the_canvas_are_not_mixed_up():
-    assert "--input_shape=im_data:1,3,256,320" in atc_words((320, 256), "Ascend310")
+    assert "--input_shape=im_data:1,3,256,320" in atc_command((320, 256), "Ascend310")
 
 
 def test_what_a_port_needs_besides_comes_last():
-    words = atc_words((64, 64), "Ascend310P3", "must_keep_origin_dtype", ("--log=error", "--op_debug_level=1"))
+    words = atc_command((64, 64), "Ascend310P3", "must_keep_origin_dtype", ("--log=error", "--op_debug_level=1"))
 
     assert words[-4:] == (
         "--soc_version=Ascend310P3",
@@ -157,18 +157,18 @@ def test_what_a_port_needs_besides_comes_last():
 
 @pytest.mark.parametrize("mode", PRECISION_MODES)
 def test_every_precision_mode_of_the_guide_is_taken(mode):
-    assert atc_words((64, 64), "Ascend310", mode)[-1] == f"--precision_mode={mode}"
+    assert atc_command((64, 64), "Ascend310", mode)[-1] == f"--precision_mode={mode}"
 
 
 def test_an_unknown_precision_mode_is_refused_with_the_known_ones():
     with pytest.raises(AtcError, match=r"--precision-mode=fp16 should be one of force_fp16, force_fp32, "):
-        atc_words((64, 64), "Ascend310", "fp16")
+        atc_command((64, 64), "Ascend310", "fp16")
 
 
 @pytest.mark.parametrize("word", ["--precision_mode_v2=origin", "--precision_mode=force_fp16"])
 def test_two_precision_modes_exclude_each_other(word):
     with pytest.raises(AtcError, match=f"--precision-mode=force_fp32 and --atc-arg={word} exclude each other"):
-        atc_words((64, 64), "Ascend310", "force_fp32", (word,))
+        atc_command((64, 64), "Ascend310", "force_fp32", (word,))
 
 
 # -- what users add ----------------------------------------------------------------------------------------------------
@@ -192,7 +192,7 @@ def test_arguments_are_kept_in_order_and_files_found(tmp_path):
         (["-log=error"], "should be a flag of atc with its value"),
         (["--soc_version=Ascend910A"], "the suite sets --soc_version itself, as published"),
         (["--model=/x.onnx"], "the suite sets --model itself"),
-        (["--output_type=FP16"], "--output_type changes the model's outputs, but dumps are read as the graph's own"),
+        (["--output_type=FP16"], "--output_type changes the model's outputs"),
         (["--out_nodes=a:0;b:0"], "--out_nodes changes the model's outputs"),
         (["--log=error", "--log=debug"], "--atc-arg=--log=debug: --log is given twice"),
     ],
@@ -221,7 +221,7 @@ def test_a_conversion_leaves_om_log_and_the_line_to_repeat_it(tmp_path, adapted,
     om_from_adapted(tmp_path / "out", adapted, (320, 256), "Ascend310", "8.1.RC1")
 
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["atc.log", "command.txt", "rfcn.om"]
-    words = atc_words((320, 256), "Ascend310")
+    words = atc_command((320, 256), "Ascend310")
     assert (tmp_path / "out" / "rfcn.om").read_text() == f"om of {' '.join(words[1:])}\n"
     assert SUCCESS in (tmp_path / "out" / "atc.log").read_text()
     assert not list((tmp_path / "tmp").iterdir())
@@ -302,14 +302,14 @@ def test_a_code_of_the_compilers_operators_has_a_meaning_of_its_own(code):
 @pytest.mark.parametrize("code", ["E98765", "E70000", "EX0001"])
 def test_a_code_that_nobody_explained_is_called_unknown(code):
     assert meaning_of(code) is None
-    assert "unknown here" in advice_on(said(f"{code}: new"))[0]
+    assert "does not know" in advice_lines(said(f"{code}: new"))[0]
 
 
 def test_a_code_in_the_text_of_another_error_is_no_error_of_its_own():
     done = said(TRACEBACK)
-    first, second = advice_on(done)
+    first, second = advice_lines(done)
 
-    assert codes_of(done) == ("E40021",)
+    assert error_codes(done) == ("E40021",)
     assert first.startswith(
         "  E40021:  Failed to compile Op [Add1]. (oppath: [Compile add.py failed with errormsg/stack: File"
     )
@@ -322,17 +322,19 @@ def test_a_code_in_the_text_of_another_error_is_no_error_of_its_own():
 def test_a_code_that_stands_in_other_text_alone_is_told_too():
     done = said("[ERROR] GE(1,atc.bin):2025-01-01-00:00:00.1.2[error_manager.cc:12] [Report][Error]E19010: No parser")
 
-    assert codes_of(done) == ()
-    assert any("E19010, inside other text" in advice and MEANINGS["E19010"][0] in advice for advice in advice_on(done))
+    assert error_codes(done) == ()
+    assert any(
+        "E19010, inside other text" in advice and MEANINGS["E19010"][0] in advice for advice in advice_lines(done)
+    )
 
 
 def test_a_long_text_is_cut_and_says_so():
-    assert advice_on(said(f"E19999: {'x' * 1500}"))[0].splitlines()[0].endswith("xxx")
-    assert advice_on(said(f"E19999: {'x' * 1501}"))[0].splitlines()[0].endswith("xxx [...]")
+    assert advice_lines(said(f"E19999: {'x' * 1500}"))[0].splitlines()[0].endswith("xxx")
+    assert advice_lines(said(f"E19999: {'x' * 1501}"))[0].splitlines()[0].endswith("xxx [...]")
 
 
 def test_a_failure_without_a_code_quotes_its_first_error_line():
-    (advice,) = advice_on(said(AMCT))
+    (advice,) = advice_lines(said(AMCT))
 
     assert AMCT.splitlines()[0] in advice
     assert "memcpy" not in advice
@@ -351,7 +353,7 @@ def test_an_exit_status_that_names_no_signal_is_no_crash(returncode, tmp_path, a
 
 @pytest.mark.parametrize("returncode", [-11, -6, 139, 134, 128 + 64])
 def test_a_signal_or_a_script_that_passes_one_on_is_a_crash(returncode):
-    assert "crash" in advice_on(said("", returncode))[0]
+    assert "crash" in advice_lines(said("", returncode))[0]
 
 
 # -- where it works, and what stays ----------------------------------------------------------------------------------------
@@ -374,7 +376,7 @@ def fails_in(store: Store, adapted: Path, **options) -> str:
 def build(store: Store, adapted: Path, **options) -> Path:
     words = {"canvas_wh": (64, 64), "soc": "Ascend310", "toolkit_version": "8.1", "adapted": adapted}
     return store.build(
-        "rfcn_om", om_from_adapted, aside={"timeout_s": options.pop("timeout_s", 60)}, **words, **options
+        "rfcn_om", om_from_adapted, unkeyed={"timeout_s": options.pop("timeout_s", 60)}, **words, **options
     )
 
 
@@ -514,22 +516,22 @@ def test_several_codes_are_each_told_once_in_their_order(tmp_path, adapted, atc)
     assert error.codes == ("E40021", "EZ9999", "E98765")
     assert str(error).count("means:") == 3
     assert "E40021: Failed to compile Op [a]." in str(error)
-    assert "a code unknown here" in str(error)
+    assert "a code that this suite does not know" in str(error)
 
 
 @pytest.mark.parametrize(
     ("script", "says"),
     [
         ("kill -SEGV $$", "was killed by SIGSEGV (139 in a shell)"),
-        ("kill -SEGV $$", "a crash without a word is known of graphs with an NMS"),
+        ("kill -SEGV $$", "crash without a message on graphs with an NMS"),
         ("exit 139", "what a script says of a tool that SIGSEGV killed"),
-        ("exit 139", "a crash without a word is known of graphs with an NMS"),
-        ("kill -KILL $$", "killed it for want of memory"),
+        ("exit 139", "crash without a message on graphs with an NMS"),
+        ("kill -KILL $$", "killed it because memory was full"),
         (
             "echo 'atc.bin: error while loading shared libraries: libascend_hal.so: cannot open it' >&2; exit 127",
-            "libascend_hal.so comes with the driver or the toolkit: source the toolkit's set_env.sh",
+            "libascend_hal.so is part of the driver or the toolkit: source the toolkit's set_env.sh",
         ),
-        ("echo om > rfcn.om", "atc ended with 0, but never said 'ATC run success'"),
+        ("echo om > rfcn.om", "atc ended with 0, but did not print 'ATC run success'"),
         (f"echo '{SUCCESS}'", "atc reported success, but wrote no rfcn*.om"),
         (f": > rfcn.om; echo '{SUCCESS}'", "should write one om, but wrote rfcn.om (0 bytes)"),
         (f"echo > rfcn.om; echo > rfcn_b.om; echo '{SUCCESS}'", "but wrote rfcn.om (1 bytes), rfcn_b.om (1 bytes)"),
@@ -558,7 +560,7 @@ def test_a_hang_is_ended_and_told(tmp_path, adapted, atc):
     message = str(fails(tmp_path, adapted, timeout_s=0.5))
 
     assert "rfcn.om for Ascend310 was not made: atc did not end within 0.5 s, and was ended" in message
-    assert "try:     known of hosts with little memory" in message
+    assert "try:     this happens on hosts with little memory" in message
     assert START in message
 
 
@@ -579,13 +581,13 @@ USAGE = "usage: atc <args>\n  --framework   0: Caffe\n  --op_select_implmode  x\
 
 
 def test_a_flag_that_this_atc_does_not_know_names_those_near():
-    expect_known(("--fusion_switch_file=a.cfg",), USAGE)
-    expect_known(("--anything=1",), "a usage that lists no flag")
+    expect_known_flags(("--fusion_switch_file=a.cfg",), USAGE)
+    expect_known_flags(("--anything=1",), "a usage that lists no flag")
 
     with pytest.raises(
-        AtcError, match=r"--fusion_switch: this atc has no such flag, but 3 others, such as --fusion_switch_f"
+        AtcError, match=r"--fusion_switch: this atc has no such flag; it has 3 others, such as --fusion_switch_f"
     ):
-        expect_known(("--fusion_switch=a.cfg",), USAGE)
+        expect_known_flags(("--fusion_switch=a.cfg",), USAGE)
 
 
 # -- the stand-in prints codes as the versions do ------------------------------------------------------------------------------
@@ -622,7 +624,7 @@ def test_the_standins_other_failures_are_read(fault, shows, tmp_path, adapted, m
     message = fails_with_the_standin({"STANDIN_FAULT": fault}, tmp_path, adapted, monkeypatch)
 
     assert all(part in message for part in shows), message
-    assert "unknown here" not in message
+    assert "does not know" not in message
     assert "crash" not in message
 
 

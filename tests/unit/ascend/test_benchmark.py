@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rfcn_lib.ascend.benchmark import run_batch, words
+from rfcn_lib.ascend.benchmark import command, run_batch
 from rfcn_lib.ascend.tool_run import OmRunError, Task
 from rfcn_lib.pictures.bins import write_bins
 from tests.support import fake_tools
@@ -30,7 +30,7 @@ def test_the_flags_are_the_published_ones(task):
         f"./benchmark.x86_64 -model_type=vision -device_id=2 -batch_size=1 -om_path={task.om} "
         "-input_text_path=./demo.info -input_width=112 -input_height=80 -output_binary=True -useDvpp=False"
     )
-    assert " ".join(words("./benchmark.x86_64", task)) == want
+    assert " ".join(command("./benchmark.x86_64", task)) == want
 
 
 def test_outputs_are_counted_from_one_and_belong_to_their_picture(task, program):
@@ -40,7 +40,7 @@ def test_outputs_are_counted_from_one_and_belong_to_their_picture(task, program)
         assert [file.name for file in files] == [f"{id}_{k}.bin" for k in (1, 2, 3)]
         assert np.fromfile(files[2], "<f4", 1)[0] == pytest.approx(first_number(id))
     assert (batch.perf.device_id, batch.perf.pictures, batch.perf.interface_fps) == (2, 7, 6.5)
-    assert batch.done.typed.startswith(f"cd {task.work} && {program} -model_type=vision")
+    assert batch.command.shell_line.startswith(f"cd {task.work} && {program} -model_type=vision")
 
 
 def test_what_an_earlier_run_left_is_not_taken_for_this_one_s(task, program, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 
 from rfcn_lib.ascend import health as troubles
 from rfcn_lib.ascend import toolkit
-from rfcn_lib.ascend.health import note_troubles, troubles_now, troubles_of, unlisted
+from rfcn_lib.ascend.health import health_problems, health_problems_now, note_health_problems, unlisted_devices
 from rfcn_lib.ascend.npu_smi import NpuSmiError, parse
 from tests.support.npu_tables import DUO, FOUR_310, ONE_310
 
@@ -21,17 +21,17 @@ def dev(tmp_path, monkeypatch):
 
 def test_one_that_is_idle_and_well_has_none():
     npus = parse(ONE_310)
-    assert troubles_of(npus, npus) == ()
+    assert health_problems(npus, npus) == ()
 
 
 def test_use_is_asked_of_the_chosen_and_health_of_their_whole_card():
     """The card's rate is one chip's x its chips, so an ill one among them matters; another card's does not."""
     npus = parse(FOUR_310)
     ill = "device 2 (NPU 2048 chip 2, 310): health is Warning, should be OK"
-    assert troubles_of(npus, npus[:1]) == (ill,)
-    assert troubles_of(npus, npus[2:3]) == (ill, "device 2 (NPU 2048 chip 2, 310) is in use: AICore at 37 %")
-    assert troubles_of(npus, npus[4:]) == ()
-    assert troubles_of(parse(DUO), parse(DUO)[1:]) == (
+    assert health_problems(npus, npus[:1]) == (ill,)
+    assert health_problems(npus, npus[2:3]) == (ill, "device 2 (NPU 2048 chip 2, 310) is in use: AICore at 37 %")
+    assert health_problems(npus, npus[4:]) == ()
+    assert health_problems(parse(DUO), parse(DUO)[1:]) == (
         "device 1 (NPU 2 chip 1, 310P3) is in use: process 12345 (python3), 1024 MB",
     )
 
@@ -41,13 +41,13 @@ def test_devices_that_the_driver_offers_and_the_table_lacks_are_said(dev):
     npus = parse(ONE_310)
     for name in ("davinci_manager", "davinci0"):
         (dev / name).touch()
-    assert unlisted(npus) == ()
+    assert unlisted_devices(npus) == ()
     (dev / "davinci1").touch()
-    (said,) = unlisted(npus)
-    assert said.startswith("npu-smi info lists devices 0 (NPU 0 chip 0), but the driver offers 2 (")
+    (said,) = unlisted_devices(npus)
+    assert said.startswith("npu-smi info lists devices 0 (NPU 0 chip 0), but the driver shows 2 (")
     assert "davinci0 to " in said
-    assert "davinci1): is its table cut, or a chip lost?" in said
-    assert troubles_of(npus, npus) == (said,)
+    assert "davinci1): is the table of npu-smi incomplete, or is a chip lost?" in said
+    assert health_problems(npus, npus) == (said,)
 
 
 @pytest.mark.parametrize("loads", [(37, 0), (37, 12, 0), (37, 12, 3)])
@@ -55,39 +55,39 @@ def test_load_right_after_a_run_is_looked_at_again(loads, monkeypatch):
     answers, waited = [ONE_310.replace("| 0            577", f"| {load:<13}577") for load in loads], []
     monkeypatch.setattr(toolkit, "npus", lambda: parse(answers.pop(0)))
     stays = loads[-1] > 0
-    assert troubles_now([0], waited.append) == (
+    assert health_problems_now([0], waited.append) == (
         ("device 0 (NPU 0 chip 0, 310) is in use: AICore at 3 %",) if stays else ()
     )
     assert answers == []
-    assert set(waited) == {troubles.SETTLE_S}
+    assert set(waited) == {troubles.WAIT_S}
 
 
 def test_a_process_counts_at_once(monkeypatch):
     monkeypatch.setattr(toolkit, "npus", lambda: parse(DUO))
-    assert troubles_now([1], pytest.fail) == (
+    assert health_problems_now([1], pytest.fail) == (
         "device 1 (NPU 2 chip 1, 310P3) is in use: process 12345 (python3), 1024 MB",
     )
 
 
 def test_a_device_that_is_gone_or_cannot_be_looked_at_is_a_trouble(monkeypatch):
     monkeypatch.setattr(toolkit, "npus", lambda: parse(ONE_310))
-    assert troubles_now([0, 3]) == ("device 3 is not listed any more",)
+    assert health_problems_now([0, 3]) == ("npu-smi info does not list device 3 any more",)
     monkeypatch.setattr(toolkit, "npus", lambda: toolkit.Missing("no driver"))
-    assert troubles_now([0]) == ("the devices could not be looked at: no driver",)
+    assert health_problems_now([0]) == ("cannot check the devices: no driver",)
 
     def fails():
         raise NpuSmiError("it hangs")
 
     monkeypatch.setattr(toolkit, "npus", fails)
-    assert troubles_now([0]) == ("the devices could not be looked at: it hangs",)
+    assert health_problems_now([0]) == ("cannot check the devices: it hangs",)
 
 
 def test_notes_are_kept_once_each_in_the_order_they_came(tmp_path):
-    assert note_troubles(tmp_path, []) == ()
+    assert note_health_problems(tmp_path, []) == ()
     assert not list(tmp_path.glob("*.txt"))
-    assert note_troubles(tmp_path, ["b\n  c", "a"]) == ("b c", "a")
-    assert note_troubles(tmp_path, ["a", "d" * 600]) == ("b c", "a", "d" * 500)
-    assert note_troubles(tmp_path, []) == ("b c", "a", "d" * 500)
+    assert note_health_problems(tmp_path, ["b\n  c", "a"]) == ("b c", "a")
+    assert note_health_problems(tmp_path, ["a", "d" * 600]) == ("b c", "a", "d" * 500)
+    assert note_health_problems(tmp_path, []) == ("b c", "a", "d" * 500)
 
 
 def test_the_driver_s_version_is_read_and_is_no_part_of_what_a_chip_is():
@@ -98,13 +98,13 @@ def test_the_driver_s_version_is_read_and_is_no_part_of_what_a_chip_is():
 
 def test_what_npu_smi_says_beside_its_table_is_a_trouble():
     npus = parse(f"{ONE_310}[WARNING]The driver package may not be completely installed. Please reinstall it.\n")
-    (said,) = troubles_of(npus, npus)
+    (said,) = health_problems(npus, npus)
     assert "[WARNING]The driver package may not be completely installed" in said
 
 
 def test_a_slice_of_a_chip_is_said(dev):
     npus = parse(ONE_310.replace("310       ", "310-vir02 "))
-    (said,) = troubles_of(npus, npus)
-    assert "device 0 (NPU 0 chip 0, 310) is a virtual NPU, vir02: a part of a chip was judged" in said
+    (said,) = health_problems(npus, npus)
+    assert "device 0 (NPU 0 chip 0, 310) is a virtual NPU, vir02: the result is of a part of a chip" in said
     (dev / "vdavinci100").touch()
-    assert any("vdavinci100" in sentence for sentence in troubles_of(parse(ONE_310), parse(ONE_310)))
+    assert any("vdavinci100" in sentence for sentence in health_problems(parse(ONE_310), parse(ONE_310)))

@@ -4,7 +4,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from rfcn_lib.ascend.npu_choice import chosen, expect_alike, soc_of
+from rfcn_lib.ascend.npu_choice import chosen_npus, expect_alike, soc_of
 from rfcn_lib.ascend.npu_smi import Npu, NpuSmiError, chips_on_card, parse
 from rfcn_lib.socs import KNOWN_SOCS
 from tests.support.npu_tables import A3, FOUR_310, ONE_310, TABLES, TWO_950
@@ -22,8 +22,8 @@ def test_soc_is_ascend_and_the_name(form, soc):
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("Ascend910", "does not tell which chip it is"),
-        ("910", "does not tell which chip it is"),
+        ("Ascend910", "several chips have"),
+        ("910", "several chips have"),
         ("xxx", "is not known"),
     ],
 )
@@ -31,7 +31,7 @@ def test_a_name_that_does_not_tell_the_soc_asks_for_it(name, why):
     with pytest.raises(NpuSmiError) as caught:
         soc_of(Npu(3, 1, 1, name, "OK"))
 
-    assert f"device 3 (NPU 1 chip 1) calls itself {name!r}, which {why}; pass --soc=NAME, one of Ascend310, " in str(
+    assert f"device 3 (NPU 1 chip 1) has the name {name!r}, which {why}; pass --soc=NAME, one of Ascend310, " in str(
         caught.value
     )
 
@@ -59,7 +59,7 @@ def test_chips_are_counted_by_card():
         (
             (0,),
             "Ascend310P3",
-            r"--soc=Ascend310P3, but device 0 \(NPU 2048 chip 0\) is an Ascend310, which does not run",
+            r"--soc=Ascend310P3, but device 0 \(NPU 2048 chip 0\) is an Ascend310, and",
         ),
     ],
 )
@@ -87,13 +87,13 @@ def test_910b_alone_is_the_first_generation():
     assert soc_of(npus[0]) == "Ascend910B"
     expect_alike(npus, npus, "Ascend910B")
     for other in ("Ascend910B1", "Ascend910B3", "Ascend310P3"):
-        with pytest.raises(NpuSmiError, match=f"--soc={other}, but device 0 .* is an Ascend910B, which"):
+        with pytest.raises(NpuSmiError, match=f"--soc={other}, but device 0 .* is an Ascend910B, and"):
             expect_alike(npus, npus, other)
 
 
 def test_a_chip_nobody_has_facts_of_is_named_as_such():
     for npu in (parse(TWO_950)[0], Npu(0, 0, 0, "610", "OK"), Npu(0, 0, 0, "910_9589", "OK")):
-        with pytest.raises(NpuSmiError, match="of which this suite knows no facts"):
+        with pytest.raises(NpuSmiError, match="this suite knows no facts about it"):
             soc_of(npu)
 
 
@@ -107,8 +107,8 @@ def test_a_soc_of_another_family_is_refused_where_the_name_tells_no_more(table):
 def test_an_npu_s_own_number_is_no_device_id_and_both_are_named():
     """A container that sees NPU 1 and NPU 4: the tools count them 0 and 1."""
     npus = (Npu(0, 1, 0, "910A", "OK"), Npu(1, 4, 0, "910A", "OK"))
-    with pytest.raises(NpuSmiError, match=r"there are 0 \(NPU 1 chip 0\), 1 \(NPU 4 chip 0\)"):
-        chosen(npus, "4")
+    with pytest.raises(NpuSmiError, match=r"this host has 0 \(NPU 1 chip 0\), 1 \(NPU 4 chip 0\)"):
+        chosen_npus(npus, "4")
 
 
 def test_a_name_that_tells_nothing_takes_any_soc():
@@ -127,32 +127,32 @@ def test_a_slice_beside_a_whole_chip_is_not_alike():
 def test_devices_are_chosen_by_their_ids_in_the_order_given():
     npus = parse(FOUR_310)
 
-    assert chosen(npus, None) == npus[:1]
-    assert chosen(npus, "3, 0") == (npus[3], npus[0])
+    assert chosen_npus(npus, None) == npus[:1]
+    assert chosen_npus(npus, "3, 0") == (npus[3], npus[0])
 
 
 @pytest.mark.parametrize(
     ("ids", "what"),
     [
-        ("2048", "'2048' is not one"),
-        ("0,x", "'x' is not one"),
-        ("", "'' is not one"),
-        ("1,1", "one is named twice"),
-        ("1,01", "one is named twice"),
-        ("-1", "'-1' is not one"),
-        ("٣", "'٣' is not one"),
+        ("2048", "'2048' is not a device"),
+        ("0,x", "'x' is not a device"),
+        ("", "'' is not a device"),
+        ("1,1", "a number occurs twice"),
+        ("1,01", "a number occurs twice"),
+        ("-1", "'-1' is not a device"),
+        ("٣", "'٣' is not a device"),
     ],
 )
 def test_a_wrong_choice_names_the_devices_there_are(ids, what):
     with pytest.raises(NpuSmiError) as caught:
-        chosen(parse(FOUR_310), ids)
+        chosen_npus(parse(FOUR_310), ids)
 
     assert str(caught.value) == (
-        f"--devices={ids} should name devices of this host between commas, but {what}; there are 0 (NPU 2048 chip 0), "
+        f"--devices={ids} should be device numbers of this host between commas, but {what}; this host has 0 (NPU 2048 chip 0), "
         "1 (NPU 2048 chip 1), 2 (NPU 2048 chip 2), 3 (NPU 2048 chip 3), 4 (NPU 2049 chip 0)"
     )
 
 
 def test_of_no_device_none_is_chosen():
-    with pytest.raises(NpuSmiError, match="lists no NPU; is the card seated"):
-        chosen((), None)
+    with pytest.raises(NpuSmiError, match="lists no NPU; is the card plugged in"):
+        chosen_npus((), None)

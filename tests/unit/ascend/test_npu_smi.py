@@ -44,7 +44,7 @@ def fails(text: str) -> str:
             Npu(1, 2, 1, "310P3", "OK", ("process 12345 (python3), 1024 MB",)),
         ],
         "910B4": [
-            Npu(0, 4, 0, "910B4", "OK", ("process 29570 (of no name), 3806 MB", "process 18966 (of no name), 2330 MB")),
+            Npu(0, 4, 0, "910B4", "OK", ("process 29570 (no name), 3806 MB", "process 18966 (no name), 2330 MB")),
             Npu(1, 5, 0, "910B4", "OK"),
         ],
         "A3": [
@@ -182,16 +182,14 @@ def test_messages_say_what_is_wrong():
     assert "prints no table of NPUs; its first row is '| hello |'" in fails("| hello |\n+==+\n")
     assert "the table is cut" in fails("\n".join([*ONE_310.splitlines()[:-2], "+==+"]))
     assert "the text is cut" in fails("\n".join(ONE_310.splitlines()[:-1]))
-    assert "another device id than that of the chip on bus 0000:81" in fails(
-        FOUR_310.replace("| 1       1  ", "| 1       0  ")
-    )
+    assert "another device id than the one on bus 0000:81" in fails(FOUR_310.replace("| 1       1  ", "| 1       0  "))
     assert "followed by two lines for each chip" in fails("\n".join(ONE_310.splitlines()[:6]))
     many = ONE_310.splitlines()
     assert "a host has 1024 at most" in fails("\n".join([*many[:6], *(many[6:8] * 1025), many[8]]))
 
 
 @pytest.mark.parametrize(
-    ("text", "doubt"),
+    ("text", "warning"),
     [
         (
             DUO.replace("| 2       1                     | 12345", "| 9       1                     | 12345"),
@@ -201,23 +199,23 @@ def test_messages_say_what_is_wrong():
         (DUO.replace("| 12345 ", "| python "), "should be a process, or 'No running"),
         (DUO.replace("Process id ", "Prozess-Nr "), "should be the heading 'NPU Chip | Process id"),
         (DUO + "| NPU  Link |\n+==+\n", "a third table"),
-        (FOUR_310.replace("| 1       1 ", "| 1       a "), "this chip is not counted"),
+        (FOUR_310.replace("| 1       1 ", "| 1       a "), "the suite does not count this chip"),
         (ONE_310 + "[WARNING]The driver package may not be completely installed.\n", "[WARNING]The driver package"),
         ("[ERROR] dcmi is old\n" + ONE_310, "[ERROR] dcmi is old"),
         (ONE_310 + "see the manual\n", "see the manual"),
     ],
 )
-def test_what_is_not_known_is_quoted_and_what_is_certain_is_read(text, doubt):
+def test_what_is_not_known_is_quoted_and_what_is_certain_is_read(text, warning):
     """The verdict says it, and --accept refuses it: see troubles."""
     found = parse(text)
 
     assert found
-    assert all(any(doubt in sentence for sentence in npu.doubts) for npu in found)
+    assert all(any(warning in sentence for sentence in npu.warnings) for npu in found)
 
 
 def test_a_chip_that_cannot_be_read_does_not_renumber_the_others():
     assert [npu.device_id for npu in parse(A3.replace("0000:9F:00.0", "somewhere   "))] == [0, 2]
-    assert all(not npu.doubts for table in TABLES.values() for npu in parse(table))
+    assert all(not npu.warnings for table in TABLES.values() for npu in parse(table))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rfcn_lib.ascend.outputs import bring, content_fault, fault
+from rfcn_lib.ascend.outputs import content_fault, format_fault, move_to_dumps
 from rfcn_lib.score.dumps import shapes
 from tests.support.fake_tools import outputs_of
 from tests.support.tiny import PORT
@@ -35,28 +35,28 @@ def written(tmp_path):
 )
 def test_another_type_or_layout_is_no_dump(written, change, said):
     """In a .bin all of these but the first have the right size."""
-    assert fault(written(), PORT) is None
-    assert said in fault(written(change), PORT)
+    assert format_fault(written(), PORT) is None
+    assert said in format_fault(written(change), PORT)
 
 
 def test_a_cut_file_is_no_dump(written):
     files = written()
     files[1].write_bytes(files[1].read_bytes()[:-4])
 
-    assert "000001_1.npy (cls_prob) is no whole .npy" in fault(files, PORT)
+    assert "000001_1.npy (cls_prob) is not a complete .npy" in format_fault(files, PORT)
 
 
 def test_objects_are_not_unpickled(written):
     files = written()
     np.save(files[0], np.array([{}], dtype=object), allow_pickle=True)
 
-    assert "no whole .npy" in fault(files, PORT)
+    assert "not a complete .npy" in format_fault(files, PORT)
 
 
 def test_an_array_becomes_its_plain_floats(written, tmp_path):
     for number, file in enumerate(written()):
         want = np.load(file)
-        bring(file, tmp_path / f"{number}.bin")
+        move_to_dumps(file, tmp_path / f"{number}.bin")
 
         assert (tmp_path / f"{number}.bin").read_bytes() == want.tobytes()
         assert not file.exists()
@@ -79,8 +79,8 @@ def test_what_a_bin_does_not_say_its_content_does(tmp_path, change, said):
     arrays = outputs_of(900.0, shapes(PORT))
     for file, array in zip(files, arrays, strict=True):
         array.tofile(file)
-    assert fault(files, PORT) is None
+    assert format_fault(files, PORT) is None
     assert content_fault(files, PORT) is None
     for file, array in zip(files, change(*arrays), strict=True):
         np.ascontiguousarray(array).tofile(file)
-    assert said in (fault(files, PORT) or content_fault(files, PORT))
+    assert said in (format_fault(files, PORT) or content_fault(files, PORT))

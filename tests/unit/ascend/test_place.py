@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rfcn_lib.ascend.health import note_troubles
+from rfcn_lib.ascend.health import note_health_problems
 from rfcn_lib.ascend.tool_run import OmRunError, RefusedError
 from rfcn_lib.files import PathError, is_plain, plain_place
 from rfcn_lib.runs import disk as om_room
@@ -150,10 +150,10 @@ def test_a_refused_argument_is_no_lost_device(tmp_path, devices):
     script.chmod(0o755)
     with pytest.raises(RefusedError, match=r"\[ERROR\] the cause"):
         fill(tmp_path / "npu", Tool("ais_bench", str(script)), compiled(tmp_path), devices=devices)
-    assert note_troubles(tmp_path / "npu", []) == ()
+    assert note_health_problems(tmp_path / "npu", []) == ()
 
     assert fill(tmp_path / "npu", fake_tools.tool_in(tmp_path, "ais_bench"), compiled(tmp_path)).lost == {}
-    assert note_troubles(tmp_path / "npu", []) == ()
+    assert note_health_problems(tmp_path / "npu", []) == ()
 
 
 @pytest.fixture
@@ -192,7 +192,7 @@ def test_a_disk_that_fills_in_mid_batch_names_the_file_and_keeps_what_was_finish
     assert "2 of 4 pictures have dumps" in str(caught.value)
     assert "000003" in str(caught.value)
     assert "--store=DIR on another disk" in str(caught.value)
-    assert note_troubles(folder, []) == ()
+    assert note_health_problems(folder, []) == ()
     script.write_text(plain)
     (small_disk / "ballast").unlink()
     assert fill(folder, tool, om, batch={CANVAS_WH: 4}).lost == {}

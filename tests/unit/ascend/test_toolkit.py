@@ -51,7 +51,7 @@ def host(tmp_path, monkeypatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
-    monkeypatch.setattr(toolkit, "ROOTS", (f"{tmp_path}/Ascend",))
+    monkeypatch.setattr(toolkit, "INSTALL_FOLDERS", (f"{tmp_path}/Ascend",))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -136,7 +136,7 @@ def test_a_toolkit_that_is_not_sourced_names_the_file_to_source(place, host):
     executable(host / "Ascend" / place / "set_env.sh")
 
     assert str(toolkit.atc()) == (
-        f"atc is not on PATH; the environment is not sourced: source {host}/Ascend/{place}/set_env.sh"
+        f"atc is not on PATH; this shell has not sourced the environment: source {host}/Ascend/{place}/set_env.sh"
     )
 
 
@@ -145,12 +145,14 @@ def test_a_runtime_that_is_sourced_has_no_compiler(host, monkeypatch):
     executable(host / "Ascend" / "nnrt" / "set_env.sh")
     monkeypatch.setenv("ASCEND_HOME_PATH", str(host / "Ascend" / "nnrt" / "latest"))
 
-    assert "the environment is sourced and lacks it: is the CANN toolkit installed there?" in str(toolkit.atc())
+    assert "this shell has sourced a set_env.sh, but lacks it: is the CANN toolkit installed there?" in str(
+        toolkit.atc()
+    )
 
 
 def test_the_home_of_a_user_is_looked_in(host, monkeypatch):
     monkeypatch.setenv("HOME", str(host))
-    monkeypatch.setattr(toolkit, "ROOTS", ("/no/such/folder", "~/Ascend"))
+    monkeypatch.setattr(toolkit, "INSTALL_FOLDERS", ("/no/such/folder", "~/Ascend"))
     executable(host / "Ascend" / "ascend-toolkit" / "set_env.sh")
 
     assert environment_file() == host / "Ascend" / "ascend-toolkit" / "set_env.sh"
@@ -177,7 +179,7 @@ def test_the_published_tool_is_found(host):
     found = runner()
 
     assert found
-    assert (found.name, found.words, found.path) == ("benchmark", (path.name,), path)
+    assert (found.name, found.command, found.path) == ("benchmark", (path.name,), path)
     assert not found.simulated
 
 
@@ -186,7 +188,7 @@ def test_ais_bench_is_found_with_its_usage(host, monkeypatch):
     found = runner()
 
     assert found
-    assert (found.name, found.words, found.path) == ("ais_bench", ("python3", "-m", "ais_bench"), module.parent)
+    assert (found.name, found.command, found.path) == ("ais_bench", ("python3", "-m", "ais_bench"), module.parent)
     assert found.usage.strip() == HELP
     assert found.version == f"of no version, sha256 {found.sha256[:12]}"
 
@@ -277,9 +279,7 @@ def test_an_ais_bench_that_does_not_start_is_told_with_its_last_word(host, monke
     ais_bench(host, monkeypatch, "raise ImportError('libascendcl.so: cannot open shared object file')")
     found = str(runner("ais_bench"))
 
-    assert (
-        "does not start: ImportError: libascendcl.so: cannot open shared object file; the environment is not" in found
-    )
+    assert "does not start: ImportError: libascendcl.so: cannot open shared object file; this shell has not" in found
     assert f"source {host}/Ascend/ascend-toolkit/set_env.sh" in found
     assert found.endswith("python3 -m ais_bench --help")
 
@@ -288,13 +288,13 @@ def test_an_ais_bench_that_hangs_is_not_waited_for(host, monkeypatch):
     ais_bench(host, monkeypatch, "import time; time.sleep(60)")
     monkeypatch.setattr(toolkit, "HELP_TIMEOUT_S", 2.0)
 
-    assert str(runner("ais_bench")).startswith("ais_bench cannot be asked: python3 did not end within 2 s")
+    assert str(runner("ais_bench")).startswith("cannot start ais_bench: python3 did not end within 2 s")
 
 
 def test_without_python_there_is_no_ais_bench(host, monkeypatch):
     monkeypatch.setenv("PATH", str(host / "bin"))
 
-    assert str(runner("ais_bench")).startswith("ais_bench cannot be asked: python3 is not on PATH")
+    assert str(runner("ais_bench")).startswith("cannot start ais_bench: python3 is not on PATH")
 
 
 # -- devices -----------------------------------------------------------------------------------------------------------
@@ -328,7 +328,7 @@ def test_an_npu_smi_that_fails_where_the_driver_offers_a_device_is_an_error(host
 
     found = npus()
     assert not found
-    assert str(found).startswith(f"this host has no NPU: there is no {host}/dev/davinci0, and the NPUs of this host")
+    assert str(found).startswith(f"this host has no NPU: there is no {host}/dev/davinci0, and cannot list the NPUs")
     assert "dcmi module initialize failed" in str(found)
 
     executable(host / "dev" / "davinci3")

@@ -250,7 +250,7 @@ GRAPHS = {
     "unread": (
         f"g (float[4,6] x) => (float[4,6] y) <int64[1] z = {{{END}}}> {{ y = Relu (x) }}",
         {},
-        {"z": "nobody reads it"},
+        {"z": "no node reads it"},
     ),
     "nothing_to_do": ("g (float[4,6] x) => (float[4,6] y) { y = Relu (x) }", {}, {}),
 }
@@ -343,7 +343,7 @@ def test_vendor_operators_are_not_touched(tmp_path: Path) -> None:
           y, s, c, n = BatchMultiClassNMS <iou_threshold = 0.7, max_size_per_class = 3> (four, row, given, order) }"""
     )
     after, report = adapted(before, tmp_path)
-    why = "BatchMultiClassNMS making y: not an ONNX operator, so nobody says what it accepts"
+    why = "BatchMultiClassNMS making y: not an ONNX operator, so its types are unknown"
     assert fired(report) == {"initialisers": 1}
     assert report.left["given"] == why
     assert report.left["order"] == "TopK making score gives only int64"
@@ -437,7 +437,7 @@ def test_open_ends_and_nothing_else(number: int, side: str, step: int, tmp_path:
         ),
         pytest.param(
             "ends = Concat <axis = 0> (step, big) y = Slice (x, zeros, ends)",
-            "its place in what Concat making ends gives is computed",
+            "its place in the output of Concat making ends is computed",
             id="place_computed",
         ),
         pytest.param(

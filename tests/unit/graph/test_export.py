@@ -97,7 +97,7 @@ def test_no_checkpoint_no_export(tmp_path):
 
 
 def test_one_input_three_outputs_every_side_fixed(exported):
-    inputs, outputs = inspect.face(ir.load(exported))
+    inputs, outputs = inspect.inputs_and_outputs(ir.load(exported))
     assert inputs == (("im_data", "float32", (1, 3, HEIGHT, WIDTH)),)
     assert outputs == (
         ("rois", "float32", (1, ROWS, 5)),

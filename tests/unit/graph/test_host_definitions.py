@@ -376,7 +376,7 @@ def test_pools_that_differ_in_depth_alone_share_a_definition():
             [node_of(spec.NMS_OPERATOR, max_size_per_class=3), POOL],
             "max_size_per_class is 3, but should be max_total_size, 9: one class",
         ),
-        ([NMS, node_of(spec.POOL_OPERATOR, pooled_width=14)], "pooled size 7 x 14 should be group_size 7"),
+        ([NMS, node_of(spec.POOL_OPERATOR, pooled_width=14)], "pooled size is 7 x 14, but should be group_size 7"),
         (
             [NMS, node_of(spec.POOL_OPERATOR, spatial_scale=None)],
             r"PSROIPooling node one has the attributes \['group_size'.*but should have .*'spatial_scale'",

@@ -7,7 +7,7 @@ from onnx import parser
 
 from rfcn_lib import spec
 from rfcn_lib.graph import inspect as facts
-from rfcn_lib.graph.values import GraphError, inferred, known
+from rfcn_lib.graph.values import GraphError, constant_numbers, infer_types
 
 # The published port's last steps in small: clip, candidates, NMS, rois with a column of zeros, pooling.
 WHOLE = """g (float[1,8,4] im_data) => (float[1,5,5] rois, float[5,2,7,7] pooled)
@@ -45,12 +45,12 @@ def whole(clip: str = CLIP, more: str = "", rois: str = "turned", swap: tuple[st
 
 def test_the_whole_has_no_fault() -> None:
     model = whole()
-    assert facts.face(model) == (
+    assert facts.inputs_and_outputs(model) == (
         (("im_data", "float32", (1, 8, 4)),),
         (("rois", "float32", (1, 5, 5)), ("pooled", "float32", (5, 2, 7, 7))),
     )
     assert facts.unread_inputs(model) == ()
-    assert facts.dynamic_leftovers(model) == ()
+    assert facts.dynamic_parts(model) == ()
     assert facts.foreign_operators(model) == {spec.NMS_OPERATOR, spec.POOL_OPERATOR}
     assert facts.opset_imports(model) == {"": spec.OPSET}
     assert [node.operator for node in facts.vendor_nodes(model)] == [spec.NMS_OPERATOR, spec.POOL_OPERATOR]
@@ -65,7 +65,13 @@ def test_looking_changes_nothing() -> None:
     model = whole()
     before = ir.to_proto(model).SerializeToString()
     test_the_whole_has_no_fault()
-    for look in (facts.face, facts.unread_inputs, facts.dynamic_leftovers, facts.vendor_nodes, facts.int64_left):
+    for look in (
+        facts.inputs_and_outputs,
+        facts.unread_inputs,
+        facts.dynamic_parts,
+        facts.vendor_nodes,
+        facts.int64_left,
+    ):
         look(model)
     facts.rois_layout_faults(model, 5)
     facts.proposal_clip_limits(model)
@@ -75,7 +81,7 @@ def test_looking_changes_nothing() -> None:
 def test_a_face_with_what_is_not_known() -> None:
     model = model_from("g (float[N, 3] x, int64[2] i, bool[1] b) => (double[M, 3] y) { y = Cast <to = 11> (x) }")
     model.graph.outputs[0].shape = ir.Shape([None, 3])
-    assert facts.face(model) == (
+    assert facts.inputs_and_outputs(model) == (
         (("x", "float32", ("N", 3)), ("i", "int64", (2,)), ("b", "bool", (1,))),
         (("y", "float64", (None, 3)),),
     )
@@ -109,12 +115,12 @@ def test_inputs_nobody_reads() -> None:
         (
             "g (float[3] x) => (float[3] y) <int64 to = {3}, int64 by = {1}> { i = Cast <to = 7> (x) "
             "at = ReduceMin <keepdims = 0> (i) n = Range (at, to, by) f = Cast <to = 1> (n) y = Abs (f) }",
-            "Range making n (Range) reads a size or place, input 0, that is computed",
+            "Range making n (Range) reads a computed size or place, input 0, but should read a constant",
         ),
     ],
 )
 def test_what_would_keep_a_shape_open(text: str, found: str) -> None:
-    assert facts.dynamic_leftovers(model_from(text)) == (found,)
+    assert facts.dynamic_parts(model_from(text)) == (found,)
 
 
 def test_a_branch_is_looked_into() -> None:
@@ -122,7 +128,7 @@ def test_a_branch_is_looked_into() -> None:
         "g (float[3] x) => (float[3] y) <bool c = {1}> { y = If (c) <then_branch = a () => (float[3] p) "
         "{ n = NonZero (x) m = Cast <to = 1> (n) p = Abs (x) }, else_branch = b () => (float[3] q) { q = Abs (x) }> }"
     )
-    assert any(fault.startswith("NonZero making n is a NonZero") for fault in facts.dynamic_leftovers(model))
+    assert any(fault.startswith("NonZero making n is a NonZero") for fault in facts.dynamic_parts(model))
 
 
 def test_a_size_put_together_from_constants_is_fixed() -> None:
@@ -131,8 +137,8 @@ def test_a_size_put_together_from_constants_is_fixed() -> None:
         { a = Unsqueeze <axes = [0]> (two)  b = Constant <value = int64[1] {3}> ()
           shape = Concat <axis = 0> (a, b)  y = Reshape (x, shape) }"""
     )
-    assert facts.dynamic_leftovers(model) == ()
-    assert known(model.graph.node(2).outputs[0]).tolist() == [2, 3]
+    assert facts.dynamic_parts(model) == ()
+    assert constant_numbers(model.graph.node(2).outputs[0]).tolist() == [2, 3]
 
 
 @pytest.mark.parametrize(
@@ -267,10 +273,10 @@ def test_known_numbers_are_those_the_graph_would_compute() -> None:
           more = Add (a, b)  y = Abs (x) }"""
     )
     value = {output.name: output for node in model.graph for output in node.outputs}
-    assert known(value["cut"]).tolist() == [1, -2]
-    assert known(value["rows"]).tolist() == [1, 2, 3, 4]
-    assert [known(value[name]) for name in ("columns", "more", "y")] == [None, None, None]
-    assert known(None) is None
+    assert constant_numbers(value["cut"]).tolist() == [1, -2]
+    assert constant_numbers(value["rows"]).tolist() == [1, 2, 3, 4]
+    assert [constant_numbers(value[name]) for name in ("columns", "more", "y")] == [None, None, None]
+    assert constant_numbers(None) is None
 
 
 def test_a_graph_that_contradicts_itself() -> None:
@@ -285,6 +291,6 @@ def test_large_weights_are_not_shown_to_inference_and_stay_in_the_model() -> Non
     weight.const_value = ir.tensor([[1.0] * 30] * 40, dtype=ir.DataType.FLOAT)
     model.graph.register_initializer(weight)
     model.graph.node(0).replace_input_with(1, weight)
-    assert inferred(model)["y"].shape == [1, 30]
+    assert infer_types(model)["y"].shape == [1, 30]
     assert model.graph.initializers["w"].const_value is weight.const_value
     assert [value.name for value in model.graph.inputs] == ["x"]

@@ -9,7 +9,7 @@ from rfcn_lib.graph.export import onnx_from_network
 from rfcn_lib.graph.findings import Finding
 from rfcn_lib.graph.preflight import RULES, preflight
 from rfcn_lib.graph.values import GraphError
-from rfcn_lib.graph.vendor_facts import PreflightError, family
+from rfcn_lib.graph.vendor_facts import PreflightError, chip_family
 from tests.support import tiny
 
 # The port's last steps in small. Nothing in it should be found, but what every graph with PSROIPooling is told.
@@ -68,7 +68,7 @@ def test_nothing_is_found_in_the_whole() -> None:
         (("{0, 0, 0, 0, 0, 0,", "{0, 0, 0, 0, 0, 1,"), "batch index", "refused", "begin with a row of 1"),
         (("Concat <axis = 2> (column, boxes)", "Concat <axis = 2> (boxes, column)"), "batch index", "refused",
          "begin with a computed row, but should begin with the batch index"),
-        (("(maps, turned)", "(maps, moved)"), "batch index", "note", "cannot be followed to one"),
+        (("(maps, turned)", "(maps, moved)"), "batch index", "note", "cannot follow the rois to a constant"),
         (("perm = [0, 2, 1]", "perm = [2, 0, 1]"), "rois layout", "refused", "rois of shape (5, 1, 16)"),
         (("score_threshold = 0.0, iou", "score_threshold = 0.0, more = 1, iou"), "attribute", "refused", "attribute more"),
         (("max_size_per_class = 16", "max_size_per_class = 1001"), "NMS limits", "refused", "should have 1 to 1000"),
@@ -216,13 +216,13 @@ def test_non_zero_has_a_kernel_on_310p() -> None:
     ],
 )  # fmt: skip
 def test_the_generation_of_a_chip(soc, chip) -> None:
-    assert family(soc) == chip
+    assert chip_family(soc) == chip
 
 
 @pytest.mark.parametrize("soc", ["Ascend610", "Ascend910_9589", "Ascend950DT"])
 def test_a_chip_without_facts_is_not_judged(soc) -> None:
     with pytest.raises(PreflightError, match=f"the soc is '{soc}', but this suite knows no facts about"):
-        family(soc)
+        chip_family(soc)
 
 
 def test_no_such_chip() -> None:

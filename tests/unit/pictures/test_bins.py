@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rfcn_lib.pictures.bins import BinError, write_bins
+from rfcn_lib.pictures.bins import BinError, bin_bytes, write_bins
 
 CANVAS = (6, 4)  # width, height
 
@@ -50,18 +50,20 @@ def test_the_layout_in_memory_does_not_matter(here):
     assert Path("bin/000001.bin").read_bytes() == values.tobytes()
 
 
-def test_every_bin_is_listed_in_order_under_the_folder_s_name(tmp_path):
+def test_each_picture_has_its_own_numbers_and_a_line(tmp_path):
     tensors = {f"{k:06}": tensor(k) for k in range(12)}
     write_bins(tmp_path / "bin", tmp_path / "demo.info", tensors.items())
     lines = (tmp_path / "demo.info").read_text().splitlines()
-    assert lines == [f"{k} {tmp_path}/bin/{id}.bin 6 4" for k, id in enumerate(tensors)]
+    assert lines == [f"{k} {tmp_path}/bin/{k:06}.bin 6 4" for k in range(12)]
     for id, values in tensors.items():
-        assert (tmp_path / "bin" / f"{id}.bin").read_bytes() == values.tobytes()
+        path = tmp_path / "bin" / f"{id}.bin"
+        assert np.array_equal(np.fromfile(path, "<f4").reshape(values.shape), values)
+        assert path.stat().st_size == bin_bytes(CANVAS) == 4 * 3 * 6 * 4
 
 
 def test_the_info_file_can_name_the_place_the_bins_will_move_to(tmp_path):
     write_bins(tmp_path / "scratch", tmp_path / "demo.info", [("000001", tensor())], listed_folder="/data/bin/")
-    assert (tmp_path / "demo.info").read_bytes() == b"0 /data/bin/000001.bin 6 4\n"
+    assert (tmp_path / "demo.info").read_text() == "0 /data/bin/000001.bin 6 4\n"
     assert (tmp_path / "scratch/000001.bin").is_file()
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from rfcn_lib import spec
-from rfcn_lib.ascend.health import note_troubles
+from rfcn_lib.ascend.health import note_health_problems
 from rfcn_lib.ascend.tool_run import OmRunError
 from rfcn_lib.devices import onnx_runtime
 from rfcn_lib.graph.adapt import adapted_from_exported
@@ -268,14 +268,14 @@ def test_what_troubles_a_run_is_kept_before_and_after_it_however_it_ends(ended, 
     fault(ended)
     with nullcontext() if not ended else pytest.raises((OmRunError, KeyboardInterrupt)):
         filled(batch=2, troubles=troubles, prepare=prepare)
-    noted = note_troubles(tmp_path / "filled", [])
+    noted = note_health_problems(tmp_path / "filled", [])
     assert noted[0] == "device 0 is in use: process 1"
     assert noted[-1] == "device 0 is in use: process 2"
     assert any("device 0 was lost: " in sentence for sentence in noted) == (ended == "lost0")
     assert asked[0] == 0
     fault("")
     filled(batch=2, troubles=lambda: ["nothing is run, so nobody asks"]) if not ended else None
-    assert note_troubles(tmp_path / "filled", []) == noted
+    assert note_health_problems(tmp_path / "filled", []) == noted
 
 
 def test_a_dump_belongs_to_its_jpeg(filled, tmp_path):

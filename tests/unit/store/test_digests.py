@@ -100,7 +100,7 @@ def test_linked_folders_are_read_and_loops_refused(tmp_path: Path, memo: Path) -
     (tmp_path / "devkit" / "JPEGImages").symlink_to(tmp_path / "elsewhere")
     assert [name for name, _ in files_below(tmp_path / "devkit")] == ["JPEGImages/000001.jpg"]
     (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(StoreError, match=r"JPEGImages/back leads back to a folder it lies in"):
+    with pytest.raises(StoreError, match=r"JPEGImages/back leads back to a folder above it"):
         Digests(memo).of(tmp_path / "devkit")
 
 
@@ -132,19 +132,19 @@ def test_values_that_differ_are_told_apart(tmp_path: Path, memo: Path) -> None:
     narrow = published.pictures.model_copy(update={"short_side_px": 500})
     values: list[object] = [None, True, 1, 1.0, "1", [1], {"a": 1}, {"b": 1}, Run(1), Run(2), Walk(1)]
     values += [published, published.pictures, narrow, tmp_path / "a", tmp_path / "b", str(tmp_path / "a")]
-    told = [digests.sha256_of(Digests(memo).told(value, "it")) for value in values]
-    assert len(set(told)) == len(values)
-    again = [digests.sha256_of(Digests(memo).told(value, "it")) for value in values]
-    assert again == told
+    as_json = [digests.sha256_of(Digests(memo).as_json(value, "it")) for value in values]
+    assert len(set(as_json)) == len(values)
+    again = [digests.sha256_of(Digests(memo).as_json(value, "it")) for value in values]
+    assert again == as_json
 
 
 def test_values_that_are_the_same_are_told_alike(tmp_path: Path, memo: Path) -> None:
     for name in "ab":
         (tmp_path / name).write_text("same")
     known = Digests(memo)
-    assert known.told(tmp_path / "a", "it") == known.told(tmp_path / "b", "it")
-    assert known.told((1, 2), "it") == known.told([1, 2], "it")
-    one, other = known.told({"x": 1, "y": 2}, "it"), known.told({"y": 2, "x": 1}, "it")
+    assert known.as_json(tmp_path / "a", "it") == known.as_json(tmp_path / "b", "it")
+    assert known.as_json((1, 2), "it") == known.as_json([1, 2], "it")
+    one, other = known.as_json({"x": 1, "y": 2}, "it"), known.as_json({"y": 2, "x": 1}, "it")
     assert digests.sha256_of(one) == digests.sha256_of(other)
 
 
@@ -161,7 +161,7 @@ def test_values_that_are_the_same_are_told_alike(tmp_path: Path, memo: Path) -> 
 )
 def test_values_without_a_content_are_refused(memo: Path, value: object, where: str) -> None:
     with pytest.raises(TypeError, match=f"ingredient {where} is .*, but should be a path, a finite number"):
-        Digests(memo).told(value, "port")
+        Digests(memo).as_json(value, "port")
 
 
 # -- code -------------------------------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ def test_code_with_hidden_values_is_refused() -> None:
     for name in ("rfcn_lib.no_such_module", "json", ""):
         with pytest.raises(TypeError, match="should name a module of rfcn_lib, but there is no"):
             code_behind(name)
-    with pytest.raises(TypeError, match="should live in a file"):
+    with pytest.raises(TypeError, match="should be defined in a file"):
         code_behind(eval("lambda: 1"))
 
 
@@ -251,7 +251,7 @@ def test_a_change_in_any_module_within_reach_counts_and_no_other(tmp_path: Path)
 
     changed = code(str(package / "far.py"))
     assert changed.returncode != 0
-    assert "far.py was changed while this process runs" in changed.stderr
+    assert "far.py changed while this process runs" in changed.stderr
 
 
 def test_the_files_of_a_list_are_told_in_its_order(tmp_path):

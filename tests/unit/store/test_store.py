@@ -160,11 +160,11 @@ def test_folders_are_built_under_nested_names(store: Store, root: Path, log: str
         ("interrupt", KeyboardInterrupt, None),
         ("by itself", RuntimeError, "by itself"),
         ("nothing", StoreError, "failing should have written rfcn.onnx to .*, but wrote nothing"),
-        ("source", StoreError, "source changed while rfcn.onnx was being made of it; start again"),
+        ("source", StoreError, "source changed while the suite made rfcn.onnx of it; start again"),
         (
             "full",
             StoreError,
-            r"rfcn\.onnx could not be written below .*kept: No space left on device; free some space, or",
+            r"cannot write rfcn\.onnx below .*kept: No space left on device; free some space, or",
         ),
     ],
 )
@@ -278,7 +278,7 @@ def test_a_damaged_build_is_made_again_and_said(
             path.unlink()
     assert store.build("rfcn.onnx", copied, source=source, log=log).read_text() == "weights"
     assert made(log) == 2
-    assert "is damaged; rfcn.onnx is made again" in capsys.readouterr().err
+    assert "is damaged; the store makes rfcn.onnx again" in capsys.readouterr().err
     store.build("rfcn.onnx", copied, source=source, log=log)
     assert made(log) == 2
 
@@ -392,26 +392,26 @@ def test_the_link_is_valid_at_every_moment(store: Store, root: Path, source: Pat
 
 def test_pieces_survive_an_interruption(store: Store, root: Path, source: Path) -> None:
     def interrupted() -> None:
-        with store.growing("dumps/torch", [copied], weights=source) as folder:
+        with store.open_folder("dumps/torch", [copied], weights=source) as folder:
             (folder / "000001_1.bin").write_bytes(b"1")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    with Store(root).growing("dumps/torch", [copied], weights=source) as folder:
+    with Store(root).open_folder("dumps/torch", [copied], weights=source) as folder:
         assert [piece.name for piece in folder.iterdir()] == ["000001_1.bin"]
         assert (root / "dumps" / "torch").resolve() == folder.resolve()
         (folder / "000002_1.bin").write_bytes(b"2")
     (folder.parent / ".record.json").write_text("{")  # its own damage costs no piece
-    with store.growing("dumps/torch", [copied], weights=source) as folder:
+    with store.open_folder("dumps/torch", [copied], weights=source) as folder:
         assert len(list(folder.iterdir())) == 2
 
 
 def test_pieces_of_another_source_are_other_pieces(store: Store, root: Path, source: Path) -> None:
-    with store.growing("dumps/torch", [copied], weights=source) as first:
+    with store.open_folder("dumps/torch", [copied], weights=source) as first:
         (first / "000001_1.bin").write_bytes(b"1")
     source.write_text("other weights")
-    with store.growing("dumps/torch", [copied], weights=source) as second:
+    with store.open_folder("dumps/torch", [copied], weights=source) as second:
         assert list(second.iterdir()) == []
     assert (root / "dumps" / "torch").resolve() == second.resolve()
     assert (first / "000001_1.bin").exists()
@@ -419,30 +419,30 @@ def test_pieces_of_another_source_are_other_pieces(store: Store, root: Path, sou
 
 def test_pieces_made_while_their_source_changed_do_not_count(store: Store, root: Path, source: Path) -> None:
     def overtaken() -> None:
-        with store.growing("dumps/torch", [copied], weights=source) as folder:
+        with store.open_folder("dumps/torch", [copied], weights=source) as folder:
             (folder / "000001_1.bin").write_bytes(b"1")
             source.write_text("other weights")
 
-    with pytest.raises(StoreError, match="weights changed while dumps/torch was being made"):
+    with pytest.raises(StoreError, match="weights changed while the suite made dumps/torch"):
         overtaken()
     assert [path.read_bytes() for path in root.rglob("000001_1.bin") if not path.is_symlink()] == [b"1"]
 
 
 def test_what_changed_after_it_was_keyed_is_not_loaded(store: Store, source: Path) -> None:
     keyed = store.digests.of(source)
-    assert store.as_keyed(source, source.read_text, keyed) == source.read_text()
+    assert store.load_unchanged(source, source.read_text, keyed) == source.read_text()
     source.write_text("other weights")
     with pytest.raises(StoreError, match="changed after this run began, so nothing is made of it; start again"):
-        store.as_keyed(source, source.read_text, keyed)
+        store.load_unchanged(source, source.read_text, keyed)
 
 
 def test_a_full_disk_is_said_and_keeps_the_pieces(store: Store, source: Path) -> None:
     def filled_up() -> None:
-        with store.growing("dumps/torch", [copied], weights=source) as folder:
+        with store.open_folder("dumps/torch", [copied], weights=source) as folder:
             (folder / "000001_1.bin").write_bytes(b"1")
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with pytest.raises(StoreError, match="dumps/torch could not be written below"):
+    with pytest.raises(StoreError, match="cannot write dumps/torch below"):
         filled_up()
     assert (store.root / "dumps" / "torch" / "000001_1.bin").exists()
 
@@ -453,7 +453,7 @@ from pathlib import Path
 from rfcn_lib.store.store import Store
 
 def fill(root, log, finish):
-    with Store(Path(root)).growing("dumps/torch", [fill], count=5) as folder:
+    with Store(Path(root)).open_folder("dumps/torch", [fill], count=5) as folder:
         for number in range(5):
             piece = folder / f"{number}.bin"
             if not piece.exists():
@@ -491,8 +491,8 @@ def test_waiting_for_oneself_is_an_error_and_not_a_standstill(
     store: Store, source: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(store_module, "SAY_WAITING_AFTER_S", 0.1)
-    with store.growing("dumps/torch", [copied], weights=source), pytest.raises(RuntimeError, match=r"(?i)deadlock"):
-        store.growing("dumps/torch", [copied], weights=source).__enter__()
+    with store.open_folder("dumps/torch", [copied], weights=source), pytest.raises(RuntimeError, match=r"(?i)deadlock"):
+        store.open_folder("dumps/torch", [copied], weights=source).__enter__()
     assert "waiting for another process that makes dumps/torch (lock file" in capsys.readouterr().err
 
 
@@ -509,7 +509,7 @@ def test_the_newest_builds_stay_and_what_is_locked_or_was_used_today(
     store: Store, root: Path, source: Path, log: str
 ) -> None:
     other = aged(store.build("rfcn.onnx-0123456789abcdef", copied, source=source, log=log), 90)
-    with store.growing("rfcn.onnx", [copied], weights=source) as locked:
+    with store.open_folder("rfcn.onnx", [copied], weights=source) as locked:
         aged(locked, 99)
         builds = [
             aged(store.build("rfcn.onnx", copied, source=source, log=log, times=n), 50 - n)
@@ -559,7 +559,7 @@ def test_no_path_of_the_store_holds_another_character_than_the_vendor_s_tools_ta
     store: Store, root: Path, source: Path, log: str
 ) -> None:
     built = store.build("fitted/208x192/copy.txt", copied, source=source, log=log)
-    with store.growing("fitted/npu", [copied], source=source) as folder:
+    with store.open_folder("fitted/npu", [copied], source=source) as folder:
         pass
     for path in (built, folder):
         assert set(str(path.relative_to(root))) <= set(

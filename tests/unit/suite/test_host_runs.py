@@ -1,47 +1,48 @@
-"""A pass is of the file that it was begun with, however long its first look lies back."""
+"""A run is of the file that it was set up with, however long its first pictures lie back."""
 
 import shutil
-from contextlib import nullcontext
 
 import pytest
 
 from rfcn_lib.store.store import Store, StoreError
-from rfcn_lib.suite import host_runs as passes
+from rfcn_lib.suite.host_runs import HostRun, Twin
+from tests.support import tiny
+from tests.support.pictures import pictures_of
+
+CODE = ("rfcn_lib.devices.onnx_runtime", "rfcn_lib.pictures.preprocess")
 
 
 @pytest.fixture
-def passing(pytestconfig, port, devkit, jpegs, tmp_path):
-    """The fixture itself, over a store of its own."""
-    return passes.passing.__wrapped__(pytestconfig, Store(tmp_path / "store"), port, devkit, jpegs, nullcontext)
+def pictures(tmp_path):
+    """Four grey pictures on the tiny port's canvas."""
+    return pictures_of(tmp_path / "devkit", tiny.PORT, 4)
 
 
-def test_a_graph_that_changes_after_the_first_look_is_an_error_before_a_picture_is_made_of_either(
-    passing, devkit, twin_paths, shown, tmp_path
+@pytest.fixture(scope="module")
+def tiny_twin(tmp_path_factory):
+    return tiny.twin_at(tmp_path_factory.mktemp("twin"))
+
+
+def test_a_graph_that_changes_after_the_first_pictures_is_an_error_before_a_picture_is_made_of_it(
+    pictures, tiny_twin, tmp_path
 ):
-    """On a cluster the workers would go on with the file that they received at the first look."""
-    (canvas,) = twin_paths
-    graph = shutil.copy(twin_paths[canvas], tmp_path / "twin.onnx")
-    made_of = {"twins": {"one": graph}}
-    run = passing("dumps/once", "onnx_runtime", made_of, {canvas: devkit.ids[:4]}, shown, lambda _: (graph,))
-    looked = run(first_look=True)
-    assert len(list(looked.iterdir())) == 2 * 3
+    """On a cluster the workers would go on with the file that they received at first."""
+    graph = shutil.copy(tiny_twin, tmp_path / "twin.onnx")
+    run = HostRun("dumps/once", Twin({tiny.CANVAS_WH: graph}), pictures, Store(tmp_path / "store"), CODE, None)
+    assert len(list(run.first_pictures().iterdir())) == 2 * 3
 
     with graph.open("ab") as file:
         file.write(b"\0")
     with pytest.raises(
         StoreError, match=r"twin\.onnx changed after this run began, so nothing is made of it; start again"
     ):
-        run()
+        run.all()
     assert sum(len(list(folder.iterdir())) for folder in (tmp_path / "store/kept").glob("dumps--once-*/once")) == 2 * 3
 
 
-def test_a_pass_goes_on_where_its_first_look_ended_and_says_its_plan_once(passing, devkit, twin_paths, shown, capsys):
-    (canvas,) = twin_paths
-    made_of = {"twins": {"one": twin_paths[canvas]}}
-    run = passing(
-        "dumps/once", "onnx_runtime", made_of, {canvas: devkit.ids[:4]}, shown, lambda _: (twin_paths[canvas],)
-    )
-    run(first_look=True)
+def test_a_run_goes_on_where_its_first_pictures_ended_and_says_its_plan_once(pictures, tiny_twin, tmp_path, capsys):
+    run = HostRun("dumps/once", Twin({tiny.CANVAS_WH: tiny_twin}), pictures, Store(tmp_path / "store"), CODE, None)
+    run.first_pictures()
     assert "dumps/once: 4 pictures to do, 0 already there" in capsys.readouterr().err
-    assert len(list(run().iterdir())) == 4 * 3
+    assert len(list(run.all().iterdir())) == 4 * 3
     assert capsys.readouterr().err == ""

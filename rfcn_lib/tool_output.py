@@ -14,7 +14,7 @@ _WARNING: Final = re.compile(r"^(\S+:\d+: )?\w*Warning: ")  # Python's warnings 
 _ESCAPE: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
-def last_words(stdout: str, stderr: str) -> str:
+def last_lines(stdout: str, stderr: str) -> str:
     """Stdout's lines of a cause, then the last lines of stderr; stdout's last lines where stderr says nothing.
 
     Of stderr go argparse's usage, the warnings of other packages and the `^^^^` marks of a traceback. At most 12 lines

@@ -11,11 +11,11 @@ import sys
 import pytest
 
 from rfcn_lib.pictures.devkit import read_devkit
-from rfcn_lib.pictures.preprocess import picture_record, prepare
+from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.port import read_port
 from rfcn_lib.speed.baseline import BaselineError, expect_same, read_baseline
 from rfcn_lib.store.store import Store
-from rfcn_lib.suite.gpu import measure
+from rfcn_lib.suite.gpu import baseline_digests, measure
 from tests.support.places import ROOT
 
 SPECIMEN = ROOT / "specimen"
@@ -28,21 +28,10 @@ def measured(tmp_path_factory):
     root = tmp_path_factory.mktemp("store")
     store, port = Store(root), read_port(SPECIMEN / "port.toml")
     devkit = read_devkit(SPECIMEN / "VOCdevkit", port.classes, limit=FEW)
-    pictures = {id: picture_record(id, devkit.sizes_wh[id], port.pictures) for id in devkit.ids}
+    pictures = Pictures(devkit, port, {port.pictures.canvas_wh_px: devkit.ids}, store.digests.of_each)
     weights = SPECIMEN / "rfcn_specimen.pth"
-    year = SPECIMEN / "VOCdevkit" / "VOC2007"
-    import hashlib
-
-    digests = {
-        "weights_sha256": store.digests.of(weights),
-        "jpegs_sha256": store.digests.of(year / "JPEGImages"),
-        "annotations_sha256": store.digests.of(year / "Annotations"),
-        "ids_sha256": hashlib.sha256("\n".join(devkit.ids).encode()).hexdigest(),
-        "port_sha256": hashlib.sha256(port.model_dump_json(exclude={"name", "criteria"}).encode()).hexdigest(),
-    }
-    shown = lambda id: prepare(devkit.picture_path(id), id, devkit.sizes_wh[id], port.pictures)  # noqa: E731
-    found = measure(store, "the CPU, for a test", "cpu", weights, port, devkit, pictures, shown, digests)
-    return root / "gpu_baseline.json", found
+    digests = baseline_digests.__wrapped__(store, weights, port, devkit)
+    return root / "gpu_baseline.json", measure(store, "the CPU, for a test", "cpu", weights, pictures, digests)
 
 
 def test_it_is_measured_written_and_read_back(measured):
@@ -98,7 +87,7 @@ def test_a_missing_file(tmp_path):
         read_baseline(tmp_path / "none.json")
 
 
-def test_its_figures_become_criteria(measured, store, onnxruntime_dumps, torch_dumps, tmp_path):
+def test_its_figures_become_criteria(measured, store, host_dumps, torch_dumps, tmp_path):
     path, found = measured
     words = [sys.executable, "-m", "pytest", "-m", "accuracy", "tests/test_accuracy.py", f"--limit={FEW}"]
     words += [f"--store={store.root}", f"--baseline={path}", f"--verdict={tmp_path / 'v.json'}"]
@@ -111,7 +100,7 @@ def test_its_figures_become_criteria(measured, store, onnxruntime_dumps, torch_d
     assert "skipped" not in done.stdout.splitlines()[-1]
 
 
-def test_a_gpu_that_found_more_fails_the_port(measured, store, onnxruntime_dumps, torch_dumps, tmp_path):
+def test_a_gpu_that_found_more_fails_the_port(measured, store, host_dumps, torch_dumps, tmp_path):
     better = tmp_path / "better.json"
     better.write_text(json.dumps({**json.loads(measured[0].read_text()), "mean_ap": 0.9999}))
     words = [sys.executable, "-m", "pytest", "-m", "accuracy", "tests/test_accuracy.py", f"--limit={FEW}"]
@@ -123,7 +112,7 @@ def test_a_gpu_that_found_more_fails_the_port(measured, store, onnxruntime_dumps
     assert "mean AP reaches the published figure" in done.stdout.split("FAILED: judged")[1]
 
 
-def test_a_baseline_of_other_pictures_is_an_error(measured, store, onnxruntime_dumps, torch_dumps):
+def test_a_baseline_of_other_pictures_is_an_error(measured, store, host_dumps, torch_dumps):
     words = [sys.executable, "-m", "pytest", "-m", "accuracy", "tests/test_accuracy.py", "--limit=7"]
     done = subprocess.run(
         [*words, f"--store={store.root}", f"--baseline={measured[0]}"], cwd=ROOT, capture_output=True, text=True

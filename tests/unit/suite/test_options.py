@@ -1,0 +1,115 @@
+"""Every option has one place where it is checked: a wrong value is a sentence, and all wrong values are named at once."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rfcn_lib.port import PUBLISHED
+from rfcn_lib.suite.options import DECLARED, SPECIMEN, SPECIMEN_WEIGHTS, OptionError, read
+
+BY_DEFAULT = {name.removeprefix("--"): default for name, _, default, _ in DECLARED} | {"accept": False, "atc-arg": []}
+
+
+def read_with(*words, marks="accuracy", **given):
+    """As the command line's words give them: "--limit=3"."""
+    named = dict(word.removeprefix("--").partition("=")[::2] for word in words)
+    return read({**BY_DEFAULT, **named, **given}, marks=marks)
+
+
+def test_the_specimen_is_judged_by_default():
+    options = read_with()
+
+    assert (options.weights, options.port) == (SPECIMEN_WEIGHTS, SPECIMEN / "port.toml")
+    assert options.devkit == SPECIMEN / "VOCdevkit"
+    assert options.store == Path.cwd() / ".artifacts"
+    assert options.needs_jpegs
+    assert not options.fitted
+
+
+def test_weights_of_ones_own_are_of_the_published_port(tmp_path):
+    weights = tmp_path / "w.pth"
+    weights.touch()
+
+    assert read_with(f"--weights={weights}").port == PUBLISHED
+    assert read_with(f"--weights={weights}", f"--port={SPECIMEN / 'port.toml'}").port == SPECIMEN / "port.toml"
+
+
+@pytest.mark.parametrize(
+    ("dumps", "reference", "needed"),
+    [(None, "torch", True), (None, "published", True), (".", "torch", True), (".", "published", False)],
+)
+def test_jpegs_are_needed_where_anything_is_run(dumps, reference, needed):
+    assert read_with(dumps=dumps, reference=reference).needs_jpegs is needed
+
+
+def test_numbers_are_read():
+    options = read_with("--limit=12", "--tool-timeout=90")
+
+    assert (options.limit, options.tool_timeout_s) == (12, 90.0)
+
+
+WRONG = [
+    ("--weights=/nowhere.pth", "--weights=/nowhere.pth is not a file"),
+    ("--port=/nowhere.toml", "--port=/nowhere.toml is not a file"),
+    ("--devkit=/nowhere", "--devkit=/nowhere is not a folder"),
+    ("--dumps=/nowhere", "--dumps=/nowhere is not a folder"),
+    ("--baseline=/nowhere.json", "make one with `pytest -m gpu`"),
+    ("--store=Makefile", "--store=Makefile is a file, but should be a folder"),
+    ("--limit=0", "--limit=0 should be a whole number of pictures, 1 or more"),
+    ("--limit=many", "--limit=many should be a whole number"),
+    ("--limit=\u0663", "should be a whole number"),
+    ("--limit=99999999999999999999", "should be a whole number"),
+    ("--tool-timeout=1.5", "--tool-timeout=1.5 should be a whole number of seconds"),
+    ("--reference=gpu", "--reference=gpu should be torch or published"),
+    ("--overflow=warn", "--overflow=warn should be crop or error"),
+    ("--canvas=square", "--canvas=square should be published or fitted"),
+    ("--runner=msame", "--runner=msame should be benchmark or ais_bench"),
+    ("--precision-mode=fp8", "--precision-mode=fp8 should be"),
+    ("--devices=all", "--devices=all should be device ids"),
+    ("--devices=0,,1", "should be device ids"),
+    ("--soc=Ascend999", "--soc=Ascend999 should be one of"),
+    ("--dask=head:8786", "--dask=head:8786 should be a scheduler's address, --dask=tcp://HOST:8786, or"),
+    ("--verdict=/nowhere/v.json", "there is no folder /nowhere"),
+    ("--protocols=/nowhere/p.txt", "there is no folder /nowhere"),
+    ("--verdict=.", "is a folder, but should be the name of a file"),
+    ("--verdict=/proc/v.json", "cannot be written"),
+    *((f"--{name}=", f"--{name}= is empty, but should name a path") for name in ("weights", "port", "devkit", "dumps")),
+    *((f"--{name}=", f"--{name}= is empty, but should name a path") for name in ("store", "verdict", "baseline")),
+]
+
+
+@pytest.mark.parametrize(("word", "answer"), WRONG, ids=[word for word, _ in WRONG])
+def test_a_wrong_value_is_a_sentence(word, answer):
+    with pytest.raises(OptionError) as error:
+        read_with(word)
+    assert answer in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_all_wrong_values_are_named_at_once():
+    with pytest.raises(OptionError) as error:
+        read_with("--limit=0", "--canvas=square", "--devices=all")
+    assert [line.partition("=")[0] for line in str(error.value).splitlines()] == ["--canvas", "--limit", "--devices"]
+
+
+def test_fitted_canvases_are_never_accepted():
+    with pytest.raises(OptionError, match="published criteria, which are of the published canvas"):
+        read_with("--canvas=fitted", accept=True)
+
+
+def test_dumps_made_elsewhere_are_no_npu_run():
+    """All would be skipped, with exit status 0, and somebody would read that as an answer."""
+    with pytest.raises(OptionError, match="-m npu judges what this host's NPU makes"):
+        read_with("--dumps=.", marks="npu")
+
+
+@pytest.mark.parametrize("word", ["--output=other", "--soc_version=Ascend310", "no-flag"])
+def test_flags_that_the_suite_sets_itself_are_refused(word):
+    with pytest.raises(OptionError):
+        read_with(**{"atc-arg": [word]})
+
+
+def test_options_are_what_caches_may_be_keyed_by():
+    assert hash(read_with()) == hash(read_with())
+    assert json.dumps(dict(read_with().given))
