@@ -22,7 +22,7 @@ ONE_CORE = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); 
     [
         ("", {}, usable_processors()),
         (ONE_CORE, {}, 1),
-        (ONE_CORE, {"OMP_NUM_THREADS": "3"}, 3),
+        ("", {"OMP_NUM_THREADS": "1"}, 1),
         ("", {"OMP_NUM_THREADS": "3", "MKL_NUM_THREADS": "1"}, 1),
     ],
     ids=["as many as processors", "one core", "the user's number", "MKL's variable comes first"],
