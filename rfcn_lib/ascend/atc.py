@@ -193,8 +193,8 @@ def _work_folder(failed: Path, adapted: Path, what: str) -> Iterator[Path]:
     if failed.exists():  # an earlier attempt failed
         shutil.rmtree(failed)
     make_folder(failed)
-    make_anew(work)
     try:
+        make_anew(work)
         shutil.copyfile(adapted, work / MODEL)
         (work / MODEL).chmod(FILE_MODE)
         yield work

@@ -18,14 +18,14 @@ except when the text ends after a whole card and this version prints only one ta
 Other lines, and rows of an unknown form, become warnings: sentences that every `Npu` carries, for the verdict.
 """
 
+import fcntl
 import os
 import re
-import tempfile
-from collections.abc import Iterable, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-from filelock import FileLock
 
 from rfcn_lib.ascend.npu_lines import cells, failure_reason, lines_of, number, quoted, to_older_layout
 from rfcn_lib.ascend.npu_processes import Processes, contradictions, npu_without_entry, processes_of
@@ -91,10 +91,8 @@ def devices(tool: str | Path | None = None) -> tuple[Npu, ...]:
         NoAnswerError: npu-smi ends with an error, or lists no chip.
         NpuSmiError: npu-smi is missing, hangs, or prints text that `parse` cannot read.
     """
-    # the vendor forbids two npu-smi at the same time, and pytest may run in several processes
-    lock = Path(tempfile.gettempdir()) / f"rfcn-npu-smi-{os.getuid()}.lock"
     try:
-        with FileLock(lock):
+        with _one_at_a_time(tool):
             done = run([tool or "npu-smi", "info"], cwd=Path.cwd(), timeout_s=TIMEOUT_S)
     except CommandError as error:
         raise NpuSmiError(f"cannot list the NPUs of this host: {error}") from error
@@ -107,6 +105,27 @@ def devices(tool: str | Path | None = None) -> tuple[Npu, ...]:
         return parse(done.stdout)
     except NpuSmiError as error:
         raise type(error)(f"{error}\n  by hand: {done.shell_line}") from error
+
+
+@contextmanager
+def _one_at_a_time(tool: str | Path | None) -> Iterator[None]:
+    """Wait until no other process of this suite runs npu-smi; the vendor forbids running it twice at once.
+
+    The lock is on the tool's own file, so no lock file is left anywhere. Without a tool that this user may read, there is
+    no lock.
+    """
+    path = tool or shutil.which("npu-smi")
+    opened = None
+    if path:
+        with suppress(OSError):
+            opened = os.open(path, os.O_RDONLY)
+    try:
+        if opened is not None:
+            fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        if opened is not None:
+            os.close(opened)
 
 
 def parse(text: str) -> tuple[Npu, ...]:

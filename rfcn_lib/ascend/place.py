@@ -61,9 +61,11 @@ def tool_folder(work: Path, om: Path) -> Iterator[ToolFolder]:
         (place / MODEL).chmod(FILE_MODE)
         yield ToolFolder(place, place / MODEL, _set_up(work, om, place))
     finally:
-        (place / MODEL).unlink(missing_ok=True)
-        _move_all(place, work)
-        place.rmdir()
+        try:
+            (place / MODEL).unlink(missing_ok=True)
+            _move_all(place, work)
+        finally:  # also where the store's disk is full, or Ctrl-C comes a second time
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def paths_after_the_run(

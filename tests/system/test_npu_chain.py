@@ -1,6 +1,7 @@
 """`pytest -m npu` from end to end, as real subprocesses, with a stand-in for the vendor's tools first on PATH.
 
-Test equipment: it proves that the chain works and blames the right cause, and says nothing about any NPU.
+Test equipment: it proves that the chain works and blames the right cause, and says nothing about any NPU. Each fault of a
+tool is proved once, in the tests of the module that reads the tool; here is what only the whole chain can show.
 """
 
 import json
@@ -18,42 +19,42 @@ from rfcn_lib.suite import ascend
 from tests.support.places import ROOT, STANDIN
 
 FEW = "--limit=6"
-
-
-def run_npu(*options, fault="", chips="310", timeout=400, umask=-1, **more):
-    path = os.pathsep.join([str(STANDIN), str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = {
-        **os.environ,
-        "PATH": path,
-        "PYTHONPATH": str(STANDIN),
-        "ASCEND_TOOLKIT_HOME": str(STANDIN / "toolkit"),
-    }
-    environment |= more | {"STANDIN_DEVICES": chips, "STANDIN_FAULT": fault, "COLUMNS": "100"}
-    words = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "no:cacheprovider",
-        "-m",
-        "npu",
-        *map(str, (ROOT / "tests").glob("test_*.py")),
-    ]
-    done = subprocess.run(
-        [*words, *options], cwd=ROOT, capture_output=True, text=True, timeout=timeout, env=environment, umask=umask
-    )
-    return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
+PYTEST = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
 
 
 @pytest.fixture
-def fresh(onnx_paths, adapted_paths, torch_dumps, store, tmp_path):
+def fresh(store_with):
     """A store that has this host's graphs and the reference's dumps, and nothing of any device."""
-    kept = tmp_path / "store" / "kept"
-    kept.mkdir(parents=True)
-    for artifact in (*onnx_paths.values(), *adapted_paths.values(), torch_dumps):
-        home = store.root / "kept" / artifact.relative_to(store.root / "kept").parts[0]
-        shutil.copytree(home, kept / home.name, copy_function=os.link)
-    return tmp_path / "store"
+    return store_with("rfcn.onnx", "rfcn_adapted.onnx", "dumps/torch")
+
+
+@pytest.fixture
+def run_npu(tmp_path):
+    """run_npu(*options) -> exit status, words. After each run the temporary folder is empty."""
+    temporary = tmp_path / "tmp"
+
+    def run(*options, fault="", chips="310", timeout=400, umask=-1, **more):
+        temporary.mkdir(exist_ok=True)
+        path = os.pathsep.join([str(STANDIN), str(Path(sys.executable).parent), os.environ["PATH"]])
+        environment = {
+            **os.environ,
+            "PATH": path,
+            "PYTHONPATH": str(STANDIN),
+            "COLUMNS": "100",
+            "TMPDIR": str(temporary),
+        }
+        environment |= {"ASCEND_TOOLKIT_HOME": str(STANDIN / "toolkit"), **more}
+        environment |= {"STANDIN_DEVICES": chips, "STANDIN_FAULT": fault}
+        files = sorted(map(str, (ROOT / "tests").glob("test_*.py")))
+        words = [*PYTEST, "-m", "npu", *files, *options]
+        done = subprocess.run(
+            words, cwd=ROOT, capture_output=True, text=True, timeout=timeout, env=environment, umask=umask,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert [path.name for path in temporary.iterdir() if not path.name.startswith("pytest-of-")] == []
+        return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -68,17 +69,18 @@ def published_rate(tmp_path_factory):
     return path
 
 
-def test_the_whole_chain_passes_and_accepts_nothing(fresh, published_rate, tmp_path):
+def test_the_whole_chain_passes_and_accepts_nothing(fresh, published_rate, tmp_path, run_npu):
     verdict = tmp_path / "verdict.json"
-    code, words = run_npu(
-        f"--store={fresh}", f"--port={published_rate}", "--devices=0,1", f"--verdict={verdict}", chips="310x4"
-    )
+    options = (f"--store={fresh}", f"--port={published_rate}", "--devices=0,1", "--limit=40", f"--verdict={verdict}")
+    code, words = run_npu(*options, chips="310x4")
     found = json.loads(verdict.read_text())
 
     assert code == 0, words
     assert words.count("SIMULATED") > 3
     limits = "under LOOSENED limits (throughput_fps 0.01, published 3.61)"
-    assert f"SIMULATED: 5 criteria hold over 140 pictures, {limits}, but no device was judged" in words
+    assert re.search(
+        rf"SIMULATED: 5 criteria hold over 40 pictures.*{re.escape(limits)}, but no device was judged", words
+    )
     assert not re.search(r"ACCEPTED|PASSED:", words)
     assert found["status"] == "SIMULATED"
     assert found["on_trial"]["candidate_on"] == "SIMULATED"
@@ -89,14 +91,16 @@ def test_the_whole_chain_passes_and_accepts_nothing(fresh, published_rate, tmp_p
     commands = found["on_trial"]["commands"]
     assert any("npu-smi info" in command for command in commands)
     assert any("atc --framework=5" in command for command in commands)
-    assert sum("-om_path=" in command for command in commands) == 5  # 140 pictures, 32 at a time
+    assert sum("-om_path=" in command for command in commands) == 2  # 40 pictures, 32 at a time
     expect_the_same_by_hand(commands, fresh / "dumps" / "npu")
 
     shutil.copytree(fresh / "dumps" / "npu", tmp_path / "copied out")
-    for dumps in (fresh / "dumps" / "npu", tmp_path / "copied out"):
-        code, words = run_pytest_on(dumps, fresh, published_rate)
-        assert code == 0, words
-        assert "no device was judged (SIMULATED: the dumps in" in words
+    words = [*PYTEST, "-m", "accuracy", "tests/test_accuracy.py", f"--dumps={tmp_path / 'copied out'}", "--limit=40"]
+    done = subprocess.run(
+        [*words, f"--store={fresh}", f"--port={published_rate}"], cwd=ROOT, capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stdout
+    assert "no device was judged (SIMULATED: the dumps in" in re.sub(r"\s+", " ", done.stdout)
 
 
 def expect_the_same_by_hand(commands, dumps):
@@ -115,13 +119,13 @@ def expect_the_same_by_hand(commands, dumps):
     assert "ATC run success" in done.stdout
     (result,) = (dumps.resolve().parent / "work").glob("device*/result/dumpOutput_device*")
     made = sorted(result.glob("*.bin"))
-    assert len(made) in (3 * 32, 3 * 12)
+    assert len(made) in (3 * 32, 3 * 8)
     for file in made:
         assert file.read_bytes() == (dumps / file.name).read_bytes()
 
 
 @pytest.mark.slow
-def test_fitted_canvases_have_an_om_each_and_each_picture_its_own(fresh, published_rate, tmp_path):
+def test_fitted_canvases_have_an_om_each_and_each_picture_its_own(fresh, published_rate, tmp_path, run_npu):
     verdict = tmp_path / "verdict.json"
     options = (f"--store={fresh}", f"--port={published_rate}", "--limit=3", "--canvas=fitted", f"--verdict={verdict}")
     options += ("--runner=ais_bench", "--devices=0,1")  # whose rules for paths are the strictest
@@ -145,30 +149,16 @@ def test_fitted_canvases_have_an_om_each_and_each_picture_its_own(fresh, publish
     assert (fresh / "fitted" / "dumps" / "npu" / "000001_1.bin").is_file()
     assert not (fresh / "dumps" / "npu").exists()
 
-    _, words = run_npu(
-        *options, fault="ais_bench:half_way", chips="310P3x2", timeout=1200
-    )  # all is there: no device is asked again
-    assert "SIMULATED: 4 criteria hold over 3 pictures" in words
 
-
-def run_pytest_on(dumps, store, port):
-    words = [sys.executable, "-m", "pytest", "-m", "accuracy", "tests/test_accuracy.py", f"--dumps={dumps}"]
-    done = subprocess.run(
-        [*words, f"--store={store}", f"--port={port}"], cwd=ROOT, capture_output=True, text=True, timeout=200
-    )
-    return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
-
-
-@pytest.mark.parametrize("devices", [1, 2, 4, 8, 64])
-@pytest.mark.parametrize("canvas_wh", [(1344, 1344), (688, 512), (512, 512)], ids=str)
-def test_the_bins_of_a_run_and_the_next_stay_under_a_gigabyte(canvas_wh, devices):
-    pictures = ascend.pictures_per_run(canvas_wh, devices)
+@pytest.mark.parametrize("devices", [1, 8, 64])
+def test_the_bins_of_a_run_and_the_next_stay_under_a_gigabyte(devices):
+    pictures = ascend.pictures_per_run((1344, 1344), devices)
 
     assert 1 <= pictures <= 32
-    assert pictures == 1 or devices * 2 * pictures * 3 * 4 * canvas_wh[0] * canvas_wh[1] < 1e9
+    assert pictures == 1 or devices * 2 * pictures * 3 * 4 * 1344 * 1344 < 1e9
 
 
-def test_a_throughput_that_is_not_reached_fails(fresh, published_rate, tmp_path):
+def test_a_throughput_that_is_not_reached_fails(fresh, published_rate, tmp_path, run_npu):
     fast = tmp_path / "fast.toml"
     fast.write_text(published_rate.read_text().replace("limit = 0.01\nscope", "limit = 1e5\nscope"))
     code, words = run_npu(f"--store={fresh}", FEW, f"--port={fast}")
@@ -177,54 +167,25 @@ def test_a_throughput_that_is_not_reached_fails(fresh, published_rate, tmp_path)
     assert "throughput, interface x chips" in words.split("FAILED: judged and found wanting (SIMULATED")[1]
 
 
-def test_a_limit_agreed_for_another_scope_is_not_judged(fresh, published_rate, tmp_path):
-    """Reached many times over, were it held against this rate."""
-    other = tmp_path / "other.toml"
-    other.write_text(published_rate.read_text().replace("interface x chips (extrapolated)", "end to end"))
-    code, words = run_npu(f"--store={fresh}", FEW, f"--port={other}")
-
-    assert code == 1
-    assert "fps, interface x chips (extrapolated) (" in words
-    assert "cannot be held against 0.01 fps, end to end (this test): they measure different things" in words
-    assert "NOT JUDGED: no verdict, because of errors and not of numbers: test_npu_throughput_reaches" in words
-
-
-def test_the_newer_runner_on_a_newer_chip(fresh):
-    _, words = run_npu(f"--store={fresh}", FEW, "--runner=ais_bench", chips="310P3")
-
-    assert "SIMULATED 310P3 device 0 (NPU 0 chip 0), ais_bench" in words
-    assert "every picture judged 6 == 6 passed" in re.sub(r"[│ ]+", " ", words)
-    assert "no device was judged" in words or "FAILED: judged and found wanting (SIMULATED" in words, words
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("umask", "folder", "devices", "style"),
-    [
-        (0o000, "a b+店", "0", "2025"),
-        (0o002, "plain", "0,1", "2025"),
-        (0o022, "plain", "0", "2025"),
-        (0o022, "a b+店", "0,1", "2025"),
-        (0o027, "a b+店", "0", "2023"),
-        (0o077, "plain", "0,1", "2025"),
-    ],
-)
-def test_the_strict_tool_takes_every_umask_and_every_store(fresh, tmp_path, umask, folder, devices, style):
+@pytest.mark.parametrize(("umask", "style", "devices"), [(0o000, "2025", "0,1"), (0o027, "2023", "0")])
+def test_the_strict_tool_takes_any_umask_and_an_odd_store(fresh, tmp_path, run_npu, umask, style, devices):
     """And the lines of the verdict run in a fresh shell, whose umask is nobody's choice."""
-    store, verdict = tmp_path / folder / "store", tmp_path / "verdict.json"
+    store, verdict = tmp_path / "a b+店" / "store", tmp_path / "verdict.json"
     store.parent.mkdir()
     fresh.rename(store)
     options = (f"--store={store}", "--limit=33", f"--devices={devices}", "--runner=ais_bench", f"--verdict={verdict}")
     _, words = run_npu(*options, chips="310P3x2", umask=umask, STANDIN_STYLE=style)
     found = json.loads(verdict.read_text())
 
+    assert "SIMULATED 310P3 device 0 (NPU 0 chip 0), ais_bench" in words
     assert "every picture judged 33 == 33 passed" in re.sub(r"[│ ]+", " ", words), words
     assert "NOT JUDGED" not in words
     assert "troubles" not in words
     commands = found["on_trial"]["commands"]
     exports = [command for command in commands if command.startswith("export ")]
     batch = next(command for command in reversed(commands) if "--model " in command)
-    environment = {"STANDIN_DEVICES": "310P3x2", "STANDIN_STYLE": style}
+    environment = {"STANDIN_DEVICES": "310P3x2", "STANDIN_STYLE": style, "TMPDIR": str(tmp_path / "tmp")}
     for mask in ("022", "002"):
         script = "\n".join([f"umask {mask}", *exports, batch])
         done = subprocess.run(["/bin/sh", "-ec", script], capture_output=True, text=True, env=environment, cwd="/")
@@ -235,11 +196,9 @@ def test_the_strict_tool_takes_every_umask_and_every_store(fresh, tmp_path, umas
         dump = (store / "dumps" / "npu" / f"{file.name[:-6]}_2.bin").read_bytes()
         assert np.load(file).tobytes() == dump
     assert made
-    if folder != "plain":  # the line itself brings the bins there
-        shutil.rmtree(place)
 
 
-def test_without_a_device_the_graph_is_compiled_and_the_rest_skips(fresh):
+def test_without_a_device_the_graph_is_compiled_and_the_rest_skips(fresh, run_npu):
     code, words = run_npu(f"--store={fresh}", FEW, "--soc=Ascend310", chips="none")
 
     assert code == 0, words
@@ -247,43 +206,22 @@ def test_without_a_device_the_graph_is_compiled_and_the_rest_skips(fresh):
     assert "no NPU" in words
 
 
-@pytest.mark.parametrize(
-    ("fault", "cause"),
-    [
-        ("E19010", "E19010"),
-        ("E10001", "E10001"),
-        ("atc:crash139", "139"),
-        ("no_success_line", "success"),
-        ("truncated_output", "bytes, but"),
-        ("wrong_count", "ran 5 pictures by its own perf file, but was given 6"),
-        ("benchmark:half_way", "of 6 pictures"),
-        ("nan_output", "000001_3.bin"),
-        ("swapped_output", "byte for byte"),
-        ("cut_perf", "perf"),
-        ("unknown_form", "npu-smi"),
-    ],
-)
-def test_a_planted_failure_is_reported_by_its_cause(fresh, fault, cause):
+@pytest.mark.parametrize(("fault", "cause"), [("E19010", "E19010"), ("benchmark:half_way", "of 6 pictures")])
+def test_a_planted_failure_is_reported_by_its_cause(fresh, run_npu, fault, cause):
     code, words = run_npu(f"--store={fresh}", FEW, fault=fault)
 
     assert code == 1
     assert cause in words
     assert "NOT JUDGED" in words
     assert "Traceback (most recent call last)" not in words.split("said:")[0]
+    if fault == "E19010":
+        line, environment = words.split("by hand: ")[1].split("environment of the line by hand")
+        assert "atc --framework=5" in line
+        exports = f"export ASCEND_TOOLKIT_HOME={STANDIN / 'toolkit'} export PYTHONPATH={STANDIN} export PATH={STANDIN}"
+        assert exports in re.sub("export (LD_LIBRARY_PATH|ASCEND_(?!TOOLKIT_HOME))[^ ]* ", "", environment)
 
 
-def test_a_failure_gives_the_line_and_its_environment(fresh):
-    _, words = run_npu(f"--store={fresh}", FEW, fault="E19010")
-    line, environment = words.split("by hand: ")[1].split("environment of the line by hand")
-
-    assert "atc --framework=5" in line
-    assert (
-        f"export ASCEND_TOOLKIT_HOME={STANDIN / 'toolkit'} export PYTHONPATH={STANDIN} export PATH={STANDIN}"
-        in re.sub("export (LD_LIBRARY_PATH|ASCEND_(?!TOOLKIT_HOME))[^ ]* ", "", environment)
-    )
-
-
-def test_a_dump_that_is_not_what_the_device_made_is_refused(fresh):
+def test_a_dump_that_is_not_what_the_device_made_is_refused(fresh, run_npu):
     _, words = run_npu(f"--store={fresh}", FEW)
     assert "no device was judged" in words or "judged and found wanting (SIMULATED" in words
     dump = fresh / "dumps" / "npu" / "000002_3.bin"
@@ -297,48 +235,26 @@ def test_a_dump_that_is_not_what_the_device_made_is_refused(fresh):
     assert "NOT JUDGED" in words
 
 
-def test_renumbered_devices_are_refused(fresh):
-    code, words = run_npu(f"--store={fresh}", FEW, ASCEND_RT_VISIBLE_DEVICES="2,3")
+@pytest.mark.parametrize(
+    ("options", "environment", "answer"),
+    [
+        ((), {"ASCEND_RT_VISIBLE_DEVICES": "2,3"}, "unset ASCEND_RT_VISIBLE_DEVICES, and choose with --devices="),
+        (("--atc-arg=--no_such_flag=1",), {}, "--atc-arg=--no_such_flag: this atc has no such flag, but"),
+        (("--soc=Ascend310P3",), {}, "--soc=Ascend310P3, but device 0 (NPU 0 chip 0) is an Ascend310"),
+        (("--accept",), {"fault": "alarm"}, "--accept needs idle, healthy devices"),
+    ],
+    ids=["renumbered devices", "a flag unknown to this atc", "a model for another chip", "an ill device, --accept"],
+)
+def test_what_would_be_in_vain_is_refused_before_it_is_tried(fresh, run_npu, options, environment, answer):
+    code, words = run_npu(f"--store={fresh}", FEW, *options, **environment)
 
     assert code == 1
-    assert "unset ASCEND_RT_VISIBLE_DEVICES, and choose with --devices=" in words
+    assert answer in words
+    assert "def npus" not in words
+    assert not list((fresh / "kept").glob("rfcn_om-*"))
 
 
-def test_a_flag_that_atc_does_not_know_is_refused_before_it_is_tried(fresh):
-    code, words = run_npu(f"--store={fresh}", FEW, "--atc-arg=--no_such_flag=1")
-
-    assert code == 1
-    assert "--atc-arg=--no_such_flag: this atc has no such flag, but" in words
-
-
-def test_a_model_for_another_chip_is_refused_before_it_is_compiled(fresh):
-    code, words = run_npu(f"--store={fresh}", FEW, "--soc=Ascend310P3", chips="310")
-
-    assert code == 1
-    assert "--soc=Ascend310P3, but device 0 (NPU 0 chip 0) is an Ascend310" in words
-
-
-def test_a_hang_is_ended_and_what_was_finished_is_kept(fresh):
-    code, words = run_npu(f"--store={fresh}", FEW, "--tool-timeout=12", fault="benchmark:hang")
-    kept = len(list((next((fresh / "kept").glob("npu-*")) / "npu" / "dumps").glob("*_3.bin")))
-
-    assert code == 1
-    assert "did not end within 12 s" in words
-    assert 0 < kept < 6
-
-    code, words = run_npu(f"--store={fresh}", FEW)
-    assert "no device was judged" in words or "judged and found wanting (SIMULATED" in words
-
-
-def test_a_lost_device_s_pictures_go_to_the_others(fresh):
-    _, words = run_npu(f"--store={fresh}", "--limit=40", "--devices=2,0", fault="device_lost=2", chips="310x4")
-
-    assert "troubles: device 2 (NPU 2048 chip 2) was lost" in words  # two batches of 32 and 8: each device took one
-    assert "every picture judged 40 == 40 passed" in re.sub(r"[│ ]+", " ", words)
-    assert "NOT JUDGED" not in words
-
-
-def test_a_busy_device_is_said_and_under_accept_refused_later_too(fresh):
+def test_a_busy_device_is_said_and_under_accept_refused_later_too(fresh, run_npu):
     _, words = run_npu(f"--store={fresh}", FEW, fault="busy")
     assert "troubles:" in words
 
@@ -348,58 +264,9 @@ def test_a_busy_device_is_said_and_under_accept_refused_later_too(fresh):
     assert "def npus" not in words
 
 
-def test_a_warning_of_the_driver_is_said_and_under_accept_refused(fresh):
-    _, words = run_npu(f"--store={fresh}", FEW, fault="driver_warning")
-    assert "troubles: npu-smi info says '[WARNING]The driver package" in words
-    assert "NOT JUDGED" not in words
-
-    code, words = run_npu(f"--store={fresh}", FEW, "--accept", fault="driver_warning")
-    assert code == 1
-    assert "[WARNING]The driver package" in words
-    assert "--accept needs idle, healthy devices" in words
-
-
-def test_a_container_s_devices_are_the_tools_and_not_the_host_s(fresh):
-    """Its table shows Phy-ID 8 and 9; --device 8 opens nothing."""
-    _, words = run_npu(
-        f"--store={fresh}", FEW, "--devices=1", "--soc=Ascend910_9392", "--runner=ais_bench", chips="A3container"
-    )
-
-    assert "SIMULATED Ascend910 device 1 (NPU 4 chip 1), ais_bench" in words
-    assert "NOT JUDGED" not in words
-
-
-def test_an_ill_device_is_refused_under_accept(fresh):
-    code, words = run_npu(f"--store={fresh}", FEW, "--accept", fault="alarm")
-
-    assert code == 1
-    assert "Alarm" in words
-    assert "--accept needs idle, healthy devices" in words
-    assert "def npus" not in words
-
-
-@pytest.mark.parametrize(
-    ("option", "answer"),
-    [
-        ("--soc=Ascend311", "--soc=Ascend311 should be one of"),
-        ("--runner=msame", "--runner=msame should be benchmark or ais_bench"),
-        ("--devices=0;1", "--devices=0;1 should be device ids"),
-        ("--precision-mode=fast", "--precision-mode=fast should be one of"),
-        ("--atc-arg=fast", "--atc-arg=fast should be a flag of atc"),
-        ("--atc-arg=--soc_version=Ascend310", "the suite sets --soc_version itself"),
-        ("--tool-timeout=0", "--tool-timeout=0 should be a whole number of seconds"),
-    ],
-)
-def test_a_wrong_option_is_answered_in_a_sentence(option, answer):
-    code, words = run_npu(option)
+def test_a_wrong_option_is_answered_in_a_sentence(run_npu):
+    """The other options: tests/unit/suite; what each may be: the tests of the modules."""
+    code, words = run_npu("--tool-timeout=0")
 
     assert code == 4
-    assert answer in words
-
-
-def test_a_device_that_is_not_there_is_an_error_naming_those_that_are(fresh):
-    code, words = run_npu(f"--store={fresh}", FEW, "--devices=7", chips="310x4")
-
-    assert code == 1
-    assert "7" in words
-    assert "NOT JUDGED" in words
+    assert "--tool-timeout=0 should be a whole number of seconds" in words

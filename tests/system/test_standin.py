@@ -20,12 +20,11 @@ import pytest
 
 from rfcn_lib import spec
 from rfcn_lib.devices import onnx_runtime
-from rfcn_lib.graph.adapt import adapted_from_exported
 from rfcn_lib.graph.export import onnx_from_network
 from rfcn_lib.graph.twin import twin_from_vendor
-from rfcn_lib.pictures.bins import write_bins
 from tests.support import tiny
 from tests.support.places import STANDIN
+from tests.support.standin_here import make_tiny
 
 WIDTH, HEIGHT = tiny.CANVAS_WH
 IDS = ("000001", "000002", "000010")
@@ -38,7 +37,6 @@ BENCHMARK = {
     "input_width": WIDTH, "input_height": HEIGHT, "output_binary": "True", "useDvpp": "False",
 }  # fmt: skip
 AIS_BENCH = ("--model", "rfcn.om", "--input", "./bin", "--output", "./", "--output_dirname", "result")
-SIZE, NO_MODEL = 4 * 3 * WIDTH * HEIGHT, "[1][ACL: invalid parameter] "  # of an input; what C++ raises
 PERF = re.compile(
     r"\[e2e\] throughputRate: (\S+), latency: (\S+)\s"
     r"\[data read\] throughputRate: (\S+), moduleLatency: (\S+)\s"
@@ -53,13 +51,7 @@ def made(tmp_path_factory):
     """A folder with the tiny port's adapted graph, its om, three bins and their info file."""
     folder = tmp_path_factory.mktemp("made")
     onnx_from_network(folder / "exported.onnx", tiny.network_of(), tiny.CANVAS_WH)
-    adapted_from_exported(folder / "adapted.onnx", folder / "exported.onnx")
-    (folder / "adapted.onnx").chmod(0o640)
-    write_bins(
-        folder / "bin", folder / "demo.info", ((id, tiny.im_data_of(int(id))) for id in IDS), listed_folder="./bin"
-    )
-    done = subprocess.run(words_of("atc"), cwd=folder, env=environment(), capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    make_tiny(folder, folder / "exported.onnx", IDS)
     return folder
 
 
@@ -156,15 +148,6 @@ def test_npu_smi_knows_the_generations(call, devices, rows):
     assert len(widths) == 1, said
 
 
-def test_npu_smi_shows_a_busy_and_an_ailing_device(call):
-    _, said = call("npu-smi", ["npu-smi", "info"], STANDIN_DEVICES="310P3x2", STANDIN_FAULT="busy=1,alarm=0")
-
-    assert re.search(r"\| 0       310P3 +\| Alarm ", said)
-    assert re.search(r"\| 1       310P3 +\| OK ", said)
-    assert "No running processes found in NPU 0" in said
-    assert re.search(r"\| 1       0 +\| 12345 +\| python3 +\| 2621", said)
-
-
 def test_npu_smi_without_a_device_and_misspelt_ones(call, tmp_path):
     assert call("npu-smi", ["npu-smi", "info"], STANDIN_DEVICES="none")[0] != 0
     done = run(tmp_path, ["npu-smi", "info"], STANDIN_DEVICES="V100")
@@ -195,15 +178,9 @@ def test_atc_says_what_the_real_one_says_and_the_om_carries_the_graph(work):
     ("changed", "says"),
     [
         ({"soc_version": "Ascend31"}, r"E10001: .*Value \[Ascend31\] for parameter \[--soc_version\] is invalid"),
-        ({"soc_version": None}, r"E10001: .*Value \[\] for parameter \[--soc_version\] is invalid. Reason: .*required"),
         ({"model": "none.onnx"}, r"E10001: .*\[--model\].*does not exist"),
-        ({"output": "no/where"}, r"E10001: .*\[--output\]"),
-        ({"precision_mode": "fp8"}, r"E10001: .*Value \[fp8\] for parameter \[--precision_mode\].*force_fp16"),
-        ({"precision_mode": "force_fp16", "precision_mode_v2": "fp16"}, r"E10001: .*\[--precision_mode_v2\]"),
         ({"precison_mode": "force_fp16"}, r"E10001: .*\[--precison_mode\].*unknown"),
         ({"input_shape": "image:1,3,80,112"}, r"E10016: .*Opname \[image\] is not in the model"),
-        ({"input_shape": "im_data:1,3,1344,1344"}, r"E10002: .*\[1, 3, 80, 112\]"),
-        ({"input_shape": "im_data:-1,3,80,112"}, r"E10002: "),
     ],
 )
 def test_atc_refuses_bad_flags(call, work, changed, says):
@@ -275,20 +252,13 @@ def test_atc_drops_an_attribute_of_another_type_without_a_word(call, work):
     assert next(a for a in nms.attribute if a.name == "iou_threshold").f == 0.0
 
 
-@pytest.mark.parametrize("code", ["E10001", "E16002", "E19010", "E20007", "E40021", "EZ3003", "EZ9010"])
+@pytest.mark.parametrize("code", ["E10001", "E19010", "EZ3003"])
 def test_atc_fails_with_a_planted_code(call, work, code):
     status, said = call("atc", words_of("atc", output="new"), STANDIN_FAULT=f"atc:{code}")
 
     assert status != 0
     assert re.search(rf"^{code}: ", said, re.MULTILINE)
     assert not (work / "new.om").exists()
-
-
-def test_atc_may_crash_without_a_word(work):
-    done = run(work, words_of("atc", output="new"), STANDIN_FAULT="crash139")
-    assert (done.returncode, done.stdout, done.stderr) == (139, "", "")
-    done = run(work, words_of("atc", output="new"), STANDIN_FAULT="segv")
-    assert (done.returncode, done.stdout) == (-signal.SIGSEGV, "")
 
 
 def test_atc_may_say_and_do_different_things(call, work):
@@ -399,148 +369,18 @@ def test_ais_bench_makes_what_it_writes_as_its_generation_does(call, work, style
         assert all(float(np.float32(time_ms)) == time_ms for time_ms in summary["npu_compute_time_list"])
 
 
-def test_pure_inference(call, work):
-    status, said = call("benchmark", ["b", "-round=2", "-om_path=rfcn.om", "-device_id=0", "-batch_size=1"])
-    name = "PureInfer_perf_of_rfcn_in_device_0.txt"
-    assert status == 0
-    assert re.fullmatch(
-        r"ave_throughputRate = \S+samples/s, ave_latency = \S+ms\n", (work / "result" / name).read_text()
-    )
-    assert f"[INFO] PureInfer result saved in ./result/{name}" in said
-    status, said = call("ais_bench", [*"ppp", "-m", "rfcn.om", "-o", ".", "--output_dirname", "pure", "--loop", "2"])
-    assert status == 0
-    assert (work / "pure" / "pure_infer_data_0.bin").exists()
-    assert json.loads((work / "pure_summary.json").read_text())["NPU_compute_time"]["count"] == 2
-
-
-def test_text_outputs(call, work, wanted):
-    call("benchmark", words_of("benchmark", output_binary="false"))
-    text = (work / "result" / "dumpOutput_device0" / f"{IDS[0]}_1.txt").read_text()
-    assert np.allclose(np.array(text.split(), float), wanted[IDS[0]][0], rtol=1e-5)
-    shutil.rmtree(work / "result")  # benchmark gives it the umask's mode, which today's ais_bench may not take
-    call("ais_bench", words_of("ais_bench", "--outfmt", "NPY"))
-    assert np.load(work / "result" / f"{IDS[0]}_1.npy").shape == (1, tiny.PORT.proposals.kept, tiny.SHAPE.columns)
-    call("ais_bench", words_of("ais_bench", "--outfmt", "TXT"))
-    lines = (work / "result" / f"{IDS[0]}_1.txt").read_text().split("\n")
-    assert (len(lines), lines[-1]) == (tiny.PORT.proposals.kept + 1, "")
-    assert re.fullmatch(r"(-?\d+\.\d{6} )+", lines[0])
-    assert np.allclose(np.array(" ".join(lines).split(), float), wanted[IDS[0]][1], atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("changed", "planted", "says"),
-    [
-        ({"device_id": "1"}, {}, "acl open device 1 failed"),
-        ({"batch_size": "4"}, {}, "batch_size 4 is not the model's, 1"),
-        ({"input_width": "1344"}, {}, "should be the model's, (112, 80)"),
-        ({"om_path": "adapted.onnx"}, {}, "adapted.onnx"),
-        ({"useDvpp": "True"}, {}, "-useDvpp=False alone"),
-        ({"input_text_path": None}, {}, "parameter -input_text_path is missing"),
-        ({"om": "x"}, {}, "unknown parameter -om=x"),
-        ({}, {"STANDIN_DEVICES": "310P3"}, "it is for Ascend310, the device is a 310P3"),
-    ],
-)
-def test_benchmark_refuses(call, changed, planted, says):
-    status, said = call("benchmark", words_of("benchmark", **changed), **planted)
-
-    assert status == 1
-    assert said.splitlines()[-1].startswith("[ERROR] ")
-    assert says in said
-
-
-HALF = (
-    f"save out files error array shape:(1, {tiny.PORT.proposals.kept}, 5) filesinfo:[['half/a.bin', 'half/b.bin']] "
-    "files_count_perbatch:2 ndata.shape{}0:1"
-)
-NO_BIN = "odd of input args not find valid file,valid file format:[*.npy *.NPY *.bin *.BIN]"
-REASONS = {  # what is wrong: (flags, devices, what is logged, what is raised)
-    "no such device": (("--device", "3"), "310", "acl open device 3 failed", "[507033][Error code unknown] "),
-    "a bin of another size": (("--input", "odd/c.bin"), "310", f"arg0 tensorsize: {SIZE} filesize: 1000 not match", ""),
-    "bins of half the size": (("--input", "half"), "310", HALF, ""),
-    "no bin": (("--input", "odd/d"), "310", f"odd/d{NO_BIN[3:]}", ""),
-    "broken om": (("--model", "broken.om"), "310", "load model from file failed, model file is broken.om", NO_MODEL),
-    "another chip": ((), "310P3", "load model from file failed, model file is rfcn.om", NO_MODEL),
-}
-
-
-@pytest.mark.parametrize("case", REASONS)
-@pytest.mark.parametrize("style", ["2023", "2025"])
-def test_ais_bench_logs_its_reason_and_raises_without_it(call, work, capsys, style, case):
-    for name, size in (
-        ("half/a.bin", SIZE // 2),
-        ("half/b.bin", SIZE // 2),
-        ("odd/c.bin", 1000),
-        ("odd/d/e.Bin", SIZE),
-    ):
-        private(work / name).write_bytes(bytes(size))
-    private(work / "broken.om").write_bytes(b"no model")
-    more, devices, logged, raised = REASONS[case]
-    with pytest.raises(RuntimeError, match=f"^{re.escape(raised)}$"):
-        call("ais_bench", words_of("ais_bench", *more), STANDIN_STYLE=style, STANDIN_DEVICES=devices)
-    said = capsys.readouterr().out
-
-    assert f"[ERROR] {logged.format(' ' * 25 if style == '2025' else '')}\n" in said
-    assert said.index("[INFO] acl init success") < said.index("[ERROR]")
-    assert ("[ERROR] create context failed. ret=507033\n" in said) == (style == "2025" and case == "no such device")
-    assert ("[WARN] Check failed:processModel->LoadModelFromFile(modelPath), ret:1\n" in said) == (raised == NO_MODEL)
-    if case == "bins of half the size":  # known after the first inference
-        assert "warm up 1 done\n\rInference array Processing:   0%|          | 0/1 [00:00<?, ?it/s][ERROR]" in said
-        assert list((work / "result").iterdir()) == []
-
-
-def private(path):
-    """A path in folders that today's ais_bench takes, to a file that it takes."""
-    for folder in reversed(path.parents):
-        folder.mkdir(mode=0o750, exist_ok=True)
-    path.touch()
-    path.chmod(0o640)
-    return path
-
-
-def test_ais_bench_ends_in_a_traceback_without_a_word(work):
-    private(work / "odd" / "c.bin").write_bytes(bytes(1000))
-    done = run(work, words_of("ais_bench", "--input", "odd"))
-
-    assert done.returncode == 1
-    assert "[ERROR] arg0 tensorsize" in done.stdout
-    assert done.stderr.splitlines()[-1] == "RuntimeError"
-    assert "tensorsize:" not in done.stderr.replace("arg0 tensorsize: {", "")
-
-
-def test_an_om_that_is_not_there_is_loaded_by_the_older_tool(call, work, capsys):
-    with pytest.raises(RuntimeError, match=re.escape(NO_MODEL)):
-        call("ais_bench", words_of("ais_bench", "--model", "none.om"), STANDIN_STYLE="2023")
-    assert "[ERROR] load model from file failed, model file is none.om\n" in capsys.readouterr().out
-
-
-def test_ais_bench_wants_its_folder_for_outputs_named_with_another(work):
-    done = run(work, ["python3", "-m", "ais_bench", "-m", "rfcn.om", "--output_dirname", "x"])
-    assert done.returncode == 1
-    assert "parameter --output_dirname cann't be used alone." in done.stdout
-
-
 EXPORT = (
     "[ERROR] The file {} is group writable, or is others writable, as export file(or directory), permission should not be "
     "over 0o750(rwxr-x---)"
 )
 IMPORT = EXPORT.replace("export", "import").replace("0o750(rwxr-x---)", "0o755(rwxr-xr-x)")
 LINK = "[ERROR] path :{} is a soft link, not supported, please import file(or directory) directly"
-MISSING = "[ERROR] path: {} not exist, please check if file or dir is exist"
-UNREADABLE = "[ERROR] Current user doesn't have read permission to the file {}"
 ILLEGAL = {  # what is spoilt: (the file, how, which argument, what is logged)
     "om others may write": ("rfcn.om", lambda path: path.chmod(0o602), "model", IMPORT),
-    "om its group may write": ("rfcn.om", lambda path: path.chmod(0o660), "model", IMPORT),
-    "om its owner may not read": ("rfcn.om", lambda path: path.chmod(0o040), "model", UNREADABLE),
     "om is a link": ("rfcn.om", lambda path: relinked(path), "model", LINK),
-    "no om": ("rfcn.om", lambda path: path.unlink(), "model", MISSING),
-    "om is a folder": ("rfcn.om", lambda path: (path.unlink(), path.mkdir(0o750)), "model", "[ERROR] path: {} is not a file"),
     "bins' folder its group may write": ("bin", lambda path: path.chmod(0o770), "input", IMPORT),
-    "bins' folder is a link": ("bin", lambda path: relinked(path), "input", LINK),
-    "no bins' folder": ("bin", lambda path: shutil.rmtree(path), "input", MISSING),
     "others may read what is written": ("", lambda path: path.chmod(0o754), "output", EXPORT),
-    "others may enter what is written": ("", lambda path: path.chmod(0o751), "output", EXPORT),
-    "its group may write what is written": ("", lambda path: path.chmod(0o770), "output", EXPORT),
-}  # fmt: skip
+}
 REFUSED = {
     "model": "--model/-m: om path:rfcn.om",
     "input": "--input/-i: input path:./bin",
@@ -577,27 +417,7 @@ def test_todays_ais_bench_refuses_modes_and_links_before_it_does_anything(call, 
     assert not (work / "result").exists()
 
 
-def test_todays_ais_bench_refuses_what_belongs_to_another_user_even_to_root(call, work, capsys, monkeypatch):
-    monkeypatch.setattr(os, "geteuid", lambda: work.stat().st_uid + 1)
-    monkeypatch.setattr(os, "getgroups", list)
-    said, last = refused(call, capsys, words_of("ais_bench"))
-    assert said.startswith(f"[ERROR] current user isn't path:{work / 'rfcn.om'}'s owner or ownergroup, make sure")
-    assert last == "__main__.py: error: argument --model/-m: om path:rfcn.om is illegal. Please check."
-
-    monkeypatch.setattr(os, "getgroups", lambda: [work.stat().st_gid])
-    assert call("ais_bench", words_of("ais_bench"))[0] == 0
-
-
-def test_todays_ais_bench_refuses_names_that_are_long_or_end_otherwise(call, work, capsys):
-    said, last = refused(call, capsys, words_of("ais_bench", "--model", "adapted.onnx"))
-    assert said == f"[ERROR] path:{work / 'adapted.onnx'}, file type not in ['om']"
-    assert last == "__main__.py: error: argument --model/-m: om path:adapted.onnx is illegal. Please check."
-    said, last = refused(call, capsys, words_of("ais_bench", "--output", "x" * 256))
-    assert said.startswith("[ERROR] file base name length out of range (255)")
-    assert last == "__main__.py: error: argument --output/-o: output path string is illegal. Please check."
-
-
-@pytest.mark.parametrize("character", [*" +=,:~@", "店"])
+@pytest.mark.parametrize("character", ["+", "店"])
 def test_todays_ais_bench_refuses_other_characters_anywhere_in_the_path(call, work, capsys, character):
     odd = work / f"a{character}b"
     odd.mkdir(mode=0o750)
@@ -606,77 +426,6 @@ def test_todays_ais_bench_refuses_other_characters_anywhere_in_the_path(call, wo
 
     assert said == "[ERROR] path contains illegal char, legal chars include A-Z a-z 0-9 _ - / ."
     assert last == "__main__.py: error: argument --model/-m: om path string is illegal. Please check."
-
-
-@pytest.mark.parametrize(
-    ("name", "mode", "raised"),
-    [
-        (f"{IDS[1]}.bin", 0o660, "^input data:./other/000002.bin is illegal$"),
-        ("notes", 0o602, "^input data:./other/notes is illegal$"),
-        ("a+b.bin", 0o640, "^create FileStat failed$"),
-    ],
-)
-def test_todays_ais_bench_looks_at_whatever_lies_beside_the_bins(call, work, name, mode, raised):
-    shutil.copytree(work / "bin", work / "other")
-    for path in ((work / "other").iterdir(), [work / "other" / name]):
-        for one in path:
-            private(one)
-    (work / "other" / name).chmod(mode)
-    with pytest.raises(Exception, match=raised):
-        call("ais_bench", words_of("ais_bench", "--input", "./other"))
-
-
-def test_ais_bench_takes_four_spellings_of_a_bin_s_name_and_a_numpy_file(call, work, wanted):
-    for name in ("a10.BIN", "A9.bin"):
-        private(work / "more" / name).write_bytes((work / "bin" / f"{IDS[0]}.bin").read_bytes())
-    np.save(private(work / "more" / "b.npy"), np.fromfile(work / "bin" / f"{IDS[1]}.bin", "<f4"))
-    private(work / "more" / "c.Bin")
-    assert call("ais_bench", words_of("ais_bench", "--input", "more"))[0] == 0
-
-    found = json.loads((work / "result_summary.json").read_text())["filesinfo"]
-    assert [files["infiles"] for files in found.values()] == [["more/A9.bin"], ["more/a10.BIN"], ["more/b.npy"]]
-    assert np.array_equal(np.fromfile(work / "result" / "b_0.bin", "<f4"), wanted[IDS[1]][0])
-
-
-def test_todays_ais_bench_looks_at_a_folder_of_results_that_is_there(call, work):
-    (work / "result").mkdir()
-    (work / "result").chmod(0o770)
-    with pytest.raises(
-        ValueError, match=r"^The path:./result is illegal. Please check the error log for more detail.$"
-    ):
-        call("ais_bench", words_of("ais_bench"))
-    (work / "result").rmdir()
-    (work / "result").touch()
-    with pytest.raises(ValueError, match=r"^The path:./result is not a directory.$"):
-        call("ais_bench", words_of("ais_bench"))
-
-
-def test_flags_of_today_are_unknown_to_the_older_tool(call, work, capsys):
-    new = ("--threads", "2", "--divide_input", "0", "--profiler_rename", "1", "--npu_id", "0", "--pipeline", "false")
-    status, said = call("ais_bench", words_of("ais_bench", *new))
-    assert status == 0
-    assert "[INFO] need to set --pipeline when setting threads number" in said
-    for flag in new[::2]:
-        with pytest.raises(SystemExit):
-            call("ais_bench", words_of("ais_bench", flag, "1"), STANDIN_STYLE="2023")
-        assert f"error: unrecognized arguments: {flag} 1" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        call("ais_bench", words_of("ais_bench", "--backend", "trtexec"))
-    assert "it does not model --backend" in capsys.readouterr().err
-
-
-def test_a_refusal_waits_for_no_package_and_the_help_needs_utf_8(work):
-    words = words_of("ais_bench", "--model", "none.om")
-    words.insert(1, "-Ximporttime")
-    done = run(work, words)
-    assert done.returncode == 2
-    assert "argparse" in done.stderr
-    assert not re.search("numpy|onnx", done.stderr)
-
-    done = run(work, ["python3", "-m", "ais_bench", "--help"], PYTHONIOENCODING="ascii")
-    assert done.returncode == 1
-    assert "UnicodeEncodeError" in done.stderr.splitlines()[-1]
-    assert run(work, ["python3", "-m", "ais_bench", "--help"], PYTHONUTF8="1").returncode == 0
 
 
 def test_the_older_ais_bench_takes_any_path_and_mode(call, work):
@@ -695,19 +444,13 @@ def test_a_misspelt_style_is_refused(call):
         call("ais_bench", words_of("ais_bench"), STANDIN_STYLE="2024")
 
 
-STOPS = [
-    ("half_way", 1, 1), ("disk_full", 1, 1), ("device_lost=0", 1, 1), ("open_fails", 1, 0), ("perf_count", 0, 3),
-    ("device_lost=2", 0, 3), ("no_perf", 0, 3),
-]  # fmt: skip
-
-
 @pytest.mark.parametrize(
     ("tool", "fault", "status", "finished"),
     [
-        *((tool, *stop) for tool in ("benchmark", "ais_bench") for stop in STOPS),
-        ("benchmark", "half_dead", 0, 1), ("benchmark", "wrong_count", 0, 2),  # ais_bench's Python raises at any miss
+        *((tool, *stop) for tool in ("benchmark", "ais_bench") for stop in (("half_way", 1, 1), ("no_perf", 0, 3))),
+        ("benchmark", "wrong_count", 0, 2),  # ais_bench's Python raises at any miss
     ],
-)  # fmt: skip
+)
 def test_a_runner_stops_where_it_is_told_to(call, work, tool, fault, status, finished):
     try:
         got, _ = call(tool, words_of(tool), STANDIN_FAULT=f"{tool}:{fault}")
@@ -733,33 +476,6 @@ def test_a_runner_stops_where_it_is_told_to(call, work, tool, fault, status, fin
             assert float(found[1]) * float(found[2]) / 1000 == pytest.approx(counted, rel=1e-4)
 
 
-def test_ais_bench_cannot_leave_a_picture_out_without_a_word(call):
-    for fault in ("half_dead", "wrong_count"):
-        with pytest.raises(SystemExit, match=f"{fault} is for benchmark"):
-            call("ais_bench", words_of("ais_bench"), STANDIN_FAULT=f"ais_bench:{fault}")
-
-
-def test_ais_bench_speaks_of_a_failed_run_behind_its_bar(call, work, capsys):
-    with pytest.raises(RuntimeError, match=r"^\[-1\]\[ACL: general failure\] $"):
-        call("ais_bench", words_of("ais_bench"), STANDIN_FAULT="half_way")
-    said = capsys.readouterr().out
-    causes = ("execute model failed, modelId is 1", "acl execute failed:1", "execute Infer failed ret:-1")
-
-    assert re.search(r"\| \d/3 \[[^]]+\]\[ACL ERROR\] EE9999: SIMULATED", said)
-    assert "".join(f"[ERROR] {cause}\n" for cause in causes) in said
-    assert said.endswith("it/s]\n"), "the bar is closed when the exception passes"
-
-
-def test_a_full_disk_leaves_a_part_of_a_file_and_numpy_s_words(call, work, wanted):
-    with pytest.raises(OSError, match=r"^\d+ requested and \d+ written$") as raised:
-        call("ais_bench", words_of("ais_bench"), STANDIN_FAULT="disk_full")
-    asked, written = map(int, re.findall(r"\d+", str(raised.value)))
-
-    assert (raised.value.errno, asked) == (None, wanted[IDS[1]][0].size)
-    assert (work / "result" / f"{IDS[1]}_0.bin").read_bytes() == wanted[IDS[1]][0][:written].tobytes()
-    assert 0 < written < asked
-
-
 @pytest.mark.parametrize("tool", ["benchmark", "ais_bench"])
 def test_a_runner_spoils_what_it_is_told_to(call, work, wanted, tool):
     folder, first = (work / "result" / "dumpOutput_device0", 1) if tool == "benchmark" else (work / "result", 0)
@@ -778,34 +494,6 @@ def test_a_runner_spoils_what_it_is_told_to(call, work, wanted, tool):
     assert got[IDS[-1]][1].nbytes == wanted[IDS[-1]][1].nbytes // 2
     assert same({id: got[id] for id in IDS[:-1]}, {id: wanted[id] for id in IDS[:-1]})
     assert same(after(""), wanted)
-
-
-@pytest.mark.parametrize("tool", ["benchmark", "ais_bench"])
-def test_a_perf_file_may_be_cut_empty_or_foreign(call, work, tool):
-    perf = {
-        "benchmark": work / "result" / "perf_vision_batchsize_1_device_0.txt",
-        "ais_bench": work / "result_summary.json",
-    }[tool]
-    texts = {}
-    for fault in ("", "cut_perf", "empty_perf", "foreign_perf"):
-        assert call(tool, words_of(tool), STANDIN_FAULT=fault)[0] == 0
-        texts[fault] = perf.read_text(encoding="utf-8")
-
-    assert texts["empty_perf"] == ""
-    assert "吞吐率" in texts["foreign_perf"]
-    assert texts["cut_perf"].count("throughput") < texts[""].count("throughput")
-
-
-def test_other_spellings_of_the_perf_file(call, work):
-    call("benchmark", words_of("benchmark"), STANDIN_FAULT="long_tags,one_line")
-    text = (work / "result" / "perf_vision_batchsize_1_device_0.txt").read_text()
-    perf = PERF.fullmatch(text)
-    assert (perf[7], perf[11], text.count("\n")) == ("inference", "postprocess", 1)
-    shutil.rmtree(work / "result")
-    _, said = call("ais_bench", words_of("ais_bench"), STANDIN_FAULT="old_throughput")
-    assert re.search(
-        r"^\[INFO\] throughput 1000\*batchsize\(1\)/NPU_compute_time\.mean\(\S+\): \S+$", said, re.MULTILINE
-    )
 
 
 def test_several_devices_of_the_older_tool_share_the_pictures_and_one_may_be_lost(work, wanted):

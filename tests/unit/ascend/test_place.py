@@ -1,70 +1,36 @@
-"""The vendor's tool is given folders, files and paths that it takes, whatever the umask is and wherever the store lies."""
+"""The vendor's tool is given folders, files and paths that it takes, whatever the umask is and wherever the store lies.
 
+The tool is the stand-in's ais_bench, as strict about modes and characters as the release of 2025-12.
+"""
+
+import errno
 import os
 import shutil
 import stat
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
 from rfcn_lib.ascend.health import note_health_problems
+from rfcn_lib.ascend.place import tool_folder
 from rfcn_lib.ascend.tool_run import OmRunError, RefusedError
+from rfcn_lib.command import CommandResult
 from rfcn_lib.files import PathError, is_plain, plain_place
-from rfcn_lib.runs import disk as om_room
 from rfcn_lib.runs.npu import Tool, fill_by_tool
 from rfcn_lib.score.dumps import file_names
-from tests.support import fake_tools
-from tests.support.fake_tools import CANVAS_WH, IDS, MODEL, PORT, shown
-from tests.support.small_disk import mounted
+from tests.support.standin_here import IDS, im_data_of
+from tests.support.tiny import CANVAS_WH, PORT, picture_of
 
 UMASKS = (0o000, 0o002, 0o022, 0o027, 0o077)
-# As strict as ais_bench of 2025-12: its rules for paths and modes, apart from the owner's.
-STRICT = r"""
-import glob, os, re, stat, sys
-om = next(word.split("=")[-1] for word in sys.argv if word.endswith(".om"))
-for path in (om, os.getcwd(), *glob.glob("bin"), *glob.glob("bin/*")):
-    mode = stat.S_IMODE(os.stat(path).st_mode)
-    if not re.fullmatch(r"[_A-Za-z0-9/.-]+", os.path.abspath(path)) or os.path.islink(path):
-        print("[ERROR] path contains illegal char"); print("x: error: argument --model/-m: illegal", file=sys.stderr)
-        sys.exit(2)
-    if mode & (0o027 if path == os.getcwd() else 0o022):  # what it writes in, what it reads
-        print("[ERROR] The file %s: permission should not be over 0o750" % path)
-        print("x: error: argument --output/-o: illegal", file=sys.stderr)
-        sys.exit(2)
-"""
 
 
-@pytest.fixture(params=["benchmark", "ais_bench"])
-def strict(request, tmp_path) -> Tool:
-    tool = fake_tools.tool_in(tmp_path, request.param)
-    script = Path(tool.program)
-    first, _, rest = script.read_text().partition("\n")
-    script.write_text(f"{first}\n{STRICT}\n{rest}")
-    return tool
-
-
-def fill(folder: Path, tool: Tool, om: Path, **more):
-    return fill_by_tool(
-        folder,
-        {CANVAS_WH: IDS[:4]},
-        PORT,
-        shown,
-        tool,
-        {CANVAS_WH: om},
-        **{"devices": (0,), "batch": {CANVAS_WH: 2}, "what": "dumps", "timeout_s": 20.0, **more},
-    )
-
-
-def compiled(folder: Path) -> Path:
-    """An om as a compiler leaves it under umask 000."""
-    folder.mkdir(parents=True, exist_ok=True)
-    om = folder / "rfcn.om"
-    om.write_bytes(MODEL)
-    om.chmod(0o666)
-    return om
+@pytest.fixture(autouse=True)
+def here(laid_out, monkeypatch):
+    """The tools run in this process; scratch folders are made in <tmp_path>/tmp."""
+    (laid_out / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(laid_out / "tmp"))
+    return laid_out
 
 
 @pytest.fixture
@@ -74,63 +40,49 @@ def umask():
     os.umask(before)
 
 
-def left_in_temporary_folder() -> list[Path]:
-    return list(Path(tempfile.gettempdir()).glob(f"rfcn-{os.getuid()}-*"))
+def shown(id):
+    return im_data_of(id), picture_of(id)
+
+
+def fill(folder: Path, om: Path, **more):
+    options = {"devices": (0,), "batch": {CANVAS_WH: 2}, "what": "dumps", "timeout_s": 20.0, **more}
+    tool = Tool("ais_bench", "python3")
+    return fill_by_tool(folder, {CANVAS_WH: IDS[:4]}, PORT, shown, tool, {CANVAS_WH: om}, **options)
+
+
+def compiled(here: Path, folder: Path) -> Path:
+    """The om in `folder`, as a compiler leaves it under umask 000."""
+    folder.mkdir(parents=True, exist_ok=True)
+    om = folder / "model.om"
+    shutil.copyfile(here / "rfcn.om", om)
+    om.chmod(0o666)
+    return om
 
 
 @pytest.mark.parametrize("mask", UMASKS, ids=oct)
 @pytest.mark.parametrize("store", ["plain", "a b+店"])
-def test_a_strict_tool_takes_what_it_is_given(tmp_path, strict, umask, mask, store):
+def test_a_strict_tool_takes_what_it_is_given(here, umask, mask, store):
     umask(mask)
-    before = left_in_temporary_folder()
-    made = fill(tmp_path / store / "npu", strict, compiled(tmp_path / store))
+    om = compiled(here, here / store)
+    made = fill(here / store / "npu", om)
 
     assert made.lost == {}
     for id in IDS[:4]:
-        assert all((tmp_path / store / "npu" / "dumps" / name).is_file() for name in file_names(id))
-    assert left_in_temporary_folder() == before
+        assert all((here / store / "npu" / "dumps" / name).is_file() for name in file_names(id))
+    assert not list((here / "tmp").iterdir())
+    if store == "plain":
+        assert stat.S_IMODE(om.stat().st_mode) == 0o640
 
 
-@pytest.mark.parametrize("mask", [0o002, 0o022], ids=oct)
-@pytest.mark.parametrize("store", ["plain", "a b+店"])
-def test_the_line_of_a_failed_batch_runs_in_a_fresh_shell(tmp_path, strict, umask, monkeypatch, mask, store):
-    """The bins are kept, and the line brings them where the tool takes them."""
-    umask(mask)
-    monkeypatch.setenv("FAKE", "half")
-    with pytest.raises(OmRunError) as caught:
-        fill(tmp_path / store / "npu", strict, compiled(tmp_path / store))
-    line = next(part for part in str(caught.value).splitlines() if part.startswith("  by hand: ")).removeprefix(
-        "  by hand: "
-    )
-    log = next(part for part in str(caught.value).splitlines() if part.startswith("  log: ")).split(": ", 1)[1].strip()
-    assert Path(log).is_file()
-    shell = ["/bin/sh", "-c", f"umask {mask:o}; {line}"]
-    try:
-        done = subprocess.run(shell, capture_output=True, text=True, cwd="/", env={"PATH": os.environ["PATH"]})
-    finally:
-        for place in left_in_temporary_folder():
-            shutil.rmtree(place)
-
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_modes_are_set_whatever_was_there(tmp_path, strict, umask):
-    umask(0o000)
-    om = compiled(tmp_path)
-    fill(tmp_path / "npu", strict, om)
-
-    assert stat.S_IMODE(om.stat().st_mode) == 0o640
-
-
-def test_a_temporary_folder_that_is_not_plain_is_said_before_the_first_picture(tmp_path, strict, monkeypatch):
-    odd = tmp_path / "t m p"
+def test_a_temporary_folder_that_is_not_plain_is_said_before_the_first_picture(here, monkeypatch):
+    odd = here / "t m p"
     odd.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(odd))
     with pytest.raises(OmRunError, match="pass --store=DIR with a plain path, or set TMPDIR"):
-        fill(tmp_path / "a b" / "npu", strict, compiled(tmp_path / "a b"))
-    assert not (tmp_path / "a b" / "npu").exists()
+        fill(here / "a b" / "npu", compiled(here, here / "a b"))
+    assert not (here / "a b" / "npu").exists()
     with pytest.raises(PathError):
-        plain_place(tmp_path / "a b")
+        plain_place(here / "a b")
 
 
 @pytest.mark.parametrize("character", list(" +=,:~@店\n'\"$&;"))
@@ -140,59 +92,47 @@ def test_characters_that_the_tools_refuse_are_not_plain(tmp_path, character):
 
 
 @pytest.mark.parametrize("devices", [(0,), (0, 1)])
-def test_a_refused_argument_is_no_lost_device(tmp_path, devices):
+def test_a_refused_argument_is_no_lost_device(here, monkeypatch, devices):
     """argparse ends with 2 before it looks at a device: all devices would be refused alike."""
-    script = tmp_path / "python3"
-    script.write_text(
-        f"#!{sys.executable}\nimport sys\nprint('[ERROR] the cause')\n"
-        "print('usage: x\\nx: error: argument --model/-m: om path string is illegal.', file=sys.stderr)\nsys.exit(2)\n"
-    )
-    script.chmod(0o755)
-    with pytest.raises(RefusedError, match=r"\[ERROR\] the cause"):
-        fill(tmp_path / "npu", Tool("ais_bench", str(script)), compiled(tmp_path), devices=devices)
-    assert note_health_problems(tmp_path / "npu", []) == ()
 
-    assert fill(tmp_path / "npu", fake_tools.tool_in(tmp_path, "ais_bench"), compiled(tmp_path)).lost == {}
-    assert note_health_problems(tmp_path / "npu", []) == ()
+    def refuse(words, *, cwd, env=None, timeout_s=0, log=None, set_up=""):
+        usage = "usage: x\nx: error: argument --model/-m: om path string is illegal.\n"
+        return CommandResult(tuple(map(str, words)), cwd, env, 2, "[ERROR] the cause\n", usage, 0.1, log, set_up)
 
+    with monkeypatch.context() as patched:
+        patched.setattr("rfcn_lib.ascend.tool_run.run", refuse)
+        with pytest.raises(RefusedError, match=r"\[ERROR\] the cause"):
+            fill(here / "npu", compiled(here, here), devices=devices)
+    assert note_health_problems(here / "npu", []) == ()
 
-@pytest.fixture
-def small_disk(tmp_path):
-    with mounted(tmp_path / "disk", "1500k") as place:
-        yield place
+    assert fill(here / "npu", compiled(here, here)).lost == {}
+    assert note_health_problems(here / "npu", []) == ()
 
 
-FULL_AT_THE_THIRD = r"""
-import numpy
-save = numpy.save
-def until_full(path, array):
-    if str(path).endswith("000003_1.npy"):
-        try:
-            with open("../../../ballast", "wb") as ballast:
-                while True:
-                    ballast.write(bytes(4096)); ballast.flush()
-        except OSError:
-            pass
-    save(path, array)
-numpy.save = until_full
-"""
+@pytest.mark.parametrize("end", ["success", "a failure", "Ctrl-C", "a store that takes nothing more"])
+def test_nothing_stays_in_the_temporary_folder_whatever_the_end(here, monkeypatch, end):
+    work = here / "a b" / "work"
+    shutil.copytree(here / "work", work)
+    errors = {"a failure": OmRunError("failed"), "Ctrl-C": KeyboardInterrupt()}
 
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-def test_a_disk_that_fills_in_mid_batch_names_the_file_and_keeps_what_was_finished(small_disk, tmp_path, monkeypatch):
-    monkeypatch.setattr(om_room, "SPARE_BYTES", 100_000)
-    tool, om = fake_tools.tool_in(tmp_path, "ais_bench"), compiled(tmp_path)
-    script = Path(tool.program)
-    plain = script.read_text()
-    first, _, rest = plain.partition("\n")
-    script.write_text(f"{first}\n{FULL_AT_THE_THIRD}\n{rest}")
-    folder = small_disk / "npu"
-    with pytest.raises(OmRunError) as caught:
-        fill(folder, tool, om, batch={CANVAS_WH: 4})
+    def run_in_the_place():
+        with tool_folder(work, here / "rfcn.om") as place:
+            assert place.work.parent == here / "tmp"
+            (place.work / "output").write_text("made")
+            if end == "a store that takes nothing more":
+                monkeypatch.setattr(shutil, "move", full)
+            if end in errors:
+                raise errors[end]
 
-    assert "2 of 4 pictures have dumps" in str(caught.value)
-    assert "000003" in str(caught.value)
-    assert "--store=DIR on another disk" in str(caught.value)
-    assert note_health_problems(folder, []) == ()
-    script.write_text(plain)
-    (small_disk / "ballast").unlink()
-    assert fill(folder, tool, om, batch={CANVAS_WH: 4}).lost == {}
+    if end == "success":
+        run_in_the_place()
+    else:
+        with pytest.raises((OmRunError, KeyboardInterrupt, OSError)):
+            run_in_the_place()
+    assert not list((here / "tmp").iterdir())
+    if end != "a store that takes nothing more":
+        assert (work / "output").read_text() == "made"
+        assert (work / "bin").is_dir()

@@ -26,10 +26,9 @@ def weights(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def twin(tmp_path_factory):
+def twin(tiny_exported, tmp_path_factory):
     folder = tmp_path_factory.mktemp("twin")
-    onnx_from_network(folder / "rfcn.onnx", tiny.network_of(), CANVAS)
-    twin_from_vendor(folder / "twin.onnx", folder / "rfcn.onnx")
+    twin_from_vendor(folder / "twin.onnx", tiny_exported)
     return folder / "twin.onnx"
 
 

@@ -8,7 +8,7 @@ import onnx
 import onnx_ir as ir
 import onnxruntime
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from onnx import numpy_helper, parser
 from onnxruntime.capi import onnxruntime_pybind11_state as refusals
@@ -622,7 +622,6 @@ def int32_readings_refused(model: onnx.ModelProto) -> Iterator[bool]:
                     yield False
 
 
-@settings(max_examples=60, deadline=None)
 @given(text=integer_graphs())
 def test_any_graph_computes_the_same_and_no_further_constant_could_change(
     text: str, tmp_path_factory: pytest.TempPathFactory

@@ -22,10 +22,8 @@ FLOAT = onnx.TensorProto.FLOAT
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    path = tmp_path_factory.mktemp("exported") / "rfcn.onnx"
-    onnx_from_network(path, tiny.network_of(), tiny.CANVAS_WH)
-    return path
+def exported(tiny_exported):
+    return tiny_exported
 
 
 def run(vendor, folder, im_data):

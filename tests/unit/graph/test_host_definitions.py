@@ -14,11 +14,10 @@ from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from rfcn_lib import spec
-from rfcn_lib.graph.export import onnx_from_network
 from rfcn_lib.graph.host_definitions import HOST_DOMAIN, TwinError, nms_function, pool_function
 from rfcn_lib.graph.twin import host_functions, twin_from_vendor
 from rfcn_lib.source.operators import multi_class_nms, position_sensitive_pool
-from tests.support import definitions, tiny
+from tests.support import definitions
 from tests.support.definitions import F
 
 FLOAT, INT32 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT32
@@ -171,8 +170,7 @@ def test_nms_of_crowds_is_its_definition(kind):
         np.testing.assert_array_equal(torch_nms(boxes, scores, 0.7, 300), want)
 
 
-@pytest.mark.parametrize("kind", ["distinct", "ties", "equal"])
-@pytest.mark.parametrize("size", [130, 350])
+@pytest.mark.parametrize(("kind", "size"), [("distinct", 130), ("ties", 350), ("equal", 130)])
 def test_nms_of_six_thousand_is_its_definition(kind, size):
     draws = np.random.default_rng(size)
     boxes, scores = definitions.eighths(draws, 6000, size), definitions.scores_of(kind, draws, 6000)
@@ -289,22 +287,15 @@ def test_a_threshold_survives_being_written_down(value):
 # -- the twin --------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    path = tmp_path_factory.mktemp("exported") / "rfcn.onnx"
-    onnx_from_network(path, tiny.network_of(), tiny.CANVAS_WH)
-    return path
-
-
 @pytest.fixture
-def twin(exported, tmp_path):
+def twin(tiny_exported, tmp_path):
     path = tmp_path / "twin.onnx"
-    twin_from_vendor(path, exported)
+    twin_from_vendor(path, tiny_exported)
     return path
 
 
-def test_the_twin_differs_by_three_domains_two_functions_and_one_import(exported, twin):
-    vendor, host = onnx.load(exported), onnx.load(twin)
+def test_the_twin_differs_by_three_domains_two_functions_and_one_import(tiny_exported, twin):
+    vendor, host = onnx.load(tiny_exported), onnx.load(twin)
     moved = 0
     for left, right in zip(vendor.graph.node, host.graph.node, strict=True):
         if left.op_type in (spec.NMS_OPERATOR, spec.POOL_OPERATOR):
@@ -322,13 +313,13 @@ def test_the_twin_differs_by_three_domains_two_functions_and_one_import(exported
     assert host.SerializeToString(deterministic=True) == vendor.SerializeToString(deterministic=True)
 
 
-def test_the_source_file_is_untouched(exported, tmp_path):
-    before, stamp = exported.read_bytes(), exported.stat().st_mtime_ns
-    twin_from_vendor(tmp_path / "twin.onnx", exported)
-    assert (exported.read_bytes(), exported.stat().st_mtime_ns) == (before, stamp)
+def test_the_source_file_is_untouched(tiny_exported, tmp_path):
+    before, stamp = tiny_exported.read_bytes(), tiny_exported.stat().st_mtime_ns
+    twin_from_vendor(tmp_path / "twin.onnx", tiny_exported)
+    assert (tiny_exported.read_bytes(), tiny_exported.stat().st_mtime_ns) == (before, stamp)
 
 
-def test_the_twin_checks_out_and_runs_where_the_vendor_s_graph_does_not(exported, twin):
+def test_the_twin_checks_out_and_runs_where_the_vendor_s_graph_does_not(tiny_exported, twin):
     model = onnx.load(twin)
     onnx.checker.check_model(model, full_check=True)
     model.ir_version = 8  # the exporter writes 6; only from 8 on does the checker look into functions
@@ -337,7 +328,7 @@ def test_the_twin_checks_out_and_runs_where_the_vendor_s_graph_does_not(exported
     options.log_severity_level = 4
     onnxruntime.InferenceSession(str(twin), options, providers=["CPUExecutionProvider"])
     with pytest.raises(Exception, match=spec.NMS_OPERATOR):
-        onnxruntime.InferenceSession(str(exported), options, providers=["CPUExecutionProvider"])
+        onnxruntime.InferenceSession(str(tiny_exported), options, providers=["CPUExecutionProvider"])
 
 
 def vendor_model(*nodes):

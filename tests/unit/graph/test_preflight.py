@@ -236,9 +236,9 @@ def test_a_graph_that_contradicts_itself_is_an_error_not_a_finding() -> None:
 
 
 @pytest.fixture(scope="module")
-def graphs(tmp_path_factory):
+def tiny_graphs(tmp_path_factory):
     """The tiny port's exported and adapted graph, with more candidates than any kernel takes."""
-    folder = tmp_path_factory.mktemp("graphs")
+    folder = tmp_path_factory.mktemp("tiny_graphs")
     port = tiny.port_of(before_nms=4200)
     canvas_wh = (512, 256)  # 512 cells of 9 anchors
     onnx_from_network(folder / "exported.onnx", tiny.network_of(port), canvas_wh)
@@ -254,22 +254,22 @@ def graphs(tmp_path_factory):
         ("Ascend910B4", {"TopK k": "note", "Gather axis": "slow"}),
     ],
 )
-def test_the_adapted_graph_is_not_refused(graphs, soc, rules) -> None:
-    found = preflight(graphs[1], soc)
+def test_the_adapted_graph_is_not_refused(tiny_graphs, soc, rules) -> None:
+    found = preflight(tiny_graphs[1], soc)
 
     assert [str(finding) for finding in found if finding.severity == "refused"] == []
     assert {finding.rule: finding.severity for finding in found} == rules | {"operator": "note", "rois count": "note"}
 
 
-def test_the_exported_graph_has_int64_which_adapting_removes(graphs) -> None:
-    exported, adapted = ([f for f in preflight(graph, "Ascend310") if f.rule == "int64"] for graph in graphs)
+def test_the_exported_graph_has_int64_which_adapting_removes(tiny_graphs) -> None:
+    exported, adapted = ([f for f in preflight(graph, "Ascend310") if f.rule == "int64"] for graph in tiny_graphs)
 
     assert len(exported) == 10
     assert any("TopK" in finding.node for finding in exported)
     assert adapted == []
 
 
-def test_worst_first(graphs) -> None:
-    severities = [finding.severity for finding in preflight(graphs[0], "Ascend310")]
+def test_worst_first(tiny_graphs) -> None:
+    severities = [finding.severity for finding in preflight(tiny_graphs[0], "Ascend310")]
     assert severities == sorted(severities, key=("refused", "slow", "note").index)
     assert len(RULES) == 8

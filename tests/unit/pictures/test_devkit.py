@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -145,7 +145,6 @@ def _boxes(draw):
     return left, top, draw(st.integers(left, 500)), draw(st.integers(top, 375))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(CLASSES), _boxes(), st.sampled_from([0, 1])), max_size=8))
 def test_whatever_is_written_is_read_back(tmp_path, objects):
     folder = write_devkit(tmp_path, {"000002": annotation("000002", *objects, size_wh=(500, 375))})
@@ -284,7 +283,6 @@ def test_a_file_name_that_is_no_id_of_the_set_is_let_pass(tmp_path):
     assert read_devkit(folder, CLASSES).ids == ("000002",)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     at=st.integers(0, len(PLAIN)),
     cut=st.integers(0, 12),

@@ -6,7 +6,7 @@ import re
 import cv2
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -127,7 +127,6 @@ def test_decode_gives_rgb_bytes(tmp_path):
 # -- the record ------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.integers(1, 700), st.integers(1, 700), st.integers(16, 128))
 @example(1025, 1024, 512)  # 512.5 -> 512: half to even
 @example(1027, 1024, 512)  # 513.5 -> 514
@@ -263,7 +262,6 @@ def _jpeg_bytes():
 JPEG = _jpeg_bytes()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 700), st.integers(0, 255)), min_size=1, max_size=4), st.integers(0, len(JPEG)))
 def test_any_damage_is_decoded_or_named(tmp_path, changes, cut):
     """Never another exception, and never an array of another size."""

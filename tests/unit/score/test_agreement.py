@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rfcn_lib.records import Outputs
@@ -41,7 +41,6 @@ def test_the_same_outputs_agree_to_the_last_bit() -> None:
     assert got.beyond(STRICT) == ()
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.permutations(range(20)), st.integers(0, 20))
 def test_the_order_of_rows_does_not_matter(order: list[int], at: int) -> None:
     want = healthy(2, padded=3)

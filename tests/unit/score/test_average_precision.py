@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rfcn_lib import spec
@@ -126,7 +126,6 @@ def sets(draw: st.DrawFn) -> tuple[dict[str, Detections], dict[str, Truth]]:
     return detections, truth
 
 
-@settings(max_examples=200, deadline=None)
 @given(sets(), st.sampled_from([VOC07, VOC07_DEVKIT, VOC10_AREA, VOC10_DEVKIT]))
 def test_it_equals_the_definition_bit_for_bit(
     case: tuple[dict[str, Detections], dict[str, Truth]], protocol: Protocol

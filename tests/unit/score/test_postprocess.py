@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rfcn_lib.port import PUBLISHED, Port, read_port
@@ -109,7 +109,6 @@ def cases(draw: st.DrawFn) -> tuple[Outputs, Picture, Port]:
     return outputs_of(np.hstack([corner, corner + size]), prob, deltas), PICTURE, port
 
 
-@settings(max_examples=200, deadline=None)
 @given(cases(), st.sampled_from([1, 2, 5, 64]), st.sampled_from([1, 3]), st.sampled_from([1, 4, 20, 64]))
 def test_it_equals_the_definition_bit_for_bit_and_leaves_the_outputs_as_they_were(
     case: tuple[Outputs, Picture, Port], chunk: int, larger: int, sorted_first: int

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -51,7 +51,6 @@ def test_the_nine_published_base_anchors():
     ratios=st.lists(st.floats(0.1, 10), min_size=1, max_size=4).map(tuple),
     scales=st.lists(st.floats(0.5, 64), min_size=1, max_size=4).map(tuple),
 )
-@settings(max_examples=50, deadline=None)
 def test_base_anchors_are_their_definition(base_px, ratios, scales):
     proposals = proposals_of(anchor_base_px=base_px, anchor_ratios=ratios, anchor_scales=scales)
     np.testing.assert_allclose(base_anchors(proposals), by_definition(base_px, ratios, scales), rtol=0, atol=1e-9)

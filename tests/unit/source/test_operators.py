@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rfcn_lib.source.operators import (
@@ -187,7 +187,6 @@ def test_scores_of_zero_are_proposals_as_any_other():
 
 
 @given(st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=1, max_size=60), st.data())
-@settings(max_examples=60)
 def test_best_first_keeps_the_rows_of_equal_scores_in_order(scores, data):
     count = data.draw(st.integers(1, len(scores)))
     values, rows = best_first(torch.tensor(scores), count)

@@ -1,11 +1,6 @@
-import ast
 import hashlib
-import json
 import os
-import shutil
 import sqlite3
-import subprocess
-import sys
 from dataclasses import dataclass
 from functools import partial, wraps
 from pathlib import Path
@@ -19,7 +14,6 @@ from rfcn_lib import boxes, port
 from rfcn_lib.store import digests
 from rfcn_lib.store.code import code_behind
 from rfcn_lib.store.digests import Digests, StoreError, files_below
-from tests.support.places import ROOT
 
 
 @pytest.fixture
@@ -205,55 +199,6 @@ def test_code_with_hidden_values_is_refused() -> None:
         code_behind(eval("lambda: 1"))
 
 
-PROGRAM = """
-import json, sys
-from pathlib import Path
-from rfcn_lib import work
-from rfcn_lib.store.code import code_behind, sources_at_start
-sources_at_start()
-if sys.argv[1:]:
-    Path(sys.argv[1]).write_text("late = 1")
-print(json.dumps(code_behind(work.make)))
-"""
-
-
-def test_a_change_in_any_module_within_reach_counts_and_no_other(tmp_path: Path) -> None:
-    package = tmp_path / "rfcn_lib"
-    (package / "deep").mkdir(parents=True)
-    (package / "store").mkdir()
-    for name in ("store/digests", "store/code", "errors"):
-        (package / f"{name}.py").write_text((ROOT / "rfcn_lib" / f"{name}.py").read_text())
-    for name in ("__init__", "helper", "far", "stranger", "deep/__init__", "deep/down", "deep/beside"):
-        (package / f"{name}.py").write_text("value = 1\n")
-    (package / "work.py").write_text("from rfcn_lib.deep import down\ndef make():\n    import rfcn_lib.helper\n")
-    (package / "helper.py").write_text("from rfcn_lib import far\n")
-    (package / "deep" / "down.py").write_text("from . import beside\n")
-
-    def code(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", PROGRAM, *words]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-
-    first = code().stdout
-    for name in ("work", "helper", "far", "deep/__init__", "deep/down", "deep/beside", "__init__"):
-        assert f'"rfcn_lib/{name}.py"' in first
-    assert "stranger" not in first
-
-    with (package / "far.py").open("a") as file:
-        file.write("\n# a comment,   and    layout\n\n")
-    (package / "stranger.py").write_text("value = 2\n")
-    assert code().stdout == first
-    seen = {first}
-    for name in ("work", "far", "deep/beside", "__init__"):
-        with (package / f"{name}.py").open("a") as file:
-            file.write("more = 2\n")
-        seen.add(code().stdout)
-    assert len(seen) == 5
-
-    changed = code(str(package / "far.py"))
-    assert changed.returncode != 0
-    assert "far.py changed while this process runs" in changed.stderr
-
-
 def test_the_files_of_a_list_are_told_in_its_order(tmp_path):
     paths = [tmp_path / name for name in ("b", "a", "c")]
     for path in paths:
@@ -265,44 +210,3 @@ def test_the_files_of_a_list_are_told_in_its_order(tmp_path):
     paths[1].unlink()
     with pytest.raises(StoreError, match=r"cannot read .*/a: No such file"):
         digests.of_each(paths)
-
-
-MAKERS = (  # the modules that make what a store keeps
-    "graph.export", "graph.adapt", "graph.twin", "devices.pytorch", "devices.onnx_runtime", "pictures.preprocess", "ascend.atc",
-    "ascend.outputs",
-)  # fmt: skip
-KEYS = f"""
-import json
-from rfcn_lib.store.code import code_behind
-print(json.dumps({{name: code_behind(f"rfcn_lib.{{name}}") for name in {MAKERS!r}}}))
-"""
-
-
-def keys_of(checkout: Path) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-c", KEYS], cwd=checkout, env={**os.environ, "PYTHONPATH": str(checkout)}, capture_output=True
-    )
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-def test_a_reworded_docstring_changes_no_key_and_a_changed_constant_does(tmp_path: Path) -> None:
-    library = tmp_path / "rfcn_lib"
-    shutil.copytree(ROOT / "rfcn_lib", library, ignore=shutil.ignore_patterns("__pycache__"))
-    before = keys_of(tmp_path)
-    for module in library.rglob("*.py"):
-        tree = ast.parse(module.read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-                node.body[0] = ast.Expr(ast.Constant("In other words."))
-        module.write_text(f"# a comment\n{ast.unparse(tree)}\n", encoding="utf-8")
-    assert keys_of(tmp_path) == before
-
-    preprocess = library / "pictures" / "preprocess.py"
-    text = preprocess.read_text(encoding="utf-8")
-    changed = text.replace("INTER_LINEAR", "INTER_CUBIC")
-    assert changed != text
-    preprocess.write_text(changed, encoding="utf-8")
-    after = keys_of(tmp_path)
-    assert [name for name in MAKERS if after[name] != before[name]] == ["pictures.preprocess"]

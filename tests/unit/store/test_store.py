@@ -2,9 +2,6 @@ import errno
 import hashlib
 import json
 import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -13,7 +10,6 @@ import pytest
 
 from rfcn_lib.store import store as store_module
 from rfcn_lib.store.store import BUILDS_KEPT, Store, StoreError
-from tests.support.places import ROOT
 
 # -- things to build: module-level functions, as in the project; `log` is text, so writing to it changes no key -------
 
@@ -182,83 +178,6 @@ def test_other_errors_of_the_system_are_not_taken_for_a_full_disk(store: Store, 
         store.build("rfcn.onnx", copied, source=source, log=str(tmp_path / "no" / "such" / "log"))
 
 
-SLOW = """
-import sys, time
-from pathlib import Path
-from rfcn_lib.store.store import Store
-
-def slow(target, log, finish):
-    with open(log, "a") as file:
-        file.write("made\\n")
-    target.write_text("half")
-    Path(log + ".started").touch()
-    while not Path(finish).exists():
-        time.sleep(0.01)
-    target.write_text("whole")
-
-def main(root, name, log, finish):
-    print(Store(Path(root)).build(name, slow, log=log, finish=finish).read_text())
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
-"""
-
-
-class Program:
-    """A script in a file of its own, started as often as a test needs it."""
-
-    def __init__(self, folder: Path, text: str) -> None:
-        self.file = folder / "program.py"
-        self.file.write_text(text)
-
-    def start(self, *words: object) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-W", "error", str(self.file), *map(str, words)]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        return subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=self.file.parent
-        )
-
-
-def ended(process: "subprocess.Popen[str]") -> tuple[str, str]:
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    return out, err
-
-
-def test_edited_code_makes_it_again_and_an_edited_comment_does_not(root: Path, tmp_path: Path, log: str) -> None:
-    (tmp_path / "finish").touch()
-    for text in (SLOW, f"# why\n{SLOW}", SLOW.replace('"whole"', '"all of it"')):
-        out, _ = ended(Program(tmp_path, text).start(root, "rfcn.onnx", log, tmp_path / "finish"))
-    assert out == "all of it\n"
-    assert made(log) == 2
-
-
-def test_a_killed_build_is_never_taken_for_a_finished_one(root: Path, tmp_path: Path, source: Path, log: str) -> None:
-    program, finish = Program(tmp_path, SLOW), tmp_path / "finish"
-    process = program.start(root, "rfcn.onnx", log, finish)
-    wait_for(Path(f"{log}.started"))
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
-    assert [path.read_text() for path in (root / "kept" / ".scratch").glob("*/rfcn.onnx")] == ["half"]
-    assert not (root / "rfcn.onnx").is_symlink()
-
-    finish.touch()
-    assert ended(program.start(root, "rfcn.onnx", log, finish)) == ("whole\n", "")
-    assert made(log) == 2
-    assert len(left_over(root)) == 1
-
-
-def test_what_a_killed_build_left_is_swept_by_any_later_one(root: Path, tmp_path: Path, source: Path, log: str) -> None:
-    process = Program(tmp_path, SLOW).start(root, "killed.onnx", log, tmp_path / "never")
-    wait_for(Path(f"{log}.started"))
-    Store(root).build("first.onnx", copied, source=source, log=log)
-    assert len(list((root / "kept" / ".scratch").iterdir())) == 1  # it is at work: not to be swept
-    process.kill()
-    process.communicate(timeout=60)
-    Store(root).build("second.onnx", copied, source=source, log=log)
-    assert [name.split("-")[0] for name in left_over(root)] == ["first.onnx", "second.onnx"]
-
-
 @pytest.mark.parametrize("damage", ["record cut", "record gone", "record of another key", "file cut", "file gone"])
 def test_a_damaged_build_is_made_again_and_said(
     store: Store, source: Path, log: str, damage: str, capsys: pytest.CaptureFixture[str]
@@ -329,40 +248,6 @@ def test_what_cannot_be_part_of_a_key_is_refused(store: Store, source: Path, log
 # -- more than one process --------------------------------------------------------------------------------------------
 
 
-def test_two_processes_build_the_same_thing_once(root: Path, tmp_path: Path, log: str) -> None:
-    program, finish = Program(tmp_path, SLOW), tmp_path / "finish"
-    first = program.start(root, "rfcn.onnx", log, finish)
-    wait_for(Path(f"{log}.started"))
-    second = program.start(root, "rfcn.onnx", log, finish)
-    lines: list[str] = []
-    said = threading.Thread(target=lambda: lines.append(second.stderr.readline() if second.stderr else ""))
-    said.start()
-    said.join(timeout=30)  # after a few seconds it says what it waits for
-    assert lines[0].startswith("waiting for another process that makes rfcn.onnx (lock file ")
-    assert first.poll() is None
-    assert second.poll() is None
-    finish.touch()
-    assert ended(first)[0] == ended(second)[0] == "whole\n"
-    assert made(log) == 1
-
-
-def test_two_processes_started_together_build_once(root: Path, tmp_path: Path, log: str) -> None:
-    (tmp_path / "finish").touch()
-    program = Program(tmp_path, SLOW)
-    processes = [program.start(root, "rfcn.onnx", log, tmp_path / "finish") for _ in range(3)]
-    assert [ended(process) for process in processes] == [("whole\n", "")] * 3
-    assert made(log) == 1
-
-
-def test_different_things_are_built_at_the_same_time(root: Path, tmp_path: Path, log: str) -> None:
-    program = Program(tmp_path, SLOW)  # each one ends only when the other one has started
-    one, other = f"{log}.one", f"{log}.other"
-    first = program.start(root, "rfcn.onnx", one, f"{other}.started")
-    second = program.start(root, "rfcn.onnx", other, f"{one}.started")
-    assert ended(first)[0] == ended(second)[0] == "whole\n"
-    assert (root / "rfcn.onnx").read_text() == "whole"
-
-
 def test_the_link_is_valid_at_every_moment(store: Store, root: Path, source: Path, log: str) -> None:
     for times in (1, 2):
         store.build("rfcn.onnx", copied, source=source, log=log, times=times)
@@ -379,7 +264,7 @@ def test_the_link_is_valid_at_every_moment(store: Store, root: Path, source: Pat
 
     watcher = threading.Thread(target=look)
     watcher.start()
-    for round_ in range(200):
+    for round_ in range(60):
         store.build("rfcn.onnx", copied, source=source, log=log, times=1 + round_ % 2)
     stop.set()
     watcher.join()
@@ -447,46 +332,6 @@ def test_a_full_disk_is_said_and_keeps_the_pieces(store: Store, source: Path) ->
     assert (store.root / "dumps" / "torch" / "000001_1.bin").exists()
 
 
-FILLING = """
-import sys, time
-from pathlib import Path
-from rfcn_lib.store.store import Store
-
-def fill(root, log, finish):
-    with Store(Path(root)).open_folder("dumps/torch", [fill], count=5) as folder:
-        for number in range(5):
-            piece = folder / f"{number}.bin"
-            if not piece.exists():
-                with open(log, "a") as file:
-                    file.write("made\\n")
-                piece.with_suffix(".part").write_text("whole")
-                piece.with_suffix(".part").rename(piece)
-            if number == 2:
-                Path(log + ".started").touch()
-                while not Path(finish).exists():
-                    time.sleep(0.01)
-        print(len(list(folder.iterdir())))
-
-if __name__ == "__main__":
-    fill(*sys.argv[1:])
-"""
-
-
-def test_two_processes_fill_a_folder_once_and_a_killed_one_keeps_its_pieces(
-    root: Path, tmp_path: Path, log: str
-) -> None:
-    program, finish = Program(tmp_path, FILLING), tmp_path / "finish"
-    killed = program.start(root, log, finish)
-    wait_for(Path(f"{log}.started"))
-    killed.kill()
-    killed.communicate(timeout=60)
-    assert made(log) == 3
-    finish.touch()
-    processes = [program.start(root, log, finish) for _ in range(2)]
-    assert [ended(process)[0] for process in processes] == ["5\n", "5\n"]
-    assert made(log) == 5
-
-
 def test_waiting_for_oneself_is_an_error_and_not_a_standstill(
     store: Store, source: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -535,21 +380,6 @@ def test_a_build_is_as_old_as_its_last_use(store: Store, source: Path, log: str)
     assert made(log) == BUILDS_KEPT
     build(100)
     assert [path.exists() for path in builds] == [True, False] + [True] * (BUILDS_KEPT - 2)
-
-
-def test_a_maker_given_by_name_is_imported_only_when_something_is_made(tmp_path):
-    """And keyed as the function itself is."""
-    code = (
-        "import sys; from pathlib import Path; from rfcn_lib.store.store import Store\n"
-        f"store = Store(Path({str(tmp_path)!r}))\n"
-        "made = lambda: store.build('x.pth', 'rfcn_lib.source.seeding:seeded_checkpoint', depth=50, port=None, seed=1)\n"
-    )
-    port = "from rfcn_lib.port import PUBLISHED, read_port; port = read_port(PUBLISHED)\n"
-    code = code.replace("port=None", "port=port")
-    first = "made(); from rfcn_lib.source.seeding import seeded_checkpoint as it\n"
-    first += "assert store.build('x.pth', it, depth=50, port=port, seed=1) == made(); assert 'torch' in sys.modules\n"
-    for then in (first, "made(); assert 'torch' not in sys.modules, 'it was there'\n"):
-        subprocess.run([sys.executable, "-c", port + code + then], check=True, cwd=ROOT)
 
 
 # -- names that the vendor's tools take --------------------------------------------------------------------------------

@@ -1,0 +1,54 @@
+"""Real processes: the command line, kills, the vendor chain, Dask. Each test passes under any parent process."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.places import ROOT
+from tests.support.signals import heed_ctrl_c
+
+FEW = "--limit=40"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible():
+    heed_ctrl_c()
+
+
+@pytest.fixture(scope="session")
+def specimen_store(pytestconfig) -> Path:
+    """The session's own store, after a run over the specimen's first pictures: graphs and both sides' dumps are there."""
+    place = ROOT / pytestconfig.getoption("--store")
+    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "accuracy", "tests/test_accuracy.py", FEW]
+    done = subprocess.run(
+        [*words, f"--store={place}"], cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
+    assert "every picture judged" in done.stdout, done.stdout + done.stderr
+    return place
+
+
+def linked(source, target):
+    """Link where both lie on one disk."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+@pytest.fixture
+def store_with(specimen_store, tmp_path):
+    """store_with(*names): a new store that has these artifacts of the specimen, and nothing else."""
+
+    def make(*names) -> Path:
+        kept = tmp_path / "store" / "kept"
+        kept.mkdir(parents=True)
+        for name in names:
+            home = (specimen_store / name).resolve().parent
+            shutil.copytree(home, kept / home.name, copy_function=linked)
+        return tmp_path / "store"
+
+    return make
