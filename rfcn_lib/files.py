@@ -1,4 +1,4 @@
-"""Paths and modes that the vendor's tools take: plain characters only, and nothing that others may write.
+"""Files that are written whole and read up to a limit; and the paths and modes that the vendor's tools take.
 
 ais_bench (since 2023-09) refuses a path with another character than A-Z a-z 0-9 _ - . /, and a file or folder that its group
 or others may write. Since 2024-02 it also refuses an output folder that others may read (its path_security_check.py).
@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,41 @@ PLAIN: Final = re.compile(r"[A-Za-z0-9_./-]+")
 
 class PathError(SuiteError):
     """No folder with a plain path is at hand; the message names the option and the variable that give one."""
+
+
+def write_whole(path: Path, data: bytes | memoryview, *, mode: int | None = None) -> None:
+    """Write a file so that it is whole or absent: first as `.<name>.part`, then renamed.
+
+    An older file stays until then. The new one survives a kill. It is not forced to the disk: after a power cut it may be empty.
+
+    Args:
+        path: the file.
+        data: its content.
+        mode: its mode, whatever the umask; None: as the umask says.
+
+    Raises:
+        OSError: the folder does not exist or does not take it; then nothing is left behind.
+    """
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        aside.write_bytes(data)
+        if mode is not None:
+            aside.chmod(mode)
+        aside.replace(path)
+    finally:
+        with suppress(OSError):
+            aside.unlink()
+
+
+def read_bounded(path: Path, most_bytes: int) -> bytes | None:
+    """The file's bytes; None where it has more than `most_bytes`, of which no more than that is read.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        data = file.read(most_bytes + 1)
+    return data if len(data) <= most_bytes else None
 
 
 def is_plain(path: Path) -> bool:

@@ -137,11 +137,6 @@ def opset_imports(model: ir.Model) -> dict[str, int]:
     return dict(model.opset_imports)
 
 
-def int64_left(model: ir.Model) -> tuple[str, ...]:
-    """Names of all values ONNX infers to be int64."""
-    return tuple(name for name, value in infer_types(model).items() if value.dtype == ir.DataType.INT64)
-
-
 def rois_layout_faults(model: ir.Model, kept: int) -> tuple[str, ...]:
     """One sentence for each pooling whose rois do not have the shape (1, 5, kept), the layout of the vendor's operator.
 

@@ -11,6 +11,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from rfcn_lib.errors import SuiteError
+from rfcn_lib.files import read_bounded
 from rfcn_lib.records import Truth
 
 LARGEST_XML_BYTES: Final = 1_000_000  # the largest of VOC2007 test has 9,668
@@ -19,7 +20,7 @@ _NUMBER: Final = re.compile(r"[0-9]{1,6}(\.[0-9]*)?")  # VOC2007 writes whole pi
 
 
 class DevkitError(SuiteError):
-    """The devkit is not what a VOC devkit must be: names the file, what was found, what should be there, what to do."""
+    """The devkit is not as a VOC devkit should be. The message names the file."""
 
 
 def read_annotation(
@@ -37,18 +38,17 @@ def read_annotation(
     return _truth(path, root, size_wh, labels), size_wh
 
 
-def read_bounded(path: Path, most_bytes: int) -> bytes:
-    """The file's bytes; OSError when unreadable, DevkitError when there are more than `most_bytes`."""
-    with path.open("rb") as file:
-        data = file.read(most_bytes + 1)
-    if len(data) > most_bytes:
+def read_devkit_file(path: Path, most_bytes: int) -> bytes:
+    """The file's bytes. Raises OSError when it cannot be read, DevkitError when it has more than `most_bytes`."""
+    data = read_bounded(path, most_bytes)
+    if data is None:
         raise DevkitError(f"{path} is larger than {most_bytes:,} bytes, which no such file is; restore it")
     return data
 
 
 def _parse(path: Path) -> Any:
     try:
-        root = fromstring(read_bounded(path, LARGEST_XML_BYTES), forbid_dtd=True)
+        root = fromstring(read_devkit_file(path, LARGEST_XML_BYTES), forbid_dtd=True)
     except OSError as error:
         raise DevkitError(f"cannot read {path}: {error.strerror}; restore the file") from error
     except DefusedXmlException as error:
@@ -65,7 +65,7 @@ def _parse(path: Path) -> Any:
 
 
 def _expect_own(path: Path, id: str, root: Any, known_ids: frozenset[str]) -> None:
-    """An annotation under another picture's name is a mix-up; a <filename> that is no id of the set is carelessness."""
+    """Refuse the annotation of another picture of the set. A <filename> that is no id of the set is harmless."""
     named = (root.findtext("filename") or "").strip().removesuffix(".jpg")
     if named != id and named in known_ids:
         raise _fault(path, "<filename>", f"{named}.jpg", f"{id}.jpg (this is another picture's annotation)")
@@ -98,7 +98,7 @@ def _truth(path: Path, root: Any, size_wh: tuple[int, int], classes: Mapping[str
 
 
 def _box_xyxy(path: Path, where: str, element: Any, size_wh: tuple[int, int]) -> list[float]:
-    """One-based corners of the XML -> zero-based. No tolerance: not one of VOC2007 test's 14,976 boxes needs any."""
+    """Corners of the XML, counted from 1, -> from 0. There is no tolerance: no box of VOC2007 test needs one."""
     frames = element.findall("bndbox")
     if len(frames) != 1:
         raise _fault(path, f"the number of <bndbox> of {where}", len(frames), "1")

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from rfcn_lib.errors import SuiteError
-from rfcn_lib.files import FILE_MODE, FOLDER_MODE, make_folder
+from rfcn_lib.files import FILE_MODE, FOLDER_MODE, make_folder, write_whole
 from rfcn_lib.pictures.devkit import SAFE_NAME
 from rfcn_lib.records import Floats, LoadPicture
 
@@ -25,17 +25,17 @@ FLOAT32_BYTES: Final = 4
 
 
 class BinError(SuiteError):
-    """A bin or info file cannot be written or is not what it should be: names the file, got, should be, what to do."""
+    """A bin or an info file cannot be written. The message names the file or the picture."""
 
 
 def write_bins(
     folder: str | Path, info_path: Path, tensors: Iterable[tuple[str, Floats]], *, listed_folder: str | None = None
 ) -> None:
-    """Write `<folder>/<id>.bin` for each (id, (1, 3, H, W) float32), then the info file; each aside, then renamed.
+    """Write `<folder>/<id>.bin` for each (id, (1, 3, H, W) float32), then the info file; each is whole or absent.
 
-    The folder gets the mode 0o750 and its files 0o640, whatever the umask: the vendor's tools refuse what others may write.
-    The info file comes last and an older one is removed first: where it is, all its bins are. It names the folder as
-    given (a str keeps "./bin"), or as `listed_folder` where the bins will be moved before they are read.
+    The folder gets the mode 0o750 and its files 0o640, whatever the umask: the vendor's tools refuse files that others may write.
+    An older info file is removed first and the new one is written last, so an info file says that all its bins are there. It
+    names the folder as given (a str keeps "./bin"), or `listed_folder` where the bins will be moved before they are read.
 
     Raises:
         BinError: a path with white space (the info file cannot express it), an unsafe or doubled id, no tensor at all,
@@ -59,11 +59,11 @@ def write_bins(
                 raise BinError(f"id {id!r:.80} is {what}; ids should differ and be of letters, digits, '_' and '-'")
             shape = shape or tensor.shape
             _expect_tensor(id, tensor, shape)
-            _put(Path(folder) / f"{id}.bin", np.ascontiguousarray(tensor, "<f4").data)
+            write_whole(Path(folder) / f"{id}.bin", np.ascontiguousarray(tensor, "<f4").data, mode=FILE_MODE)
             lines[id] = f"{len(lines)} {listed}/{id}.bin {shape[3]} {shape[2]}\n"
         if not lines:
             raise BinError(f"no picture was given, so {info_path} would list none; there should be at least one")
-        _put(info_path, "".join(lines.values()).encode())
+        write_whole(info_path, "".join(lines.values()).encode(), mode=FILE_MODE)
     except OSError as error:
         raise BinError(
             f"cannot write {error.filename or folder}: {error.strerror or error}; make room or choose another folder"
@@ -98,16 +98,6 @@ def _expect_tensor(id: str, tensor: Floats, shape: tuple[int, ...]) -> None:
         )
     if not np.isfinite(tensor).all():
         raise BinError(f"the tensor of {id} holds NaN or Inf, but a picture should not; look at how it was prepared")
-
-
-def _put(path: Path, data: bytes | memoryview) -> None:
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        aside.write_bytes(data)
-        aside.chmod(FILE_MODE)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

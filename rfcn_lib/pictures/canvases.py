@@ -1,7 +1,7 @@
-"""Which canvases hold a set of pictures with the least padding, and which picture goes on which.
+"""The canvases that hold a set of pictures with the least padding, and the canvas of each picture.
 
-After the protocol's resize the shorter side is the same for all pictures, so a canvas of that shorter side serves one
-orientation, and how good a choice is depends on the longer sides alone: the best one is found exactly.
+After the protocol's resize all pictures have the same shorter side. So a canvas has that shorter side too, and holds pictures of
+one orientation. How much padding a choice has depends on the longer sides alone, and the best choice is computed exactly.
 """
 
 from collections import Counter
@@ -12,28 +12,30 @@ from typing import Final
 from rfcn_lib.errors import SuiteError
 
 Wh = tuple[int, int]
-IdsByCanvas = Mapping[Wh, tuple[str, ...]]  # width and height in px -> ids of the pictures shown on it
+IdsByCanvas = Mapping[Wh, tuple[str, ...]]  # width and height in px -> ids of the pictures on it
 
-MOST: Final = 6  # each canvas costs a graph and a compilation; on VOC2007 test a seventh would save 0.3 % of the square
+MOST: Final = (
+    6  # each canvas needs a graph and a compilation; on VOC2007 test a seventh would save 0.3 % of the published area
+)
 MULTIPLE_PX: Final = 16  # the network's stride, spec.FEATURE_STRIDE: a larger canvas has cells of padding only
 NOTE: Final = "canvases.txt"  # beside a folder of dumps: on which canvases they were made, one a line
 
 
 class CanvasError(SuiteError):
-    """No canvases can be chosen, or none holds a picture: got, should be, what to do."""
+    """No canvases can be chosen, or none of them holds a picture."""
 
 
 def fitted_canvases(
     scaled_sizes_wh: Collection[Wh], most: int = MOST, multiple_px: int = MULTIPLE_PX
 ) -> tuple[Wh, ...]:
-    """The canvases, (width, height) px, at most `most`, smallest first, that together cost the least area.
+    """At most `most` canvases, (width, height) px, smallest first, whose area summed over all pictures is the least.
 
-    scaled_sizes_wh  (width, height) px of every picture after the resize, repeated as often as it comes
+    scaled_sizes_wh  (width, height) px of every picture after the resize, one entry a picture
     multiple_px      both sides of a canvas are multiples of this
 
-    Area is summed over the pictures, each on the smallest canvas that holds it. Exact among canvases whose one side is
-    the shorter side of all pictures, rounded up: dynamic programming over the longer sides of each orientation, for
-    every way to share `most` out between the two. Pictures that such a canvas holds either way go where they are cheaper.
+    Each picture is on the smallest canvas that holds it. One side of every canvas is the largest shorter side of the pictures,
+    rounded up; among such canvases the result is the best. Method: dynamic programming over the longer sides of each orientation,
+    for every division of `most` between the two orientations. Nearly square pictures fit both, and go where the sum is less.
 
     Raises:
         CanvasError: no picture, a size below 1 px, or both orientations and `most` is 1.
@@ -78,8 +80,8 @@ def _by_area(canvas_wh: Wh) -> tuple[int, Wh]:
 def _best(counts: Mapping[int, int], most: int) -> list[tuple[float, tuple[int, ...]]]:
     """For 0, 1, ... `most` canvases: (least sum over the pictures of their canvas's longer side, those sides).
 
-    `counts`: rounded longer side -> pictures. The largest side is always taken; each one taken serves the pictures
-    down to the next smaller one taken.
+    `counts`: rounded longer side -> pictures. The largest side is always one of the canvases. A canvas holds the
+    pictures whose side is larger than that of the next smaller canvas.
     """
     if not counts:
         return [(0, ())] * (most + 1)
@@ -122,7 +124,7 @@ def canvas_of(scaled_wh: Wh, canvases: Collection[Wh]) -> Wh:
 
 
 def shared_out(scaled_sizes_wh: Mapping[str, Wh], canvases: Collection[Wh]) -> IdsByCanvas:
-    """Canvas -> ids of its pictures, in their order; a canvas without any is left out. Errors: as `canvas_of`."""
+    """Canvas -> ids of its pictures, in their order; a canvas without pictures is left out. Raises CanvasError as `canvas_of`."""
     found: dict[Wh, list[str]] = {canvas: [] for canvas in sorted(canvases, key=_by_area)}
     for id, scaled_wh in scaled_sizes_wh.items():
         found[canvas_of(scaled_wh, canvases)].append(id)
@@ -135,7 +137,7 @@ def ids_of(canvases: IdsByCanvas) -> tuple[str, ...]:
 
 
 def share_of(canvases: IdsByCanvas, published_wh: Wh) -> float:
-    """Area of all the pictures' canvases over that of as many published ones: what the convolutions' work comes down to."""
+    """Area of all pictures' canvases / area of as many published canvases; the work of the convolutions shrinks to this share."""
     area = sum(width * height * len(ids) for (width, height), ids in canvases.items())
     return area / (published_wh[0] * published_wh[1] * sum(map(len, canvases.values())))
 
@@ -146,11 +148,11 @@ def name_of(canvas_wh: Wh) -> str:
 
 
 def note_canvases(dumps: Path, canvases: Collection[Wh]) -> None:
-    """Keep beside a folder of dumps on which canvases its outputs are made."""
+    """Write the names of the canvases, one a line, into `canvases.txt` beside a folder of dumps."""
     (dumps.parent / NOTE).write_text("".join(f"{name_of(canvas)}\n" for canvas in canvases), encoding="utf-8")
 
 
 def noted_canvases(dumps: Path) -> frozenset[str]:
-    """Names of the canvases that `note_canvases` kept beside a folder of dumps; empty where nothing is known."""
+    """Names of the canvases that `note_canvases` wrote beside a folder of dumps; empty where there is no such file."""
     note = dumps.resolve().parent / NOTE
     return frozenset(note.read_text(encoding="utf-8").split()) if note.is_file() else frozenset()

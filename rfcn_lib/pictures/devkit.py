@@ -1,4 +1,4 @@
-"""A VOC devkit folder -> ids, picture files, truth. Whatever is not as it should be is an error that names the file.
+"""A VOC devkit folder -> ids, picture files, truth. Anything wrong in it is an error that names the file.
 
 Layout: the PASCAL VOC2007 development kit.
 """
@@ -12,7 +12,7 @@ from typing import Final
 
 from rfcn_lib import spec
 from rfcn_lib.pictures.annotation import DevkitError as DevkitError
-from rfcn_lib.pictures.annotation import read_annotation, read_bounded
+from rfcn_lib.pictures.annotation import read_annotation, read_devkit_file
 from rfcn_lib.records import Truth
 
 SAFE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")  # becomes part of paths: no dots, no separators
@@ -68,8 +68,8 @@ def read_devkit(
 ) -> Devkit:
     """Read ids and truth of one set; with `pictures`, also see that every JPEG is there (none is opened).
 
-    `limit` keeps the first ids of the set file, `only` those named; annotations and JPEGs of others are not asked for.
-    `pictures=False` is for judging dumps made elsewhere, where sizes from the XML are all that is needed.
+    `limit` keeps the first ids of the set file, `only` those named; annotations and JPEGs of other ids need not be there.
+    `pictures=False` is for dumps that were made elsewhere: to judge them, the sizes from the XML are enough.
 
     Raises:
         DevkitError: a folder, set file, annotation or JPEG is missing; an id is unsafe or doubled; a class is not among
@@ -130,7 +130,7 @@ def _expect_year_folder(folder: Path) -> Path:
 def _read_ids(path: Path) -> tuple[str, ...]:
     """Ids in the file's order. A second column -1, 0 or 1 (per-class sets) is a flag: all its pictures are judged."""
     try:
-        text = read_bounded(path, LARGEST_SET_BYTES).decode("utf-8-sig")
+        text = read_devkit_file(path, LARGEST_SET_BYTES).decode("utf-8-sig")
     except OSError as error:
         others = sorted(other.stem for other in path.parent.glob("*.txt"))[:8]
         there = f"sets there: {' '.join(others)}" if others else "no set file is there at all"

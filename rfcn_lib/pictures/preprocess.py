@@ -1,4 +1,4 @@
-"""A JPEG -> the tensor the network reads, bit for bit as the published port makes it, and the record of what was done.
+"""A JPEG -> the tensor that the network reads, bit for bit as the published port makes it, and its record (`Picture`).
 
 Protocol: rfcn_preprocess.py of the published port and its source's config.py. RGB (grey three times) -> BGR -> float32
 -> minus the means -> cv2.resize on float32 by short side -> zeros right and below; what exceeds the canvas is cut off.
@@ -25,13 +25,16 @@ STRIDE_PX: Final = 32  # a canvas proposed in a message is a multiple of this
 
 
 class PictureError(SuiteError):
-    """A picture cannot be shown to the network: names the file or ids, what was found, what should be, what to do."""
+    """A picture cannot be made the network's input. The message names the file or the ids."""
 
 
 def decode(path: Path, size_wh: tuple[int, int], jpeg: bytes | None = None) -> NDArray[np.uint8]:
-    """JPEG -> (H, W, 3) uint8 RGB. `size_wh` is the annotation's. An orientation tag is ignored, as upstream does.
+    """JPEG -> (H, W, 3) uint8 RGB. An orientation tag in the file is ignored, as upstream does.
 
-    `jpeg`: the file's bytes where they are at hand; `path` is then not opened, and only names the picture.
+    Args:
+        path: the file.
+        size_wh: (width, height) px that its annotation says.
+        jpeg: the file's bytes, if the caller has them; then `path` is only used in messages.
 
     Raises:
         PictureError: missing, not a JPEG, truncated, neither RGB nor grey (upstream subtracts three means from three
@@ -39,7 +42,9 @@ def decode(path: Path, size_wh: tuple[int, int], jpeg: bytes | None = None) -> N
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Pillow, on damaged EXIF, which is not used, and on size, judged below
+            warnings.simplefilter(
+                "ignore"
+            )  # Pillow warns of damaged EXIF, which is not used, and of size, which is checked below
             with Image.open(path if jpeg is None else BytesIO(jpeg), formats=("JPEG",)) as picture:
                 _expect_header(path, picture.size, picture.mode, size_wh)
                 pixels: NDArray[np.uint8] = np.asarray(picture)
@@ -47,7 +52,7 @@ def decode(path: Path, size_wh: tuple[int, int], jpeg: bytes | None = None) -> N
         raise
     except Image.DecompressionBombError as error:
         raise PictureError(f"{path} is too large to decode: {error}; at most {LARGEST_PICTURE_PX:,} px are") from error
-    except UnidentifiedImageError as error:  # its own words name the bytes' place in memory
+    except UnidentifiedImageError as error:  # its own message has an address in memory
         raise PictureError(f"{path} cannot be decoded as a JPEG: it does not begin as one; restore the file") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow raises on damaged files
         raise PictureError(f"{path} cannot be decoded as a JPEG: {error}; restore the file") from error
@@ -55,9 +60,9 @@ def decode(path: Path, size_wh: tuple[int, int], jpeg: bytes | None = None) -> N
 
 
 def expect_sizes(sizes_wh: Mapping[Path, tuple[int, int]]) -> None:
-    """Raise PictureError for a JPEG of another size than its annotation says, by its header: nothing is decoded.
+    """Raise PictureError for a JPEG of another size than its annotation says. Only headers are read, so this is quick.
 
-    What does not even begin as a JPEG is left to its turn, when `decode` says so.
+    A file that is no JPEG is not reported here: `decode` reports it when the picture is needed.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -85,7 +90,7 @@ def _expect_header(path: Path, got_wh: tuple[int, int], mode: str, size_wh: tupl
 
 
 def picture_record(id: str, size_wh: tuple[int, int], pictures: PictureRules) -> Picture:
-    """What the preprocessing does to a picture of `size_wh`, without opening it: enough to judge dumps made elsewhere.
+    """What the preprocessing does to a picture of `size_wh`. The JPEG is not opened, so dumps can be judged without the JPEGs.
 
     Rounds as cv2.resize does when given factors: half to even, in double precision.
 
@@ -117,7 +122,7 @@ def prepare(
 ) -> tuple[Floats, Picture]:
     """-> the network's input (1, 3, canvas height, canvas width), float32, C-contiguous, BGR; and the picture's record.
 
-    `jpeg`: the file's bytes where they are at hand; `path` is then not opened, and only names the picture.
+    `jpeg`: the file's bytes, if the caller has them; then `path` is only used in messages.
 
     Raises:
         PictureError: see `decode` and `picture_record`; with overflow="error" also a picture larger than the canvas.
@@ -128,7 +133,9 @@ def prepare(
     bgr = cv2.cvtColor(decode(path, size_wh, jpeg), cv2.COLOR_RGB2BGR)
     centred = cv2.LUT(bgr, _centred(pictures.means_bgr))
     resized = cv2.resize(centred, None, None, fx=picture.scale, fy=picture.scale, interpolation=cv2.INTER_LINEAR)
-    if resized.shape[1::-1] != picture.scaled_wh:  # boxes would be scaled back wrongly and only a score would tell
+    if (
+        resized.shape[1::-1] != picture.scaled_wh
+    ):  # otherwise boxes would be scaled back wrongly, and only the score would show it
         raise PictureError(
             f"{path}: cv2 {cv2.__version__} resized to {resized.shape[1::-1]}, but should to {picture.scaled_wh}"
         )
@@ -139,7 +146,7 @@ def prepare(
 
 
 def _centred(means_bgr: tuple[float, float, float]) -> NDArray[np.float32]:
-    """(1, 256, 3): each byte minus each mean, a look-up instead of arithmetic on every pixel.
+    """(1, 256, 3): each byte minus each mean. Looking it up is faster than computing it for every pixel.
 
     Upstream subtracts a float64 mean in place from float32: one rounding, after the subtraction. Subtracting a float32
     mean instead differs in the last bit for 32 of the 256 bytes.

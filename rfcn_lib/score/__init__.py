@@ -1,1 +1,1 @@
-"""What was found: dumps -> outputs -> detections -> average precision, and how far two outputs agree."""
+"""From dumps to a score: dumps -> outputs -> detections -> average precision; and how far two outputs agree."""

@@ -1,8 +1,9 @@
-"""How far two runs of one picture agree, where operators are discontinuous.
+"""How far the outputs of two runs of one picture agree.
 
-A rounding error can swap two proposals in the sort, or push one over the NMS limit; every row after it then moves, so
-rows are matched by their boxes, not by their number. A corner that rounds to another pixel sends PS-RoI pooling to
-other cells; such matched rows count for the corners, but their scores and deltas are not comparable (`compared`).
+The network is not continuous. A rounding error can swap two proposals in the sort, or move one across the NMS limit, and then
+every later row moves. So this module matches rows by their boxes, not by their number. A corner that rounds to another pixel
+makes PS-RoI pooling read other cells. Such a matched row counts for its corners, but its scores and deltas are left out: only
+rows whose corners round to the same pixels are `compared`.
 """
 
 from collections.abc import Iterable
@@ -16,7 +17,7 @@ from rfcn_lib.records import Bools, Floats, Ints, Outputs
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an agreement has to hold, and where the numbers come from. Units as in Agreement."""
+    """Least shares and largest differences of an agreement; `source` says where the numbers come from. Units as in Agreement."""
 
     matched_share: float
     compared_share: float
@@ -28,7 +29,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """One comparison, or several added up: rows are summed, differences are the worst.
+    """One comparison, or several: then rows are summed, and each difference is the largest.
 
     got_rows, want_rows      proposals on either side, without padding
     got_padded, want_padded  all-zero rows, left out
@@ -59,7 +60,7 @@ class Agreement:
         return self.compared / max(self.got_rows, self.want_rows, 1)
 
     def within(self, limits: Limits) -> bool:
-        """True when every limit holds. Nothing compared is never an agreement."""
+        """True when every limit holds and at least one row was compared."""
         return not self.beyond(limits)
 
     def beyond(self, limits: Limits) -> tuple[str, ...]:
@@ -143,11 +144,10 @@ def total(agreements: Iterable[Agreement]) -> Agreement:
 
 
 def noise(pairs: Iterable[tuple[Outputs, Outputs]], *, iou_at_least: float, times: float) -> Limits:
-    """Limits measured, not chosen: `times` the worst difference of float32 and float64 runs of one model.
+    """Limits from measurement: `times` the largest difference between a float32 and a float64 run of one model.
 
-    Each pair is (float32 run, float64 run) of one picture. A second float32 runtime adds its own rounding to that
-    of the first, so two is the least to allow. Shares may fall short of 1 by `times` what they fell short here, and
-    by one row more.
+    Each pair is (float32 run, float64 run) of one picture. A second float32 runtime adds its own rounding to that of the first,
+    so `times` should be at least 2. The least shares are 1 minus `times` what was missing here, minus one row.
 
     Raises:
         ValueError: no pairs, nothing comparable, or no difference at all (then one run was compared with itself).
@@ -167,7 +167,7 @@ def noise(pairs: Iterable[tuple[Outputs, Outputs]], *, iou_at_least: float, time
 
 
 def _real(outputs: Outputs) -> Ints:
-    """Rows that hold a proposal; missing ones are zeros."""
+    """Numbers of the rows that hold a proposal. Rows of zeros are padding."""
     return np.flatnonzero(outputs.rois[:, 1:].any(axis=1))
 
 

@@ -1,4 +1,4 @@
-"""Many pictures in flat arrays, joined by id, and the checks that make a score a fair question."""
+"""Detections and truth of many pictures as flat arrays, joined by id, and the checks before a score is computed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from rfcn_lib.records import Bools, Detections, Floats, Ints, Truth, expect_shap
 
 
 class EvaluationError(SuiteError):
-    """The question is not a fair one: says what is wrong with detections or truth, instead of a low score."""
+    """Detections or truth cannot give a score. The message says what is wrong with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,12 @@ def classes_with_truth(truth: Mapping[str, Truth], classes: Sequence[str]) -> tu
 
 
 def check(found: Found, objects: Objects, ids: Sequence[str], classes: Sequence[str], judged: Sequence[str]) -> None:
-    """Raise EvaluationError unless a score over `judged` would be a fair answer."""
+    """Check detections and truth before a score over the classes `judged` is computed.
+
+    Raises:
+        EvaluationError: there is no picture or no class; a picture index or label is out of range; a number is NaN or Inf; or a
+            class has no object that counts, so its average precision is undefined.
+    """
     if not len(ids):
         raise EvaluationError("no pictures to judge: the set should name at least one; check the devkit and --limit")
     strange = [name for name in judged if name not in classes]
@@ -131,6 +136,6 @@ def check(found: Found, objects: Objects, ids: Sequence[str], classes: Sequence[
 
 
 def _joined(arrays: Sequence[NDArray[Any]], empty: NDArray[Any]) -> NDArray[Any]:
-    """One array; empty ones do not decide its dtype."""
+    """One array of all. The dtype is that of the arrays that have elements; `empty` where none has."""
     filled = [array for array in arrays if len(array)]
     return np.concatenate(filled) if filled else empty

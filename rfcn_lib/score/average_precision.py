@@ -1,4 +1,4 @@
-"""Average precision of PASCAL VOC: the protocol behind the published number, and its named variants.
+"""Average precision of PASCAL VOC: the protocol of the published figure, and its named variants.
 
 The rules, from voc_eval.py of py-faster-rcnn (which RFCN-pytorch.1.0 uses) and VOCcode/VOCevaldet.m:
 
@@ -7,7 +7,7 @@ The rules, from voc_eval.py of py-faster-rcnn (which RFCN-pytorch.1.0 uses) and 
 - it is right when that IoU exceeds 0.5 and the object was not taken by a better detection, wrong otherwise;
 - when that object is `difficult` the detection counts neither way; difficult objects are never missed;
 - recall marks are `arange(0, 1.1, 0.1)`: three (0.3, 0.6, 0.7) lie a hair above the decimal, so a recall of exactly
-  3/10 does not reach its mark. Kept: tidied, the number would no longer be the published one.
+  3/10 does not reach its mark. This is kept, because exact marks would give another figure than the published one.
 
 Ties of score are broken by the order of the pictures in the set, then by the order within the picture (upstream: by a
 sort that is not stable). All arithmetic is float64; scores are used as they come.
@@ -26,7 +26,7 @@ from rfcn_lib.score.arrays import Found, Objects, check, flatten
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """How an average precision is computed; every number carries its own.
+    """How an average precision is computed. Every Evaluation names its protocol.
 
     overlap  an IoU of exactly 0.5 is wrong (">") or right (">=")
     area     "11 marks": mean of the best precision at 11 recall marks; "area": area under the falling envelope
@@ -84,7 +84,7 @@ def evaluate(
 ) -> Evaluation:
     """Average precision of detections by id against truth by id; the order of `truth` is the order of the set.
 
-    `judged`: the classes that count, all of them unless told; for a part of a set, see `arrays.classes_with_truth`.
+    `judged`: the classes that count, all of them unless given; for a part of a set, see `arrays.classes_with_truth`.
 
     Raises:
         EvaluationError: no pictures, a picture without detections entry (an empty one is fine), detections for an
@@ -135,7 +135,7 @@ def evaluate_arrays(
 def _judge(
     found: tuple[Ints, Floats], objects: tuple[Ints, Floats], difficult: Bools, protocol: Protocol
 ) -> tuple[Bools, Bools]:
-    """Right and wrong, (N,) each, of one class; neither where the object is difficult.
+    """Which detections of one class are right and which are wrong, (N,) bool each. On a difficult object both are False.
 
     Both sides are (picture index, boxes): detections best first, objects by picture.
     """

@@ -1,12 +1,12 @@
 """COCO-style average precision of boxes, computed by pycocotools: AP@[.5:.95], AP50, AP75.
 
-How VOC is told in COCO's words:
+How VOC is written in COCO's form:
 
 - boxes become x, y, width, height with the inclusive widths (x2 - x1 + 1), so an IoU is the one of `boxes.iou`;
 - a `difficult` object is *ignored*: it is never missed, and a detection matched to it counts neither way. It is not
   made a crowd, because pycocotools divides by the detection's own area there and would match other boxes. pycocotools
-  ignores an object without calling it a crowd only by area range, so its area is set outside of every range. Unlike
-  VOC07, a second detection on the same difficult object is wrong, and a detection takes the best object still free.
+  ignores an object that is no crowd only by its area, so its area is set outside of every range. Unlike VOC07, a second
+  detection on the same difficult object is wrong, and a detection takes the best object still free.
 - at most 100 detections per class and picture, COCO's own cap.
 """
 

@@ -1,4 +1,8 @@
-"""The audit of dumps: what is read of a folder is whole, of these pictures alone, and can be outputs; before any score."""
+"""The audit of dumps, before any score is computed.
+
+It checks that the folder holds the files of exactly these pictures, that each file is whole, and that its numbers can be the
+network's outputs.
+"""
 
 import hashlib
 import math
@@ -10,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from rfcn_lib import spec
+from rfcn_lib.files import read_bounded
 from rfcn_lib.port import Port
 from rfcn_lib.progress import progress
 from rfcn_lib.records import Floats, Outputs
@@ -37,8 +42,8 @@ def read_dumps(
 ) -> Iterator[tuple[str, Outputs, str]]:
     """Stream id, outputs and sha256 of the dumps of `ids`, in that order, one in memory at a time.
 
-    File names and sizes are audited by this call, before anything is yielded; content, and one picture's dump under
-    another id, as the pictures are read. `surplus_allowed`: ids or file names that may lie there unread.
+    This call checks names and sizes of all files. Their content is checked as each picture is read, and also that no two
+    pictures have the same dump. `surplus_allowed`: ids or file names that may lie there too; they are not read.
 
     Raises:
         DumpError: see `audit`.
@@ -48,10 +53,10 @@ def read_dumps(
 
 
 def audit(folder: Path, ids: Sequence[str], port: Port, *, surplus_allowed: Collection[str] = ()) -> dict[str, str]:
-    """Run every check over every dump, to be called before a score is computed. Reads each file once, memory flat.
+    """Run every check over every dump. It reads each file once, and holds one picture in memory at a time.
 
     Returns:
-        id -> sha256 (hex) of its files' bytes, one after the other in output order: evidence of what was judged.
+        id -> sha256 (hex) of its files' bytes, one after the other in output order.
 
     Raises:
         DumpError: files missing, surplus, short or long; NaN or Inf; an array that is constant; rois of another picture
@@ -121,12 +126,11 @@ def _read(folder: Path, id: str, port: Port) -> tuple[Outputs, str]:
     for name, shape in zip(file_names(id), shapes(port), strict=True):
         size = FLOAT32.itemsize * math.prod(shape)
         try:
-            with (folder / name).open("rb") as file:
-                data = file.read(size + 1)  # one more than allowed: a long file shows without being read
+            data = read_bounded(folder / name, size)
         except OSError as error:
             raise DumpError(f"cannot read {folder / name}: {error.strerror}; make the dump of {id} again") from error
-        if len(data) != size:
-            found = f"{len(data):,}" if len(data) < size else f"more than {size:,}"
+        if data is None or len(data) != size:
+            found = f"more than {size:,}" if data is None else f"{len(data):,}"
             raise DumpError(
                 f"{folder / name} has {found} bytes, but {shape} float32 are {size:,}; make the dump of {id} again"
             )
@@ -147,8 +151,8 @@ def _read(folder: Path, id: str, port: Port) -> tuple[Outputs, str]:
 def fault_of(outputs: Outputs) -> tuple[str, str] | None:
     """The first thing wrong with three arrays of the port's shapes, as (output, words); None when they can be judged.
 
-    A cls_prob of equal rows is legal: fp16 can saturate to background. Integers of 32 bits, read as floats, are numbers
-    below `SMALLEST_NORMAL`, or none at all.
+    A cls_prob of equal rows is allowed: in fp16 every row can saturate to background. Integers of 32 bits that are read as
+    floats are below `SMALLEST_NORMAL`, or NaN.
     """
     rois, cls_prob, bbox_pred = outputs.rois, outputs.cls_prob, outputs.bbox_pred
     for output, array in zip(spec.OUTPUTS, (rois, cls_prob, bbox_pred), strict=True):
@@ -163,7 +167,7 @@ def fault_of(outputs: Outputs) -> tuple[str, str] | None:
         moving = array[:, 1:] if output == "rois" else array
         if (
             moving[-1, -1] == moving[0, 0] and (moving == moving[0, 0]).all()
-        ):  # the first question answers nearly always
+        ):  # the first comparison is nearly always enough
             return output, f"is constant ({moving[0, 0]:g} everywhere), but should describe a picture"
         rows_differ = output == "cls_prob" or len(array) == 1 or not np.array_equal(moving[-1], moving[0])
         if not rows_differ and (moving == moving[0]).all():

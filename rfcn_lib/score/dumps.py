@@ -52,8 +52,8 @@ def shapes(port: Port) -> tuple[tuple[int, int], ...]:
 def write_dump(folder: Path, id: str, outputs: Outputs) -> None:
     """Write one picture's three files, each aside and renamed, so a file is whole or absent.
 
-    Each is on the disk before it gets its name: a kill alone would lose nothing that was written, but after a power cut
-    a file could have its name and size and no content. That costs milliseconds where a picture costs seconds.
+    fsync comes before the renaming. A kill loses nothing that was written, but after a power cut a file could have its name and
+    size and no content. fsync takes milliseconds where a picture takes seconds.
 
     Raises:
         DumpError: the id is no file name, the folder cannot be written, or an array would lose digits as float32.
@@ -85,7 +85,7 @@ def write_dump(folder: Path, id: str, outputs: Outputs) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a killed `write_dump` left half written; nobody else may be writing there."""
+    """Remove the half-written files of a killed `write_dump`. No other process may write to `folder` meanwhile."""
     with os.scandir(folder) as entries:
         left = [Path(entry) for entry in entries if entry.name.startswith(".") and entry.name.endswith(f".bin{ASIDE}")]
     for path in left:

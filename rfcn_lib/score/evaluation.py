@@ -1,4 +1,4 @@
-"""A folder of dumps -> an evaluation: every dump audited as it is read, and no score before the last one was."""
+"""A folder of dumps -> an evaluation. Every dump is audited as it is read; the score comes after the last one."""
 
 import hashlib
 from collections.abc import Collection, Mapping

@@ -13,19 +13,19 @@ from rfcn_lib import boxes
 from rfcn_lib.port import DetectionRules, Port
 from rfcn_lib.records import Detections, Floats, Ints, Outputs, Picture, expect_shape
 
-CHUNK: Final = 256  # candidates looked at together at first: changes the time only
-LARGER: Final = 3  # how many times as many the next time, up to SORTED: an outputs' every score may be the same
-SORTED: Final = 1024  # the best this many are sorted first, the others only where they are asked for
+CHUNK: Final = 256  # candidates in the first chunk; this and the next two change the time only
+LARGER: Final = 3  # each chunk is so many times as large as the one before, up to SORTED
+SORTED: Final = 1024  # so many of the best are sorted first; the others only when they are needed
 
 
 def detections_from_outputs(outputs: Outputs, picture: Picture, port: Port) -> Detections:
-    """What the outputs say was found, in the picture frame: boxes float like the outputs, labels 0 to C - 1.
+    """Detections in the picture frame: boxes in the dtype of the outputs, labels 0 to C - 1.
 
-    Per class every score above the port's floor, NMS within the class; then, over all classes, every score that
-    reaches the `per_picture`-th best (ties keep more). Boxes are clipped to the whole resized picture, also where the
-    canvas cropped it (im_info says so upstream). Padded all-zero rois take part, as upstream.
+    In each class, scores above the port's `score_above` go through NMS. Of what is left in all classes, the `per_picture` best
+    are kept, and more where scores tie. Boxes are clipped to the whole resized picture, also where the canvas cropped it, as
+    upstream does with im_info. Padded rois of zeros take part, as upstream.
 
-    Order: score descending, ties by class, then by row. The NMS sees the same order.
+    Order: score descending, ties by class, then by row. NMS uses the same order.
 
     Raises:
         ValueError: columns unlike the port's classes, or a number that is not finite.
@@ -47,7 +47,7 @@ def _boxes_in_picture(outputs: Outputs, picture: Picture, rules: DetectionRules)
     deltas_xcr = np.ascontiguousarray(by_class[:, 1:].T)  # coordinate by coordinate, as numpy's arithmetic likes it
     deltas_xcr = deltas_xcr * np.asarray(rules.delta_stds, deltas_xcr.dtype)[:, None, None]
     rois_xr = np.ascontiguousarray(outputs.rois[:, 1:].T, deltas_xcr.dtype)
-    with np.errstate(over="ignore", invalid="ignore"):  # an endless box is clipped; NaN is refused by the caller
+    with np.errstate(over="ignore", invalid="ignore"):  # an infinite box is clipped; the caller refuses NaN
         decoded = boxes.apply_deltas(rois_xr.T, deltas_xcr.transpose(1, 2, 0))
     in_picture: Floats = boxes.clip(decoded, picture.scaled_wh) / deltas_xcr.dtype.type(picture.scale)
     return in_picture.transpose(2, 0, 1)
@@ -56,10 +56,10 @@ def _boxes_in_picture(outputs: Outputs, picture: Picture, rules: DetectionRules)
 def _best(boxes_xn: Floats, scores_cr: Floats, rules: DetectionRules) -> Ints:
     """Kept positions (class * R + row), best first; boxes (4, C * R), a coordinate's numbers side by side, scores (C, R).
 
-    Whether a box survives depends only on better boxes of its class. So candidates of all classes are walked together,
-    best first, and the walk ends where the plain definition (NMS of everything, then the best) would cut anyway.
-    A box goes when its IoU with a kept, better one exceeds the limit (strictly: the CUDA kernel behind the published GPU
-    number; upstream's CPU kernel drops at equality too).
+    The result is that of NMS over everything, then the best. Whether a box is kept depends only on better boxes of its class,
+    so this function goes through the candidates of all classes together, best first, and stops when `per_picture` are kept.
+    NMS removes a box when its IoU with a better, kept box is larger than the limit, as the CUDA kernel of the published GPU
+    figure does. Upstream's CPU kernel removes it at equality too.
     """
     rows, scores = scores_cr.shape[1], scores_cr.reshape(-1)
     kept = np.zeros(0, np.intp)

@@ -14,6 +14,7 @@ import numpy as np
 
 from rfcn_lib import spec
 from rfcn_lib.errors import SuiteError
+from rfcn_lib.files import write_whole
 from rfcn_lib.records import Detections, Truth
 from rfcn_lib.score.average_precision import VOC07, Evaluation, Protocol, evaluate
 
@@ -46,15 +47,12 @@ def write_text_files(folder: Path, detections: Mapping[str, Detections], classes
                 raise TextFileError(f"picture {id}: label is {label}, but should be from 0 to {len(classes) - 1}")
             lines[label].append("{} {:.3f} {:.1f} {:.1f} {:.1f} {:.1f}\n".format(id, score, *box))
     paths = tuple(folder / spec.RESULT_FILE.format(name=name) for name in classes)
-    for path, text in zip(paths, lines, strict=True):
-        aside = path.with_name(f".{path.name}.partial")
-        try:
-            aside.write_text("".join(text), encoding="ascii", newline="\n")
-            aside.replace(path)
-        except (OSError, UnicodeEncodeError) as error:
-            raise TextFileError(
-                f"cannot write {path}: {error}; the folder should exist, ids should be ASCII"
-            ) from error
+    path = folder
+    try:
+        for path, text in zip(paths, lines, strict=True):
+            write_whole(path, "".join(text).encode("ascii"))
+    except (OSError, UnicodeEncodeError) as error:
+        raise TextFileError(f"cannot write {path}: {error}; the folder should exist, ids should be ASCII") from error
     return paths
 
 
@@ -63,7 +61,7 @@ def read_text_files(folder: Path, ids: Sequence[str], classes: Sequence[str]) ->
 
     Taking one from a number of at least 0.5 is exact, so an IoU is, to the last bit, that of the one-based numbers.
     Within a class detections keep the order of their lines. A picture without a line is one in which nothing was
-    found: these files cannot say that a picture was never looked at.
+    found: these files cannot tell it from a picture that was never run.
 
     Raises:
         TextFileError: no ids, a missing file, a line that is not `id score x1 y1 x2 y2`, an id outside the set, a
@@ -104,7 +102,7 @@ def evaluate_text(
     *,
     judged: Sequence[str] | None = None,
 ) -> Evaluation:
-    """Average precision of result files as they stand: with the writer's 3 decimals, the published protocol.
+    """Average precision of result files. With the writer's 3 decimals it is the published protocol.
 
     Ties follow the set's order, then the line's (upstream: a sort that is not stable, so its last digits are its own).
     The evaluation's protocol says that its scores came from text. `judged`: the classes that count, all of them unless given.

@@ -1,6 +1,7 @@
-"""A GPU baseline: what the source model scored and how fast it ran on CUDA, with everything that says on what.
+"""A GPU baseline: the source model's mean AP and speed on a CUDA device, with the digests of weights and pictures.
 
-It replaces the published constants in the criteria, for the very pictures and weights it was measured on and no others.
+With --baseline=FILE its figures replace the published ones in the criteria, but only for the weights and pictures that it was
+measured on.
 """
 
 import json
@@ -11,13 +12,14 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rfcn_lib.errors import SuiteError
+from rfcn_lib.files import read_bounded, write_whole
 
 LARGEST_FILE_BYTES = 10_000_000
 LARGEST_AP = 1 + 1e-9  # eleven elevenths, summed as the published loop sums them, are 1.0000000000000002
 
 
 class BaselineError(SuiteError):
-    """The file is no baseline, or one of other weights or pictures."""
+    """The file is no baseline, or it was measured on other weights or pictures."""
 
 
 class Baseline(BaseModel):
@@ -55,19 +57,18 @@ SAME = ("weights_sha256", "jpegs_sha256", "annotations_sha256", "ids_sha256", "p
 
 
 def write_baseline(path: Path, baseline: Baseline) -> None:
-    """Write a baseline as JSON, aside and renamed."""
-    aside = path.with_name(f".{path.name}.new")
-    aside.write_text(json.dumps(baseline.model_dump(), indent=1) + "\n", encoding="utf-8")
-    aside.replace(path)
+    """Write a baseline as JSON. Raises OSError."""
+    write_whole(path, (json.dumps(baseline.model_dump(), indent=1) + "\n").encode())
 
 
 def read_baseline(path: Path) -> Baseline:
     """Read a baseline. Raises BaselineError naming the file and what is wrong with it."""
     how = "make one with `pytest -m gpu` on a machine with a CUDA device"
     try:
-        if path.stat().st_size > LARGEST_FILE_BYTES:
+        data = read_bounded(path, LARGEST_FILE_BYTES)
+        if data is None:
             raise BaselineError(f"{path} has {path.stat().st_size:,} bytes, but a baseline is a page of JSON; {how}")
-        return Baseline.model_validate_json(path.read_bytes())
+        return Baseline.model_validate_json(data)
     except OSError as error:
         raise BaselineError(f"no baseline at {path}: {error.strerror}; {how}") from error
     except ValidationError as error:

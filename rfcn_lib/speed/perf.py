@@ -1,10 +1,11 @@
-"""A tool's own word on its speed over one run: the record of it, the file it stands in, and whether it is of these pictures."""
+"""What a vendor's inference tool reports about its speed in one run, and the check that it ran the pictures it was given."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from rfcn_lib.errors import SuiteError
+from rfcn_lib.files import read_bounded
 
 ToolName = Literal["benchmark", "ais_bench"]
 
@@ -12,18 +13,18 @@ LARGEST_BYTES: Final = 64_000_000  # a summary names every picture's files: some
 
 
 class PerfError(SuiteError):
-    """What a tool said of its speed cannot be used: names the file, quotes it, says what should be there."""
+    """A tool's report of its speed cannot be used. The message names the file, quotes it and says what should be there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Perf:
-    """What one run of a tool on one device said of its speed.
+    """What a tool reported about its speed in one run on one device.
 
     pictures       how many it ran, computed from its own numbers; None where it does not say
     interface_fps  pictures per second of the model-execute call alone
     pipeline_fps   the tool's own inference stage, or None
     wall_seconds   the tool's own clock around all its stages, or None
-    text           what it was read from
+    text           the report itself
     """
 
     tool: ToolName
@@ -38,13 +39,12 @@ class Perf:
 def read_text(path: Path) -> str:
     """The file's text. Raises PerfError when it is not there, is empty, no text, or larger than LARGEST_BYTES."""
     try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_BYTES + 1)
+        data = read_bounded(path, LARGEST_BYTES)
     except OSError as error:
         raise PerfError(
             f"no perf file at {path}: {error.strerror}; the tool should have written it: see its log"
         ) from error
-    if len(data) > LARGEST_BYTES:
+    if data is None:
         raise PerfError(f"{path} has more than {LARGEST_BYTES:,} bytes, but a perf file is small; is it another file?")
     try:
         text = data.decode("utf-8-sig")
@@ -56,7 +56,7 @@ def read_text(path: Path) -> str:
 
 
 def expect_pictures(perf: Perf, count: int) -> None:
-    """Raise PerfError unless the tool's own numbers say that it ran `count` pictures."""
+    """Raise PerfError unless the tool reports that it ran `count` pictures."""
     if perf.pictures != count:
         ran = "does not say how many pictures it ran" if perf.pictures is None else f"ran {perf.pictures} pictures"
         raise PerfError(

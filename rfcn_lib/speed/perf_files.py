@@ -1,6 +1,6 @@
-"""What the vendor's inference tools say of their own speed, in every spelling that is known of them; nothing is guessed.
+"""The reports that the vendor's inference tools write about their speed, in every known form. Another form is an error.
 
-`benchmark`   result/perf_vision_batchsize_<B>_device_<N>.txt, five records; PureInfer_perf_of_<om>_in_device_<N>.txt.
+`benchmark`   result/perf_vision_batchsize_<B>_device_<N>.txt, five records.
               Samples: ModelZoo-PyTorch READMEs (the short tags are of later versions than the published guide's).
 `ais_bench`   <output>_summary.json and the last lines of its log. Source: Ascend/tools ais_bench, summary.py.
 """
@@ -8,14 +8,13 @@
 import json
 import math
 import re
-from pathlib import Path
 from typing import Any, Final
 
-from rfcn_lib.speed.perf import Perf, PerfError, read_text
+from rfcn_lib.speed.perf import Perf, PerfError
 
-SAME: Final = 1e-6  # relative; two places of one output, both printed in full
-PRINTED: Final = 1e-5  # relative; a product of two numbers of six digits, as C++ streams print them
-LOOSE: Final = 0.05  # pictures; beyond printing, how far rate x time may lie from a whole number
+SAME: Final = 1e-6  # relative difference of one number that the tool prints in full at two places
+PRINTED: Final = 1e-5  # relative error of a product of two numbers that C++ prints with six digits
+LOOSE: Final = 0.05  # pictures; rate x time may differ by so much more from a whole number
 
 _NUMBER: Final = r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
 _FIELD: Final = re.compile(rf"([A-Za-z]+(?: [A-Za-z]+)*): *({_NUMBER})")
@@ -31,7 +30,6 @@ _RECORDS: Final = {
 _SHORT: Final = {
     "infer": ("throughputRate", "Interface throughputRate")
 }  # as some README quotes it; the rest is unused
-_PURE: Final = re.compile(rf"ave_throughputRate *[=:] *({_NUMBER}) *samples/s, *ave_latency *[=:] *({_NUMBER}) *ms\b")
 _LOGGED: Final = (
     re.compile(
         rf"throughput 1000\*batchsize(?:\.mean)?\(({_NUMBER})\)/NPU_compute_time\.mean\(({_NUMBER})\): ({_NUMBER})\s*$",
@@ -43,19 +41,6 @@ _LOGGED_DEVICE: Final = re.compile(
     rf"^.*\bi: *\d+ +device_(\d+) +throughput: *({_NUMBER}) +start_time: *\S+ +end_time: *\S+", re.MULTILINE
 )
 _LOGGED_SUM: Final = re.compile(rf"summary throughput: *({_NUMBER})\s*$", re.MULTILINE)
-
-
-def read_perf(path: Path, device_id: int) -> Perf:
-    """Read a perf file of either tool, known by what is in it.
-
-    Raises:
-        PerfError: unreadable, empty, cut, too large, in another language, or of no known form.
-    """
-    text = read_text(path)
-    if text.lstrip().startswith("{"):
-        return perf_from_summary(text, device_id, str(path))
-    read = perf_from_pure_inference if "ave_throughputRate" in text else perf_from_benchmark
-    return read(text, device_id, str(path))
 
 
 def perf_from_benchmark(text: str, device_id: int, where: str = "perf file") -> Perf:
@@ -92,19 +77,6 @@ def perf_from_benchmark(text: str, device_id: int, where: str = "perf file") -> 
     seconds = latency_ms / 1000
     what = f"[e2e] throughputRate {rate:g}/s x latency {latency_ms:g} ms"
     return Perf("benchmark", device_id, _count(where, what, rate * seconds), interface, pipeline, seconds, text)
-
-
-def perf_from_pure_inference(text: str, device_id: int, where: str = "perf file") -> Perf:
-    """Pure inference (`-round=N`): file and stdout spellings. It runs on made-up input, so it has run no pictures.
-
-    Raises:
-        PerfError: not exactly one such statement, or numbers that are not positive.
-    """
-    said = _PURE.findall(text)
-    if len(said) != 1:
-        raise _unknown(where, text, "one 'ave_throughputRate = NUMBERsamples/s, ave_latency = NUMBERms'")
-    rate = _positive(where, "ave_throughputRate", said[0][0])
-    return Perf("benchmark", device_id, None, rate, None, None, text)
 
 
 def perf_from_summary(text: str, device_id: int, where: str = "summary") -> Perf:
@@ -147,7 +119,7 @@ def summary_from_text(text: str, where: str = "summary") -> dict[str, Any]:
 
 
 def perfs_from_log(text: str, device_id: int, where: str = "log") -> tuple[Perf, ...]:
-    """What `ais_bench` prints last, in its three forms; or, of a run on several devices, one Perf per device.
+    """The last lines that `ais_bench` prints, in their three forms. A run on several devices gives one Perf per device.
 
     Raises:
         PerfError: no such line, several, or numbers that contradict one another.
@@ -181,7 +153,7 @@ def _count(where: str, what: str, number: float) -> int:
 
 
 def _positive(where: str, name: str, said: object) -> float:
-    """A number as text or as JSON. JSON knows true, NaN and numbers beyond all measure; none of them is a rate."""
+    """A number above 0 from text or JSON. JSON also has true, NaN and numbers too large for a float: these are refused."""
     number = 0.0
     if isinstance(said, str | int | float) and not isinstance(said, bool):
         try:

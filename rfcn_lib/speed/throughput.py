@@ -1,7 +1,7 @@
-"""How fast, and of what: every rate carries its scope, and rates of different scope are never held against each other.
+"""Rates in pictures per second. Every rate has a scope, and rates of different scopes are not compared.
 
-The published acceptance compares the model-execute rate of one chip, times the chips of a card, with the wall clock of
-a whole GPU script. It may do so, by agreement; it may not do so unnoticed.
+The published acceptance compares the model-execute rate of one chip, times the chips of a card, with the wall clock of a whole
+GPU script. That is allowed by agreement only: `by_agreement` makes such a limit, and its source says so.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ LEAST_SHARED: Final = 0.5  # of a run's time, during which all other chips ran a
 
 
 class ScopeError(SuiteError):
-    """Two rates that measure different things, or a scope that these measurements do not have."""
+    """Two rates measure different things, or these measurements have no rate of the scope that is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class Rate:
 def expect_timed(timings: Sequence[Timing], om_sha256: Mapping[str, str]) -> None:
     """Raise PerfError unless exactly the ids of `om_sha256` were timed, each once, and each on the very om that is judged.
 
-    `om_sha256`: id -> digest of the compiled model of its canvas. How many pictures ran is what the tools' own numbers
-    say; which ones, what the tools were given.
+    `om_sha256`: id -> digest of the compiled model of its canvas. The tools' reports say how many pictures ran; which ones is
+    known from what the tools were given.
     """
     ids = list(om_sha256)
     for timing in timings:
@@ -82,7 +82,7 @@ def rates_of(timings: Sequence[Timing], om_sha256: Mapping[str, str], chips: int
 def interface_rate(perfs: Sequence[Perf]) -> Rate:
     """Pictures / seconds inside the execute call, over runs one after the other: the rate of one chip.
 
-    Runs on several chips count as runs of one: their mean, weighted by pictures.
+    Runs on several chips give their mean, weighted by pictures.
 
     Raises:
         PerfError: no run, runs of different tools, or a run that does not say how many pictures it had.
@@ -119,7 +119,7 @@ def per_card(rate: Rate, chips: int) -> Rate:
 
 
 def together(timings: Sequence[Timing]) -> Rate:
-    """Sum of the chips' interface rates over runs during which, for at least half their time, all of them ran.
+    """Sum of the chips' interface rates. A run counts if all other chips ran too during at least half of its time.
 
     Raises:
         ScopeError: there is only one chip, or a chip that never ran while all others did.
@@ -143,7 +143,7 @@ def together(timings: Sequence[Timing]) -> Rate:
 
 
 def end_to_end(timings: Sequence[Timing]) -> Rate:
-    """Pictures / wall clock from a picture's preparation to its dump, all devices side by side; pauses do not count.
+    """Pictures / seconds of wall clock, from a picture's preparation to its dump, on all devices together. Pauses do not count.
 
     Includes loading the model once per batch; excludes post-processing and score.
     """
@@ -158,16 +158,10 @@ def end_to_end(timings: Sequence[Timing]) -> Rate:
 
 
 def by_agreement(rate: Rate, scope: Scope) -> Rate:
-    """`rate` as a limit for rates of another scope: not a measurement of that scope, and its source says so."""
+    """`rate` as a limit for rates of another scope. It is no measurement of that scope, and its `source` says so."""
     if rate.scope == scope:
         return rate
     return Rate(rate.fps, scope, f"{rate.source}; {rate.scope}, by agreement held against {scope}")
-
-
-def ratio(rate: Rate, other: Rate) -> float:
-    """How many times as fast `rate` is. Raises ScopeError when they measure different things."""
-    _same_scope(rate, other)
-    return rate.fps / other.fps
 
 
 def reaches(rate: Rate, limit: Rate) -> bool:

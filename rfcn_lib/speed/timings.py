@@ -1,4 +1,4 @@
-"""What a tool said of the speed of one batch, kept as a file beside the dumps; `throughput` makes rates of them."""
+"""One file for each batch, beside the dumps: what the tool reported about its speed. `throughput` makes rates of them."""
 
 import json
 from collections.abc import Collection, Iterable
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from rfcn_lib.files import write_whole
 from rfcn_lib.speed.perf import Perf, PerfError, read_text
 from rfcn_lib.speed.perf_files import perf_from_benchmark, perf_from_summary
 
@@ -16,7 +17,7 @@ _KEYS: Final = {"ids", "om_sha256", "tool", "device_id", "text", "typed", "tool_
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """One run of a tool over some pictures: what it said, and this host's clock around it.
+    """One run of a tool over some pictures: what it reported, and when it ran by this host's clock.
 
     om_sha256  digest of the compiled model that ran
     typed      the command as one line for a shell
@@ -33,10 +34,9 @@ class Timing:
 
 
 def write_timing(folder: Path, timing: Timing) -> None:
-    """Keep a timing as `<first id>-<last id>-<count>-device<N>.json`, written aside and renamed."""
+    """Keep a timing as `<first id>-<last id>-<count>-device<N>.json`. Raises OSError."""
     perf = timing.perf
     target = folder / f"{timing.ids[0]}-{timing.ids[-1]}-{len(timing.ids)}-device{perf.device_id}.json"
-    aside = folder / f".{target.name}.partial"
     content = {
         "ids": timing.ids,
         "om_sha256": timing.om_sha256,
@@ -47,12 +47,11 @@ def write_timing(folder: Path, timing: Timing) -> None:
         "tool_s": timing.tool_s,
         "whole_s": timing.whole_s,
     }
-    aside.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    aside.replace(target)
+    write_whole(target, json.dumps(content, indent=1).encode())
 
 
 def read_timings(folder: Path) -> dict[Path, Timing]:
-    """Every timing kept in `folder`, by its file; the tool's own text is parsed anew.
+    """Path -> timing, for every file of `folder`. The tool's report is parsed again.
 
     Raises:
         PerfError: a file is damaged; says to remove it, and then its pictures are timed again.
@@ -75,7 +74,7 @@ def _timing(path: Path) -> Timing:
 
 
 def chosen(timings: Iterable[Timing], ids: Collection[str]) -> tuple[Timing, ...]:
-    """Timings over pictures of `ids` only, none of them twice; the largest first. What they lack was never timed."""
+    """Timings that hold pictures of `ids` only, and no picture twice; large batches are taken first."""
     free = set(ids)
     kept: list[Timing] = []
     for timing in sorted(timings, key=lambda timing: (-len(timing.ids), timing.tool_s)):

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from rfcn_lib.ascend import toolkit
+from rfcn_lib.files import write_whole
 from rfcn_lib.suite.commands import commands
 from rfcn_lib.suite.options import OPTIONS, SPECIMEN_WEIGHTS, Options
 from rfcn_lib.verdict.page import page
@@ -139,10 +140,8 @@ def as_json(
 
 
 def write_json(target: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON aside, then rename it. A number that is not finite becomes null: JSON has none."""
-    aside = target.with_name(f".{target.name}.new")
-    aside.write_text(json.dumps(_finite(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    aside.replace(target)
+    """Write JSON, whole or not at all. A number that is not finite becomes null: JSON has none."""
+    write_whole(target, (json.dumps(_finite(content), indent=1, allow_nan=False) + "\n").encode())
 
 
 def _finite(value: Any) -> Any:

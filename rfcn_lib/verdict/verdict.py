@@ -1,7 +1,7 @@
-"""From judged criteria to words: what was asked, what was found, and what may be said about it. Pure: values in, text out.
+"""From the criteria that the tests judged to a status and a sentence. Values in, text out.
 
-Words of an acceptance are printed only for the whole of VOC2007 test, judged to the last criterion, on this host's own NPU:
-dumps made elsewhere say nothing of the device they came from.
+ACCEPTED is possible only for the whole of VOC2007 test, with every criterion judged, on an NPU of this host. Dumps that were
+made elsewhere do not say which device made them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ THROUGHPUT: Final = "throughput, interface x chips"
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One judged criterion: the number, how it is held against the limit, and who agreed on that limit."""
+    """One criterion: the number, its relation to the limit, and who agreed on that limit (`source`)."""
 
     name: str
     number: float
@@ -35,7 +35,7 @@ class Criterion:
     source: str
 
     def holds(self) -> bool:
-        """Whether the number stands in its relation to the limit; never for a number that is not one."""
+        """Whether the criterion is met. NaN never meets one."""
         if self.relation == "==":
             return self.number == self.limit
         return self.number <= self.limit if self.relation == "<=" else self.number >= self.limit
@@ -46,10 +46,10 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What was on trial: enough for another person to judge the same bytes again.
+    """Everything that took part in a judgement, so that another person can judge the same files again.
 
     device        "host" or "npu": which of the run's candidates this is
-    exhibits      name -> {"path", "sha256", "bytes"} of every file that took part
+    exhibits      name -> {"path", "sha256", "bytes"} of every file that was used
     commands      external commands, ready to paste
     loosened      limits that ask for less than the published ones
     unpublished   flags given to the compiler besides the published ones
@@ -103,13 +103,13 @@ class Verdict:
 def verdict(
     trial: Trial | None, criteria: Mapping[str, Sequence[Criterion]], tests: Mapping[str, Outcome], *, accept: bool
 ) -> Verdict:
-    """What may be said after a run.
+    """Status and sentence of a run.
 
     Args:
-        trial: what the accuracy tests put on trial; None when they did not get that far.
+        trial: of the accuracy tests; None when they did not get that far.
         criteria: by test, what it judged.
         tests: every test of the contract that ran, with its outcome.
-        accept: whether the run was asked to skip nothing.
+        accept: whether the run had --accept.
     """
     rows = [{**asdict(c), "test": test, "outcome": tests[test]} for test, found in criteria.items() for c in found]
     status, words = _words(trial, rows, tests, accept)
@@ -161,7 +161,7 @@ def _words(
 
 
 def _wanted(trial: Trial | None) -> set[str]:
-    """The criteria without which there is no verdict; which others apply, the trial says."""
+    """Names of the criteria without which there is no verdict. The trial says which of the optional ones apply."""
     wanted = set(ACCURACY)
     if trial is not None:
         wanted |= {PUBLISHED} if trial.published_applies else set()

@@ -58,7 +58,8 @@ def test_the_whole_has_no_fault() -> None:
     assert facts.vendor_nodes(model)[0].attributes["max_total_size"] == 5
     assert facts.rois_layout_faults(model, kept=5) == ()
     assert facts.proposal_clip_limits(model) == (facts.ClipLimits((0.0,), (63.0,), ("Add making moved",)),)
-    assert set(facts.int64_left(model)) == {"first", "k", "four", "order", "order_1d", "maps_shape"}
+    int64 = {name for name, value in infer_types(model).items() if value.dtype == ir.DataType.INT64}
+    assert int64 == {"first", "k", "four", "order", "order_1d", "maps_shape"}
 
 
 def test_looking_changes_nothing() -> None:
@@ -70,7 +71,6 @@ def test_looking_changes_nothing() -> None:
         facts.unread_inputs,
         facts.dynamic_parts,
         facts.vendor_nodes,
-        facts.int64_left,
     ):
         look(model)
     facts.rois_layout_faults(model, 5)
@@ -282,7 +282,7 @@ def test_known_numbers_are_those_the_graph_would_compute() -> None:
 def test_a_graph_that_contradicts_itself() -> None:
     model = model_from("g (float[3] x) => (float[N] y) <int64[1] a = {0}, int32[1] b = {1}> { y = Slice (x, a, b) }")
     with pytest.raises(GraphError, match=r"should give every value one type and shape, but .*; export it again"):
-        facts.int64_left(model)
+        infer_types(model)
 
 
 def test_large_weights_are_not_shown_to_inference_and_stay_in_the_model() -> None:
