@@ -21,10 +21,7 @@ from rfcn_lib.speed.perf_files import perf_from_summary, perfs_from_log, summary
 
 NAME: Final = "ais_bench"
 RESULT: Final = "result"
-SUMMARIES: Final = (
-    f"{RESULT}_summary.json",
-    f"{RESULT}_sumary.json",
-)  # beside the folder; old versions write the second
+SUMMARIES: Final = (f"{RESULT}_summary.json", f"{RESULT}_sumary.json")  # beside the folder; the second: old versions
 FIRST_INDEX: Final = 0
 ENVIRONMENT: Final = MappingProxyType({"PYTHONUTF8": "1"})  # its help and log contain Chinese: with LC_ALL=C it fails
 TOLERANCE: Final = 1e-6  # relative difference allowed between the rates in log and summary

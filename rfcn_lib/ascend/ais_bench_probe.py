@@ -15,11 +15,8 @@ from rfcn_lib.command import CommandError, CommandResult, run
 from rfcn_lib.tool_output import last_lines
 
 COMMAND: Final = ("python3", "-m", "ais_bench")
-FLAGS: Final = (
-    "--model",
-    "--output_dirname",
-    "--outfmt",
-)  # flags of the tool that runs om files; another tool with the name ais_bench has none of them
+# flags of the tool that runs om files; another tool with the name ais_bench has none of them
+FLAGS: Final = ("--model", "--output_dirname", "--outfmt")
 LARGEST_FILE_BYTES: Final = 1 << 30  # larger files are not part of the digest
 _PROBE: Final = """\
 import importlib.util, json
@@ -63,7 +60,7 @@ class AisBench:
 def find_ais_bench(get_cann: str, timeout_s: float) -> AisBench | str:
     """The ais_bench of the python3 on PATH, or a sentence: why there is none, and what to do.
 
-    get_cann   sentence for the user: how to get the CANN runtime; used if ais_bench starts without it
+    get_cann   sentence for the user: how to get the CANN runtime; for an ais_bench that does not start without it
     timeout_s  limit for each of the two starts of Python
     """
     try:
