@@ -139,28 +139,28 @@ def run(
     return result
 
 
-def explain(done: CommandResult, what: str) -> str:
+def explain(result: CommandResult, what: str) -> str:
     """A message: `what`, how the command ended, its last lines, its log, and the line to run it by hand."""
-    tool = Path(done.argv[0]).name
-    return f"{what}: {tool} {ending(done)} after {done.seconds:.1f} s\n{_details(done)}"
+    tool = Path(result.argv[0]).name
+    return f"{what}: {tool} {ending(result)} after {result.seconds:.1f} s\n{_details(result)}"
 
 
-def ending(done: CommandResult) -> str:
+def ending(result: CommandResult) -> str:
     """`ended with 0`, `ended with 255, but should end with 0`, `was killed by SIGSEGV (139 in a shell)`."""
-    if done.returncode == 0:
+    if result.returncode == 0:
         return "ended with 0"
-    number = -done.returncode if done.returncode < 0 else done.returncode - 128
+    number = -result.returncode if result.returncode < 0 else result.returncode - 128
     name = next((known.name for known in signal.Signals if known.value == number), None)
-    if done.returncode < 0:
+    if result.returncode < 0:
         return f"was killed by {name or f'signal {number}'} ({128 + number} in a shell)"
     meaning = f" (a script ends so if {name} killed its program)" if name else ""
-    return f"ended with {done.returncode}{meaning}, but should end with 0"
+    return f"ended with {result.returncode}{meaning}, but should end with 0"
 
 
-def _details(done: CommandResult) -> str:
-    output = last_lines(done.stdout, done.stderr).replace("\n", "\n           ") or "nothing"
-    log = f"\n  log:     {done.log}" if done.log else ""
-    return f"  output:  {output}{log}\n  by hand: {done.shell_line}"
+def _details(result: CommandResult) -> str:
+    output = last_lines(result.stdout, result.stderr).replace("\n", "\n           ") or "nothing"
+    log = f"\n  log:     {result.log}" if result.log else ""
+    return f"  output:  {output}{log}\n  by hand: {result.shell_line}"
 
 
 def _executable(tool: str, cwd: Path, path: str, line: str) -> Path:

@@ -95,18 +95,18 @@ def devices(tool: str | Path | None = None) -> tuple[Npu, ...]:
     lock = Path(tempfile.gettempdir()) / f"rfcn-npu-smi-{os.getuid()}.lock"
     try:
         with FileLock(lock):
-            done = run([tool or "npu-smi", "info"], cwd=Path.cwd(), timeout_s=TIMEOUT_S)
+            result = run([tool or "npu-smi", "info"], cwd=Path.cwd(), timeout_s=TIMEOUT_S)
     except CommandError as error:
         raise NpuSmiError(f"cannot list the NPUs of this host: {error}") from error
-    if done.returncode != 0:
-        reason = failure_reason([*done.stdout.splitlines(), *done.stderr.splitlines()])
+    if result.returncode != 0:
+        reason = failure_reason([*result.stdout.splitlines(), *result.stderr.splitlines()])
         hint = f"\n  reason:  {reason}" if reason else ""
         hint += "\n  try:     is the driver loaded (ls /dev/davinci*), and may this user and this container use it?"
-        raise NoAnswerError(explain(done, "cannot list the NPUs of this host") + hint)
+        raise NoAnswerError(explain(result, "cannot list the NPUs of this host") + hint)
     try:
-        return parse(done.stdout)
+        return parse(result.stdout)
     except NpuSmiError as error:
-        raise type(error)(f"{error}\n  by hand: {done.shell_line}") from error
+        raise type(error)(f"{error}\n  by hand: {result.shell_line}") from error
 
 
 def parse(text: str) -> tuple[Npu, ...]:
