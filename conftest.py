@@ -155,23 +155,21 @@ def twin_paths(store: Store, adapted_paths: Mapping[Wh, Path], kept_as: Any) -> 
 
 
 @pytest.fixture(scope="session")
-def torch_pass(
-    weights: Path, port: Port, devkit: Devkit, pictures: object, shown_as_published: Any, passing: Callable[..., Pass]
-) -> Pass:
+def torch_pass(weights: Path, port: Port, devkit: Devkit, pictures: object, passing: Callable[..., Pass]) -> Pass:
     """The source model, float32 on the host's CPU; on the published canvas whatever the candidate's."""
     canvases = {port.pictures.canvas_wh_px: devkit.ids}
     made_of = {"weights": weights, "proposals": port.proposals, "one_thread": one_thread()}
-    return passing("dumps/torch", "pytorch", made_of, canvases, shown_as_published, lambda _: (weights, port))
+    return passing("dumps/torch", "pytorch", made_of, canvases, lambda _: (weights, port))
 
 
 @pytest.fixture(scope="session")
 def onnxruntime_pass(
-    twin_paths: Mapping[Wh, Path], canvases: IdsByCanvas, pictures: object, shown: Any, kept_as: Any, passing: Any
+    twin_paths: Mapping[Wh, Path], canvases: IdsByCanvas, pictures: object, kept_as: Any, passing: Any
 ) -> Pass:
     """The adapted graph: its executable twin in ONNX Runtime, standing in for the NPU."""
     made_of = {"twins": {name_of(canvas): twin for canvas, twin in twin_paths.items()}}
     loaded = lambda canvas: (twin_paths[canvas],)  # noqa: E731
-    return passing(kept_as("dumps/onnxruntime"), "onnx_runtime", made_of, canvases, shown, loaded)  # type: ignore[no-any-return]
+    return passing(kept_as("dumps/onnxruntime"), "onnx_runtime", made_of, canvases, loaded)  # type: ignore[no-any-return]
 
 
 @pytest.fixture(scope="session")

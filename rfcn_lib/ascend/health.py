@@ -1,14 +1,12 @@
-"""What speaks against trusting a measurement on these devices: asked before a run and after it, kept beside what was made."""
+"""What speaks against trusting a measurement on these devices: asked before a run and after it."""
 
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Final
 
 from rfcn_lib.ascend import toolkit
 from rfcn_lib.ascend.npu_smi import Npu, NpuSmiError
 
-NOTE: Final = "troubles.txt"
 SETTLE_S: Final = 2.0
 LOOKS: Final = 3  # the load column is a mean over some time, so right after a run the run itself may still be in it
 LOAD: Final = "AICore at"  # how npu_smi begins a sentence about load
@@ -72,13 +70,3 @@ def troubles_now(device_ids: Sequence[int], wait: Callable[[float], None] = time
             return seen
         wait(SETTLE_S)
     return seen
-
-
-def note_troubles(folder: Path, sentences: Sequence[str]) -> tuple[str, ...]:
-    """Keep what troubled the devices beside what they made; returns all that was kept, from earlier runs too."""
-    path = folder / NOTE
-    known = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    said = dict.fromkeys([*known, *(" ".join(sentence.split())[:500] for sentence in sentences)])
-    if sentences:
-        path.write_text("\n".join(said) + "\n", encoding="utf-8")
-    return tuple(said)

@@ -6,7 +6,6 @@ orientation, and how good a choice is depends on the longer sides alone: the bes
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Final
 
 from rfcn_lib.errors import SuiteError
@@ -16,7 +15,6 @@ IdsByCanvas = Mapping[Wh, tuple[str, ...]]  # width and height in px -> ids of t
 
 MOST: Final = 6  # each canvas costs a graph and a compilation; on VOC2007 test a seventh would save 0.3 % of the square
 MULTIPLE_PX: Final = 16  # the network's stride, spec.FEATURE_STRIDE: a larger canvas has cells of padding only
-NOTE: Final = "canvases.txt"  # beside a folder of dumps: on which canvases they were made, one a line
 
 
 class CanvasError(SuiteError):
@@ -143,14 +141,3 @@ def share_of(canvases: IdsByCanvas, published_wh: Wh) -> float:
 def name_of(canvas_wh: Wh) -> str:
     """`688x512`: width x height, as files, tests and verdicts name a canvas."""
     return f"{canvas_wh[0]}x{canvas_wh[1]}"
-
-
-def note_canvases(dumps: Path, canvases: Collection[Wh]) -> None:
-    """Keep beside a folder of dumps on which canvases its outputs are made."""
-    (dumps.parent / NOTE).write_text("".join(f"{name_of(canvas)}\n" for canvas in canvases), encoding="utf-8")
-
-
-def noted_canvases(dumps: Path) -> frozenset[str]:
-    """Names of the canvases that `note_canvases` kept beside a folder of dumps; empty where nothing is known."""
-    note = dumps.resolve().parent / NOTE
-    return frozenset(note.read_text(encoding="utf-8").split()) if note.is_file() else frozenset()

@@ -3,7 +3,7 @@
 import logging.handlers
 import platform
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +13,19 @@ import pytest
 
 from rfcn_lib.ascend import atc as compiler
 from rfcn_lib.ascend import npu_smi, toolkit
-from rfcn_lib.ascend.health import note_troubles, troubles_now
+from rfcn_lib.ascend.health import troubles_now
 from rfcn_lib.command import SAID, exports, run
 from rfcn_lib.pictures import by_hand
-from rfcn_lib.pictures.canvases import IdsByCanvas, Wh, name_of, note_canvases
+from rfcn_lib.pictures.canvases import IdsByCanvas, Wh, name_of
 from rfcn_lib.pictures.devkit import Devkit
+from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.port import PUBLISHED, Port, read_port
-from rfcn_lib.records import Floats, Picture, Scope
-from rfcn_lib.runs import npu as om_runner
+from rfcn_lib.records import Scope
 from rfcn_lib.runs.disk import bin_bytes
-from rfcn_lib.runs.npu import Filled, Tool, fill_by_tool
+from rfcn_lib.runs.loop import run_missing
+from rfcn_lib.runs.npu import NpuEngine
+from rfcn_lib.runs.npu_batch import Tool
+from rfcn_lib.runs.npu_folder import NpuRunFolder, models_of
 from rfcn_lib.speed.baseline import Baseline
 from rfcn_lib.speed.throughput import (
     Rate,
@@ -34,6 +37,7 @@ from rfcn_lib.speed.throughput import (
     per_card,
     together,
 )
+from rfcn_lib.speed.timings import Timing
 from rfcn_lib.store.store import Store
 from rfcn_lib.suite.ascend_host import HostError
 from rfcn_lib.suite.inputs import ON_ITS_OWN_CANVAS, is_fitted
@@ -60,7 +64,7 @@ class NpuRun:
     """What the devices made: dumps, timings, and by which tool; `commands`: how to make them by hand."""
 
     dumps: Path
-    filled: Filled
+    timings: tuple[Timing, ...]
     chips_on_card: int
     tool: toolkit.Runner
     chip: str
@@ -71,7 +75,7 @@ class NpuRun:
 
     def describe(self) -> str:
         """What ran, for header and verdict; a stand-in says that it is one, a troubled device what troubled it."""
-        ran = sorted({timing.perf.device_id for timing in self.filled.timings})
+        ran = sorted({timing.perf.device_id for timing in self.timings})
         name = f"{self.chip} {', '.join(self.called.get(id, f'device {id}') for id in ran)}, {self.tool.name}"
         said = f"; troubles: {'; '.join(self.troubles)}" if self.troubles else ""
         return (
@@ -131,8 +135,7 @@ def npu_run(
     port_path: Path,
     devkit: Devkit,
     canvases: IdsByCanvas,
-    shown: Callable[[str], tuple[Floats, Picture]],
-    jpegs: Callable[[Sequence[str]], list[str]],
+    pictures: object,
     aloud: Callable[[], AbstractContextManager[object]],
     need: Any,
     pytestconfig: pytest.Config,
@@ -149,42 +152,36 @@ def npu_run(
     made_of |= {"chip": npus[0].name, "chips_on_card": chips, "host": platform.node(), "npu_smi": npus[0].version}
     simulated = runner.simulated or toolkit.simulated([*om_paths.values(), *toolkit.simulated_tools()])
     limit_s = pytestconfig.getoption("--tool-timeout")
-    ids_of_devices = [npu.device_id for npu in npus]
     called = {npu.device_id: f"device {npu.device_id} (NPU {npu.npu_id} chip {npu.chip})" for npu in npus}
-    with aloud(), store.growing(kept_as("npu"), CODE_OF_DUMPS, **made_of) as folder:
-        simulated = simulated or toolkit.simulated([folder])  # by an earlier run
-        for place in (folder, folder / om_runner.DUMPS) if simulated else ():  # dumps may be copied out
+    shown = Pictures(devkit, port, canvases, store.digests.of_each)
+    with aloud(), store.growing(kept_as("npu"), CODE_OF_DUMPS, **made_of) as root:
+        folder = NpuRunFolder(root, port, models_of(om_paths, shown))
+        simulated = simulated or toolkit.simulated([root])  # by an earlier run
+        for place in (root, folder.path) if simulated else ():  # dumps may be copied out
             place.mkdir(exist_ok=True)
             (place / toolkit.MARK).write_text("made by a stand-in for the vendor's tools; no evidence of anything\n")
-        _refuse(note_troubles(folder, []), folder, pytestconfig)  # of earlier runs: not after hours of this one
-        note_canvases(folder / om_runner.DUMPS, canvases)
-        filled = fill_by_tool(
-            folder,
-            canvases,
-            port,
-            shown,
+        _refuse(folder.problems(), root, pytestconfig)  # of earlier runs: not after hours of this one
+        folder.note_canvases(canvases)
+        engine = NpuEngine(
             Tool(runner.name, program),
-            om_paths,
-            ids_of_devices,
-            batch={canvas: pictures_per_run(canvas, len(npus)) for canvas in canvases},
-            what=f"{'SIMULATED ' if simulated else ''}{kept_as('dumps/npu')}",
-            timeout_s=float(limit_s) if limit_s else None,
-            troubles=lambda: troubles_now(ids_of_devices),
-            jpegs=jpegs,
-            called=called,
+            called,
+            {canvas: pictures_per_run(canvas, len(npus)) for canvas in canvases},
+            float(limit_s) if limit_s else None,
+            lambda: troubles_now(list(called)),
         )
-        troubles = note_troubles(folder, [])
-    _refuse(troubles, folder, pytestconfig)
-    _link(store.root / kept_as("dumps/npu"), folder / om_runner.DUMPS)
+        run_missing(folder, shown, engine, f"{'SIMULATED ' if simulated else ''}{kept_as('dumps/npu')}")
+        troubles, timings = folder.problems(), folder.timings(shown)
+    _refuse(troubles, root, pytestconfig)
+    _link(store.root / kept_as("dumps/npu"), folder.path)
     shown_on = {id: canvas for canvas, ids in canvases.items() for id in ids}
-    places = [om_runner.work_folder(folder, timing.perf.device_id) for timing in filled.timings]
+    places = [folder.work_of(timing.perf.device_id) for timing in timings]
     batches = [
         f"{by_hand.typed(port_path, devkit.folder, shown_on[t.ids[0]], place, t.ids)} && {t.typed}"
-        for t, place in zip(filled.timings, places, strict=True)
+        for t, place in zip(timings, places, strict=True)
     ]
     compiled = [om.with_name("command.txt").read_text(encoding="utf-8") for om in om_paths.values()]
     commands = (*exports(), *_probes(), *compiled, *batches)
-    return NpuRun(folder / om_runner.DUMPS, filled, chips, runner, npus[0].name, troubles, simulated, commands, called)
+    return NpuRun(folder.path, timings, chips, runner, npus[0].name, troubles, simulated, commands, called)
 
 
 def _refuse(troubles: tuple[str, ...], folder: Path, config: pytest.Config) -> None:
@@ -216,14 +213,12 @@ def pictures_per_run(canvas_wh: tuple[int, int], devices: int) -> int:
 def rates(npu_run: NpuRun, om_paths: Mapping[Wh, Path], canvases: IdsByCanvas, store: Store) -> Mapping[Scope, Rate]:
     """Pictures per second by scope, over each picture once on the very om of its canvas; a scope they cannot have is left out."""
     om_sha256 = {id: store.digests.of(om_paths[canvas]) for canvas, ids in canvases.items() for id in ids}
-    expect_timed(npu_run.filled.timings, om_sha256)
-    perfs = [timing.perf for timing in npu_run.filled.timings]
+    expect_timed(npu_run.timings, om_sha256)
+    perfs = [timing.perf for timing in npu_run.timings]
     chip = interface_rate(perfs)
-    found = {
-        rate.scope: rate for rate in (chip, per_card(chip, npu_run.chips_on_card), end_to_end(npu_run.filled.timings))
-    }
+    found = {rate.scope: rate for rate in (chip, per_card(chip, npu_run.chips_on_card), end_to_end(npu_run.timings))}
     try:
-        measured = together(npu_run.filled.timings)
+        measured = together(npu_run.timings)
         return {**found, measured.scope: measured}
     except ScopeError:
         return found

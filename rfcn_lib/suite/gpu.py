@@ -14,6 +14,7 @@ import pytest
 
 from rfcn_lib.command import CommandError, run
 from rfcn_lib.pictures.devkit import Devkit
+from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.port import Port
 from rfcn_lib.speed.baseline import Baseline, expect_same, read_baseline, write_baseline
 from rfcn_lib.store.store import Store
@@ -98,22 +99,24 @@ def measure(
 
     from rfcn_lib.devices import pytorch
     from rfcn_lib.runs.dask.worker import cpu_model
-    from rfcn_lib.runs.filling import fill, made
+    from rfcn_lib.runs.folder import RunFolder
+    from rfcn_lib.runs.local import LocalEngine
+    from rfcn_lib.runs.loop import run_missing
     from rfcn_lib.score.evaluation import judge
     from rfcn_lib.speed.source_model import rates
 
-    jpegs = lambda ids: store.digests.of_each([devkit.picture_path(id) for id in ids])  # noqa: E731
+    on_published = Pictures(devkit, port, {port.pictures.canvas_wh_px: devkit.ids}, store.digests.of_each)
     made_of = {"weights": weights, "pictures": port.pictures, "proposals": port.proposals, "gpu": gpu}
     keyed = store.digests.of(weights)
     with store.growing(f"dumps/{where}", [pytorch, "rfcn_lib.pictures.preprocess"], **made_of) as folder:
-        source_model = lambda: store.as_keyed(weights, lambda: pytorch.device(weights, port, where), keyed)  # noqa: E731
-        fill(folder, devkit.ids, port, shown, source_model, f"dumps/{where}", jpegs=jpegs)
+        source_model = lambda _: store.as_keyed(weights, lambda: pytorch.load_model(weights, port, where), keyed)  # noqa: E731
+        run_missing(RunFolder(folder, port), on_published, LocalEngine(source_model), f"dumps/{where}")
     whole = devkit.ids == devkit.all_ids
-    others = {*devkit.all_ids, *made(folder)}
+    others = {*devkit.all_ids, *RunFolder(folder, port).digests()}
     found = judge(folder, pictures, devkit.truth, port, whole_set=whole, surplus_allowed=others).evaluation
     expect_fair(found.mean_ap, whole)
     timed = devkit.ids[:TIMED_PICTURES]
-    device_fps, script_fps = rates(pytorch.device(weights, port, where), shown, port, timed)
+    device_fps, script_fps = rates(pytorch.load_model(weights, port, where), shown, port, timed)
     result = Baseline(
         format="rfcn gpu baseline 3",
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),

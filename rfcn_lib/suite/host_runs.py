@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 import pytest
 
-from rfcn_lib.pictures.canvases import IdsByCanvas, Wh, ids_of, note_canvases
+from rfcn_lib.pictures.canvases import IdsByCanvas, Wh
 from rfcn_lib.pictures.devkit import Devkit
+from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.port import Port
 from rfcn_lib.store.store import Store
 
@@ -22,12 +23,11 @@ def passing(
     store: Store,
     port: Port,
     devkit: Devkit,
-    jpegs: Any,
     aloud: Callable[[], AbstractContextManager[object]],
 ) -> Callable[..., Callable[..., Path]]:
     """Makes passes: of one kind of device over the pictures, canvas by canvas.
 
-    `kind` is the module of rfcn_lib.devices that makes the dumps. Its `device(*loaded(canvas))` is started for one canvas
+    `kind` is the module of rfcn_lib.devices that makes the dumps. Its `load_model(*loaded(canvas))` is called for one canvas
     at a time, and only where a picture's dump is missing; with --dask the workers start it, from the file loaded(canvas)[0].
     What is returned does every picture that is missing, or with first_look=True a few: then the plan and the hours are known.
     """
@@ -38,11 +38,12 @@ def passing(
         kind: Literal["pytorch", "onnx_runtime"],
         made_of: Mapping[str, Any],
         canvases: IdsByCanvas,
-        shown: Any,
         loaded: Callable[[Wh], Any],
     ) -> Callable[..., Path]:
-        from rfcn_lib.runs.dask.client import Program, fill_on_cluster
-        from rfcn_lib.runs.filling import by_canvas, fill
+        from rfcn_lib.runs.dask.client import DaskEngine, ModelFile
+        from rfcn_lib.runs.folder import RunFolder
+        from rfcn_lib.runs.local import LocalEngine
+        from rfcn_lib.runs.loop import Engine, run_missing
 
         code = f"rfcn_lib.devices.{kind}"
         keyed = {canvas: store.digests.of(loaded(canvas)[0]) for canvas in canvases}
@@ -50,7 +51,7 @@ def passing(
 
         def started(canvas: Wh) -> Any:
             given = loaded(canvas)
-            return store.as_keyed(given[0], lambda: importlib.import_module(code).device(*given), keyed[canvas])
+            return store.as_keyed(given[0], lambda: importlib.import_module(code).load_model(*given), keyed[canvas])
 
         def expect_keyed() -> None:
             """Hours may lie between the first look and the pass, and workers load what was keyed then."""
@@ -62,24 +63,14 @@ def passing(
             expect_keyed()
             with aloud(), store.growing(name, [code, PREPROCESSING], **made_of, pictures=port.pictures) as folder:
                 expect_keyed()
-                note_canvases(folder, canvases)
-                options: Any = {"jpegs": jpegs, "first_look": first_look, "planned": looked}
-                looked = True
+                run_folder = RunFolder(folder, port)
+                run_folder.note_canvases(canvases)
+                pictures = Pictures(devkit, port, canvases, store.digests.of_each)
+                engine: Engine[RunFolder] = LocalEngine(started)
                 if dask:
-                    sources = lambda id: (devkit.picture_path(id), devkit.sizes_wh[id])  # noqa: E731
-                    program = lambda canvas: Program(kind, loaded(canvas)[0], keyed[canvas])  # noqa: E731
-                    fill_on_cluster(folder, canvases, port, sources, program, dask, name, **options)
-                else:
-                    fill(
-                        folder,
-                        ids_of(canvases),
-                        port,
-                        shown,
-                        lambda: by_canvas(started),
-                        name,
-                        canvases=canvases,
-                        **options,
-                    )
+                    engine = DaskEngine(dask, lambda canvas: ModelFile(kind, loaded(canvas)[0], keyed[canvas]))
+                run_missing(run_folder, pictures, engine, name, first_pictures=first_look, say_plan_first=not looked)
+                looked = True
             return folder
 
         return made

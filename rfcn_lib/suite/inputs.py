@@ -15,8 +15,8 @@ from rfcn_lib.pictures.canvases import IdsByCanvas, Wh, fitted_canvases, name_of
 from rfcn_lib.pictures.devkit import Devkit, read_devkit
 from rfcn_lib.pictures.preprocess import expect_sizes, picture_record, prepare, refuse_cropped
 from rfcn_lib.port import PUBLISHED, Port, on_canvas, read_port
+from rfcn_lib.progress import in_bytes
 from rfcn_lib.records import Floats, Picture
-from rfcn_lib.runs.plans import in_bytes
 from rfcn_lib.store.store import Store
 
 SPECIMEN = Path(__file__).resolve().parents[2] / "specimen"

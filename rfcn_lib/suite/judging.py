@@ -13,12 +13,13 @@ import pytest
 from rfcn_lib import spec
 from rfcn_lib.ascend import toolkit
 from rfcn_lib.errors import SuiteError
-from rfcn_lib.pictures.canvases import IdsByCanvas, name_of, noted_canvases, share_of
+from rfcn_lib.pictures.canvases import IdsByCanvas, name_of, share_of
 from rfcn_lib.pictures.devkit import Devkit
+from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.pictures.preprocess import cropped
 from rfcn_lib.port import PUBLISHED, Port, read_port
 from rfcn_lib.records import Picture
-from rfcn_lib.runs.filling import expect_unchanged, made
+from rfcn_lib.runs.folder import RunFolder
 from rfcn_lib.score.dumps import file_names
 from rfcn_lib.score.evaluation import Judged, judge
 from rfcn_lib.speed.baseline import Baseline
@@ -48,11 +49,12 @@ def candidate(
 ) -> Judged:
     wanted = request.getfixturevalue
     folder = wanted("npu_run").dumps if device == "npu" else wanted("candidate_dumps")
-    as_made = made(folder.resolve()) if device == "npu" or _own(folder, wanted("store")) else None
+    as_made = RunFolder(folder, port).digests() if device == "npu" or _own(folder, wanted("store")) else None
     if pytestconfig.getoption("--reference") != "published":  # the reference comes first, for its run may take hours
         wanted("torch_dumps")
     if as_made is not None:  # the other side's pass lies hours away: both should be of the same JPEGs
-        expect_unchanged(folder.resolve(), devkit.ids, port, wanted("jpegs"))
+        shown = Pictures(devkit, port, wanted("canvases"), wanted("store").digests.of_each)
+        RunFolder(folder, port).expect_unchanged(shown)
     return judged(folder, pictures, devkit, port, aloud, as_made)
 
 
@@ -141,7 +143,7 @@ def _judged_on(device: str, wanted: Callable[[str], Any]) -> tuple[CandidateOn, 
         return SIMULATED if run.simulated else NPU, run.describe(), files, run.commands
     folder: Path = wanted("candidate_dumps")
     own = _own(folder, wanted("store"))
-    _expect_canvases(folder, wanted("canvases"))
+    _expect_canvases(RunFolder(folder, wanted("port")), wanted("canvases"))
     if own and wanted("pytestconfig").getoption("--dumps") and not toolkit.simulated([folder]):
         return HOST, f"this host's own store, {folder}, and no NPU", {}, ()
     if wanted("pytestconfig").getoption("--dumps"):
@@ -166,12 +168,12 @@ def _graphs(wanted: Callable[[str], Any], *kinds: str) -> dict[str, Path]:
     }
 
 
-def _expect_canvases(folder: Path, canvases: IdsByCanvas) -> None:
+def _expect_canvases(folder: RunFolder, canvases: IdsByCanvas) -> None:
     """Dumps say nothing of the canvas they were made on; where this suite noted it, the verdict must not say another."""
-    noted, said = noted_canvases(folder), {name_of(canvas) for canvas in canvases}
+    noted, said = folder.noted_canvases(), {name_of(canvas) for canvas in canvases}
     if noted and noted != said:
         raise UnfairError(
-            f"the dumps in {folder} were made on the canvases {', '.join(sorted(noted))}, "
+            f"the dumps in {folder.path} were made on the canvases {', '.join(sorted(noted))}, "
             f"but would be judged as made on {', '.join(sorted(said))}; pass the --canvas, --port and --limit of that run"
         )
 

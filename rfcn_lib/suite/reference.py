@@ -10,13 +10,15 @@ import pytest
 from rfcn_lib import spec
 from rfcn_lib.pictures.canvases import name_of
 from rfcn_lib.pictures.devkit import Devkit
+from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.pictures.preprocess import cropped, picture_record
 from rfcn_lib.port import Criterion as PortCriterion
 from rfcn_lib.port import Port
 from rfcn_lib.records import Picture
-from rfcn_lib.runs.filling import expect_unchanged, made
+from rfcn_lib.runs.folder import RunFolder
 from rfcn_lib.score.evaluation import Judged
 from rfcn_lib.speed.baseline import Baseline
+from rfcn_lib.store.store import Store
 from rfcn_lib.suite.inputs import ON_ITS_OWN_CANVAS, is_fitted
 from rfcn_lib.suite.judging import UnfairError, judged
 from rfcn_lib.verdict.verdict import Reference
@@ -27,10 +29,11 @@ LEAST_OF_A_PART = 0.05  # a few pictures may be hard ones
 
 @pytest.fixture(scope="session")
 def source_model(
-    torch_dumps: Path, pictures: Mapping[str, Picture], devkit: Devkit, port: Port, aloud: Any, jpegs: Any
+    torch_dumps: Path, pictures: Mapping[str, Picture], devkit: Devkit, port: Port, aloud: Any, store: Store
 ) -> Judged:
-    expect_unchanged(torch_dumps.resolve(), devkit.ids, port, jpegs)
-    source = judged(torch_dumps, pictures, devkit, port, aloud, made(torch_dumps))
+    folder = RunFolder(torch_dumps, port)
+    folder.expect_unchanged(Pictures(devkit, port, {port.pictures.canvas_wh_px: devkit.ids}, store.digests.of_each))
+    source = judged(torch_dumps, pictures, devkit, port, aloud, folder.digests())
     expect_fair(source.evaluation.mean_ap, devkit.ids == devkit.all_ids)
     return source
 

@@ -21,6 +21,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from rfcn_lib.runs.filling import LEDGER, fill, missing, unfinished
 
 from rfcn_lib.devices import onnx_runtime, pytorch
 from rfcn_lib.graph.export import onnx_from_network
@@ -32,7 +33,6 @@ from rfcn_lib.runs import plans
 from rfcn_lib.runs.dask import client as cluster
 from rfcn_lib.runs.dask import members as cluster_members
 from rfcn_lib.runs.dask.client import ClusterError, Program, fill_on_cluster
-from rfcn_lib.runs.filling import LEDGER, fill, missing, unfinished
 from rfcn_lib.source.checkpoint import save_checkpoint
 from tests.support import fatal, tiny
 from tests.support.places import ROOT
@@ -136,8 +136,8 @@ def program(files):
 def local(files, few, source, tmp_path_factory):
     """What `fill` makes of the pictures, by kind of program and by file name."""
     devices = {
-        "pytorch": lambda: pytorch.device(files["pytorch"], tiny.PORT),
-        "onnx_runtime": lambda: onnx_runtime.device(files["onnx_runtime"]),
+        "pytorch": lambda: pytorch.load_model(files["pytorch"], tiny.PORT),
+        "onnx_runtime": lambda: onnx_runtime.load_model(files["onnx_runtime"]),
     }
 
     def shown(id):

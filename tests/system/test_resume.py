@@ -10,8 +10,8 @@ import sys
 import time
 
 import pytest
-
 from rfcn_lib.runs.filling import made
+
 from rfcn_lib.score.dumps import file_names
 from tests.support.places import ROOT
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rfcn_lib.runs.filling import unfinished
 
 from rfcn_lib import spec
 from rfcn_lib.ascend.health import note_troubles
@@ -27,7 +28,6 @@ from rfcn_lib.pictures.bins import BinError
 from rfcn_lib.pictures.preprocess import PictureError
 from rfcn_lib.runs import npu as om_runner
 from rfcn_lib.runs import plans
-from rfcn_lib.runs.filling import unfinished
 from rfcn_lib.runs.npu import Tool, fill_by_tool
 from rfcn_lib.runs.work_queue import Pile, finished
 from rfcn_lib.score.dump_audit import audit, read_dump
@@ -453,7 +453,7 @@ def test_the_stand_in_s_dumps_are_the_twin_s_to_the_byte(tmp_path, monkeypatch, 
         batch={CANVAS_WH: 2}, what="stand-in",
     )  # fmt: skip
     expect_timed(made.timings, dict.fromkeys(IDS, hashlib.sha256(om.read_bytes()).hexdigest()))
-    run = onnx_runtime.device(twin)
+    run = onnx_runtime.load_model(twin)
     for id in IDS:
         got, want = read_dump(tmp_path / "dumps", id, PORT), run(*pictures[id])
         for output in spec.OUTPUTS:
