@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from rfcn_lib.ascend.health import note_troubles
 from rfcn_lib.ascend.tool_run import OmRunError, RefusedError
 from rfcn_lib.files import PathError, is_plain, plain_place
 from rfcn_lib.runs import disk as om_room
-from rfcn_lib.runs.npu import Tool, fill_by_tool
+from rfcn_lib.runs.npu_batch import Tool
+from rfcn_lib.runs.npu_folder import NpuRunFolder
 from rfcn_lib.score.dumps import file_names
 from tests.support import fake_tools
-from tests.support.fake_tools import CANVAS_WH, IDS, MODEL, PORT, shown
+from tests.support.fake_npu import NpuPictures, run_npu
+from tests.support.fake_tools import IDS, MODEL, PORT
 from tests.support.small_disk import mounted
 
 UMASKS = (0o000, 0o002, 0o022, 0o027, 0o077)
@@ -47,15 +48,11 @@ def strict(request, tmp_path) -> Tool:
 
 
 def fill(folder: Path, tool: Tool, om: Path, **more):
-    return fill_by_tool(
-        folder,
-        {CANVAS_WH: IDS[:4]},
-        PORT,
-        shown,
-        tool,
-        {CANVAS_WH: om},
-        **{"devices": (0,), "batch": {CANVAS_WH: 2}, "what": "dumps", "timeout_s": 20.0, **more},
-    )
+    return run_npu(folder, tool, om, NpuPictures(IDS[:4]), **more)
+
+
+def problems(folder: Path):
+    return NpuRunFolder(folder, PORT, {}).problems()
 
 
 def compiled(folder: Path) -> Path:
@@ -83,9 +80,9 @@ def left_in_temporary_folder() -> list[Path]:
 def test_a_strict_tool_takes_what_it_is_given(tmp_path, strict, umask, mask, store):
     umask(mask)
     before = left_in_temporary_folder()
-    made = fill(tmp_path / store / "npu", strict, compiled(tmp_path / store))
+    fill(tmp_path / store / "npu", strict, compiled(tmp_path / store))
 
-    assert made.lost == {}
+    assert problems(tmp_path / store / "npu") == ()
     for id in IDS[:4]:
         assert all((tmp_path / store / "npu" / "dumps" / name).is_file() for name in file_names(id))
     assert left_in_temporary_folder() == before
@@ -150,10 +147,10 @@ def test_a_refused_argument_is_no_lost_device(tmp_path, devices):
     script.chmod(0o755)
     with pytest.raises(RefusedError, match=r"\[ERROR\] the cause"):
         fill(tmp_path / "npu", Tool("ais_bench", str(script)), compiled(tmp_path), devices=devices)
-    assert note_troubles(tmp_path / "npu", []) == ()
+    assert problems(tmp_path / "npu") == ()
 
-    assert fill(tmp_path / "npu", fake_tools.tool_in(tmp_path, "ais_bench"), compiled(tmp_path)).lost == {}
-    assert note_troubles(tmp_path / "npu", []) == ()
+    fill(tmp_path / "npu", fake_tools.tool_in(tmp_path, "ais_bench"), compiled(tmp_path))
+    assert problems(tmp_path / "npu") == ()
 
 
 @pytest.fixture
@@ -187,12 +184,13 @@ def test_a_disk_that_fills_in_mid_batch_names_the_file_and_keeps_what_was_finish
     script.write_text(f"{first}\n{FULL_AT_THE_THIRD}\n{rest}")
     folder = small_disk / "npu"
     with pytest.raises(OmRunError) as caught:
-        fill(folder, tool, om, batch={CANVAS_WH: 4})
+        fill(folder, tool, om, batch=4)
 
     assert "2 of 4 pictures have dumps" in str(caught.value)
     assert "000003" in str(caught.value)
     assert "--store=DIR on another disk" in str(caught.value)
-    assert note_troubles(folder, []) == ()
+    assert problems(folder) == ()
     script.write_text(plain)
     (small_disk / "ballast").unlink()
-    assert fill(folder, tool, om, batch={CANVAS_WH: 4}).lost == {}
+    fill(folder, tool, om, batch=4)
+    assert problems(folder) == ()

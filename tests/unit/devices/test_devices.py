@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from rfcn_lib.runs.filling import fill
 
 from rfcn_lib.devices import onnx_runtime, pytorch
 from rfcn_lib.devices.onnx_runtime import SessionError
 from rfcn_lib.graph.export import onnx_from_network
 from rfcn_lib.graph.twin import twin_from_vendor
 from rfcn_lib.records import Picture
-from rfcn_lib.runs.filling import fill
 from rfcn_lib.score.agreement import agree
 from rfcn_lib.score.dump_audit import audit, read_dump
 from rfcn_lib.source.checkpoint import CheckpointError, save_checkpoint

@@ -1,16 +1,11 @@
 """Addresses, threads, and what must be alike on every machine of a cluster; no cluster is started."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from rfcn_lib.devices.threads import torch_threads
 from rfcn_lib.runs.dask import members as cluster_members
 from rfcn_lib.runs.dask import worker as cluster_worker
 from rfcn_lib.runs.dask.client import ClusterError, checked
-from tests.support.places import ROOT
 
 
 @pytest.mark.parametrize(
@@ -53,21 +48,6 @@ def test_without_dask_the_way_to_get_it_is_said(monkeypatch):
 def test_pytorch_has_one_thread_if_and_only_if_the_client_has():
     assert [torch_threads(1, share) for share in (1, 2, 8)] == [1, 1, 1]
     assert [torch_threads(8, share) for share in (1, 2, 8)] == [2, 2, 8]
-
-
-@pytest.mark.parametrize(
-    "more", [{}, {"OMP_NUM_THREADS": "1"}, {"OMP_NUM_THREADS": "2"}, {"MKL_NUM_THREADS": "1"}], ids=str
-)
-def test_whether_pytorch_will_have_one_thread_is_known_without_it(more):
-    code = "from rfcn_lib.devices.threads import one_thread; a = one_thread(); import torch; print(a, torch.get_num_threads())"
-    for one_core in ("", "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "):
-        unset = {
-            name: value for name, value in os.environ.items() if name not in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
-        }
-        words = [sys.executable, "-c", one_core + code]
-        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env=unset | more, check=True)
-        said, threads = done.stdout.split()
-        assert (said == "True") == (threads == "1"), (one_core, done.stdout)
 
 
 def test_each_difference_is_a_sentence():

@@ -42,9 +42,7 @@ def test_a_dump_that_was_added_is_finished_and_holds_its_own_numbers(path, folde
     assert set(audit(path, IDS, PORT)) == set(IDS)
     for number, id in enumerate(IDS):
         for name in ("rois", "cls_prob", "bbox_pred"):
-            np.testing.assert_array_equal(
-                getattr(read_dump(path, id, PORT), name), getattr(numbered(number), name)
-            )
+            np.testing.assert_array_equal(getattr(read_dump(path, id, PORT), name), getattr(numbered(number), name))
 
 
 def test_the_old_line_of_a_dump_is_void_before_its_first_file_changes(path, folder, monkeypatch):
