@@ -28,10 +28,6 @@ class ClusterError(SuiteError):
     """The cluster cannot run the pictures, or not all of them: says which worker or picture, why, and what to do."""
 
 
-class AbsentError(Exception):
-    """A worker has not got the model's file."""
-
-
 @dataclass(frozen=True, slots=True)
 class ModelFile:
     """The file of a model: the twin for ONNX Runtime, or a checkpoint for the source model in PyTorch.
@@ -120,8 +116,7 @@ def run_picture(set_up: SetUp, id: str, size_wh: tuple[int, int], path: Path, jp
     """Run one picture. `jpeg`: the bytes of its file; `path` and `id` only name it.
 
     Raises:
-        AbsentError: this worker has not got the model's file.
-        ClusterError: this worker joined late and is not like the machine that asks.
+        ClusterError: this worker joined late, and is not like the machine that asks, or lacks the model's file.
         PictureError, SessionError, CheckpointError: as on the machine that asks.
     """
     from distributed import get_worker
@@ -132,7 +127,10 @@ def run_picture(set_up: SetUp, id: str, size_wh: tuple[int, int], path: Path, jp
         raise ClusterError(f"worker {worker.address} ({platform.node()}) {'; '.join(wrong)}")
     place = _path_of(set_up.file, Path(worker.local_directory))
     if place is None:
-        raise AbsentError(worker.address)
+        raise ClusterError(
+            f"worker {worker.address} ({platform.node()}) lacks {set_up.file.path}: it could not be written there (see its log), "
+            "or the other workers find it at that path and this one, which joined later, does not; run the same command again"
+        )
     here = set_up.at_once.get(host_of(worker.address), worker.state.nthreads)
     share = max(1, len(os.sched_getaffinity(0)) // here)
     threads = torch_threads(set_up.torch_threads, share)

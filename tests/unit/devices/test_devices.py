@@ -3,17 +3,20 @@
 import numpy as np
 import pytest
 import torch
-from rfcn_lib.runs.filling import fill
 
 from rfcn_lib.devices import onnx_runtime, pytorch
 from rfcn_lib.devices.onnx_runtime import SessionError
 from rfcn_lib.graph.export import onnx_from_network
 from rfcn_lib.graph.twin import twin_from_vendor
 from rfcn_lib.records import Picture
+from rfcn_lib.runs.folder import RunFolder
+from rfcn_lib.runs.local import LocalEngine
+from rfcn_lib.runs.loop import run_missing
 from rfcn_lib.score.agreement import agree
 from rfcn_lib.score.dump_audit import audit, read_dump
 from rfcn_lib.source.checkpoint import CheckpointError, save_checkpoint
 from tests.support import tiny
+from tests.support.fake_device import FakePictures
 
 CANVAS = tiny.CANVAS_WH
 
@@ -54,16 +57,15 @@ def test_the_devices_agree_on_pictures_that_fill_the_canvas(weights, twin, seed)
 def test_each_device_fills_a_folder_that_passes_the_audit(weights, twin, tmp_path):
     ids = ("000001", "000002", "000003")
 
-    def prepare(id):
-        return tiny.im_data_of(int(id)), tiny.picture_of(id)
-
-    devices = {"torch": lambda: pytorch.load_model(weights, tiny.PORT), "ort": lambda: onnx_runtime.load_model(twin)}
-    for name, device in devices.items():
+    pictures = FakePictures(ids, tiny.PORT)
+    pictures.load = lambda id: (tiny.im_data_of(int(id)), tiny.picture_of(id))
+    models = {"torch": pytorch.load_model(weights, tiny.PORT), "ort": onnx_runtime.load_model(twin)}
+    for name, model in models.items():
         folder = tmp_path / name
         folder.mkdir()
-        assert fill(folder, ids, tiny.PORT, prepare, device, name) == 3
+        assert run_missing(RunFolder(folder, tiny.PORT), pictures, LocalEngine(lambda _, model=model: model), name) == 3
         assert list(audit(folder, ids, tiny.PORT)) == list(ids)
-        dump, again = read_dump(folder, "000002", tiny.PORT), device()(*prepare("000002"))
+        dump, again = read_dump(folder, "000002", tiny.PORT), model(*pictures.load("000002"))
         np.testing.assert_array_equal(dump.rois, again.rois)
         np.testing.assert_array_equal(dump.cls_prob, again.cls_prob)
 

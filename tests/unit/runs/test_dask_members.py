@@ -53,10 +53,10 @@ def test_pytorch_has_one_thread_if_and_only_if_the_client_has():
 def test_each_difference_is_a_sentence():
     like = cluster_worker.described()
     assert cluster_worker.differences(tuple(like.items())) == ()
-    other = {**like, "torch": "torch 1.4.0", "rfcn_lib/boxes.py": "0" * 64, "rfcn_lib/spec.py": "0" * 64}
+    other = {**like, "torch": "torch 1.4.0", "rfcn_lib/source/anchors.py": "0" * 64, "rfcn_lib/spec.py": "0" * 64}
     libraries, code = cluster_worker.differences(tuple(other.items()))
     assert libraries == f"has {like['torch']}, but should have torch 1.4.0"
-    assert code == "has another text of rfcn_lib/boxes.py and 1 more, but should run the same commit"
+    assert code == "has another text of rfcn_lib/source/anchors.py and 1 more, but should run the same commit"
 
 
 def test_what_must_be_alike_is_all_that_shapes_a_dump():
