@@ -31,7 +31,7 @@ def pytest_fixture_setup(
 
 @pytest.fixture
 def criterion(record_property: Callable[[str, object], None]) -> Callable[..., Criterion]:
-    """criterion(name, number, relation, limit, source): record what this test judges, whatever the outcome."""
+    """A function that records what a test judges, whatever the outcome: criterion(name, number, relation, limit, source)."""
 
     def record(name: str, number: float, relation: Relation, limit: float, source: str) -> Criterion:
         judged = Criterion(name, float(number), relation, float(limit), source)
