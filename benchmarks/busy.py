@@ -139,13 +139,13 @@ def loaded(runtime: str, way: str, twin: Path) -> RunPicture:
     if runtime == "pytorch":
         from rfcn_lib.devices import pytorch
 
-        return pytorch.device(WEIGHTS, read_port(SPECIMEN / "port.toml"))
+        return pytorch.load_model(WEIGHTS, read_port(SPECIMEN / "port.toml"))
     import onnxruntime
 
     from rfcn_lib.devices import onnx_runtime
 
     if way == "here":
-        return onnx_runtime.device(twin)
+        return onnx_runtime.load_model(twin)
     options = onnxruntime.SessionOptions()
     options.enable_mem_pattern = False  # as here: threads are the one difference
     session = onnxruntime.InferenceSession(str(twin), options, providers=["CPUExecutionProvider"])

@@ -87,7 +87,7 @@ def specimen_row(count: int = OUTPUTS_PER_CASE) -> Row:
     port = read_port(SPECIMEN / "port.toml")
     devkit = read_devkit(SPECIMEN / "VOCdevkit", port.classes, limit=count)
     with tempfile.TemporaryDirectory() as scratch:
-        run = onnx_runtime.device(specimen_twin(Store(Path(scratch) / "store")))
+        run = onnx_runtime.load_model(specimen_twin(Store(Path(scratch) / "store")))
         for id in devkit.ids:
             shown = prepare(devkit.picture_path(id), id, devkit.sizes_wh[id], port.pictures)
             write_dump(Path(scratch), id, run(*shown))

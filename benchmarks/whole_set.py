@@ -1,7 +1,7 @@
 """Disk and memory of a run over a whole set of 4,952 pictures, killed half way and taken up again.
 
 A devkit of that size is drawn once; the specimen's twin runs over all of it in a process of its own, through the store and
-`fill`, as passes.py does it. Beside it: the bins that the published way needs before its first picture.
+the loop of `rfcn_lib.runs`, as the suite does it. Beside it: the bins that the published way needs before its first picture.
 """
 
 import csv
@@ -27,10 +27,12 @@ from rfcn_lib.graph.adapt import adapted_from_exported
 from rfcn_lib.graph.export import onnx_from_checkpoint
 from rfcn_lib.graph.twin import twin_from_vendor
 from rfcn_lib.pictures.devkit import read_devkit
-from rfcn_lib.pictures.preprocess import prepare
+from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.port import PUBLISHED, read_port
 from rfcn_lib.records import Floats, Outputs, Picture, RunPicture
-from rfcn_lib.runs.filling import fill, made
+from rfcn_lib.runs.folder import RunFolder
+from rfcn_lib.runs.local import LocalEngine
+from rfcn_lib.runs.loop import run_missing
 from rfcn_lib.store.store import Store
 
 SPECIMEN: Final = Path("specimen")
@@ -197,17 +199,19 @@ def specimen_twin(store: Store) -> Path:
 
 
 def _finished(store: Path) -> int:
-    """How many dumps the ledger says are finished; 0 before the folder is there."""
-    return len(made((store / DUMPS).resolve()))
+    """How many dumps made.txt says are finished; 0 before the folder is there."""
+    return len(RunFolder(store / DUMPS, read_port(SPECIMEN / "port.toml")).digests())
 
 
 def _run(root: Path, devkit_folder: Path, twin: Path, started: Path) -> None:
-    """What is killed and taken up again: the pass of onnxruntime_dumps, and a note of every picture that is run."""
+    """What is killed and taken up again: the run of the twin over all pictures, and a note of every picture that is run."""
     port, store = read_port(SPECIMEN / "port.toml"), Store(root)
     devkit = read_devkit(devkit_folder, port.classes)
 
-    def noting() -> RunPicture:
-        run = onnx_runtime.device(twin)
+    pictures = Pictures(devkit, port, {port.pictures.canvas_wh_px: devkit.ids}, store.digests.of_each)
+
+    def load_model(_: tuple[int, int]) -> RunPicture:
+        run = onnx_runtime.load_model(twin)
 
         def noted(im_data: Floats, picture: Picture) -> Outputs:
             with started.open("a", encoding="ascii") as file:
@@ -216,15 +220,9 @@ def _run(root: Path, devkit_folder: Path, twin: Path, started: Path) -> None:
 
         return noted
 
-    def shown(id: str) -> tuple[Floats, Picture]:
-        return prepare(devkit.picture_path(id), id, devkit.sizes_wh[id], port.pictures)
-
-    def jpegs(ids: Sequence[str]) -> Sequence[str]:
-        return store.digests.of_each([devkit.picture_path(id) for id in ids])
-
     made_of = {"twins": [twin], "pictures": port.pictures}
     with store.open_folder(DUMPS, [onnx_runtime, "rfcn_lib.pictures.preprocess"], **made_of) as folder:
-        fill(folder, devkit.ids, port, shown, noting, DUMPS, jpegs=jpegs)
+        run_missing(RunFolder(folder, port), pictures, LocalEngine(load_model), DUMPS)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Geometry on (N, 4) arrays of x1 y1 x2 y2, corners inclusive: a box covers x2 - x1 + 1 columns (the "+1" of VOC).
+"""Geometry of boxes: arrays (N, 4) of x1 y1 x2 y2, corners inclusive. A box covers x2 - x1 + 1 columns (the "+1" of VOC).
 
 Source of the rules: bbox_transform.py of RebornL/RFCN-pytorch.1.0 (from py-faster-rcnn).
 """
@@ -9,15 +9,15 @@ from rfcn_lib.records import Floats
 
 
 def area(boxes_xyxy: Floats) -> Floats:
-    """(..., 4) -> (...), in px."""
+    """Area of each box: (..., 4) -> (...), in px."""
     result: Floats = (boxes_xyxy[..., 2] - boxes_xyxy[..., 0] + 1) * (boxes_xyxy[..., 3] - boxes_xyxy[..., 1] + 1)
     return result
 
 
 def iou(left_xyxy: Floats, right_xyxy: Floats) -> Floats:
-    """Intersection over union of boxes that broadcast against each other: (..., 4), (..., 4) -> (...).
+    """Intersection over union, with numpy's broadcasting: (..., 4), (..., 4) -> (...).
 
-    For a table of all pairs pass `left[:, None], right[None]`. A box without area meets nothing: its IoU is 0.
+    For all pairs pass `left[:, None], right[None]`. The IoU of a box without area is 0.
     """
     width = np.minimum(left_xyxy[..., 2], right_xyxy[..., 2]) - np.maximum(left_xyxy[..., 0], right_xyxy[..., 0]) + 1
     height = np.minimum(left_xyxy[..., 3], right_xyxy[..., 3]) - np.maximum(left_xyxy[..., 1], right_xyxy[..., 1]) + 1
@@ -28,7 +28,7 @@ def iou(left_xyxy: Floats, right_xyxy: Floats) -> Floats:
 
 
 def apply_deltas(boxes_xyxy: Floats, deltas: Floats) -> Floats:
-    """Apply dx dy dw dh to boxes that broadcast against them: (..., 4), (..., 4) -> (..., 4), same frame, "+1" widths."""
+    """Move and resize boxes by dx dy dw dh, with numpy's broadcasting: (..., 4), (..., 4) -> (..., 4), "+1" widths."""
     size, half = boxes_xyxy[..., 2:] - boxes_xyxy[..., :2] + 1, boxes_xyxy.dtype.type(0.5)
     centre = boxes_xyxy[..., :2] + half * size + deltas[..., :2] * size
     half_size = half * (np.exp(deltas[..., 2:]) * size)
@@ -39,7 +39,7 @@ def apply_deltas(boxes_xyxy: Floats, deltas: Floats) -> Floats:
 
 
 def deltas_between(boxes_xyxy: Floats, wanted_xyxy: Floats) -> Floats:
-    """The dx dy dw dh that `apply_deltas` turns into the wanted boxes: (N, 4), (N, 4) -> (N, 4). Upstream: bbox_transform."""
+    """The dx dy dw dh with which `apply_deltas` makes the wanted boxes: (N, 4), (N, 4) -> (N, 4). Upstream: bbox_transform."""
     size, wanted_size = (b[:, 2:] - b[:, :2] + 1 for b in (boxes_xyxy, wanted_xyxy))
     shift = (wanted_xyxy[:, :2] + 0.5 * wanted_size - boxes_xyxy[:, :2] - 0.5 * size) / size
     result: Floats = np.concatenate([shift, np.log(wanted_size / size)], axis=1)
@@ -47,7 +47,7 @@ def deltas_between(boxes_xyxy: Floats, wanted_xyxy: Floats) -> Floats:
 
 
 def clip(boxes_xyxy: Floats, size_wh: tuple[int, int]) -> Floats:
-    """(..., 4) -> (..., 4) with x in [0, width - 1] and y in [0, height - 1]."""
+    """Clip boxes to a picture: (..., 4) -> (..., 4) with x in [0, width - 1] and y in [0, height - 1]."""
     limit = np.asarray((*size_wh, *size_wh), boxes_xyxy.dtype) - 1
     inside: Floats = np.minimum(np.clip(boxes_xyxy, 0, limit.max()), limit)  # numpy is fast where a limit is one number
     return inside

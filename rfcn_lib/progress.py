@@ -69,6 +69,11 @@ def in_words(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
+def in_bytes(count: float) -> str:
+    """`0.7 GB`, `12.3 MB`."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
 def say(sentence: str) -> None:
     """One line on stderr, at once; above the bar, where there is one."""
     tqdm.write(sentence, file=sys.stderr)

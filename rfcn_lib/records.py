@@ -1,9 +1,10 @@
-"""Frozen values that cannot exist in a wrong shape.
+"""Frozen values that check their shapes: pictures, the network's outputs, detections, annotated objects.
 
-Two coordinate frames, and every box says which one it is in:
+There are two coordinate frames, and every box names its frame:
 
-*net*      pixels of the resized, padded picture the network reads
+*net*      pixels of the resized, padded picture that the network reads
 *picture*  pixels of the original JPEG, zero-based
+
 Corners are inclusive in both (VOC): a box covers x2 - x1 + 1 columns.
 """
 
@@ -18,7 +19,7 @@ Floats = NDArray[np.floating]
 Ints = NDArray[np.integer]
 Bools = NDArray[np.bool_]
 
-Scope = Literal[  # what a rate in pictures per second is a rate of
+Scope = Literal[  # what a rate in pictures per second includes
     "interface, one chip",
     "interface x chips (extrapolated)",
     "interface, chips running together",
@@ -37,12 +38,12 @@ def expect_shape(name: str, array: NDArray[np.generic], shape: tuple[int | None,
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One picture of the set, and what was done to it on its way into the network.
+    """One picture of the set, and how the preprocessing changes its size.
 
     size_wh    px of the JPEG
-    scaled_wh  px after the resize; larger than the canvas when the picture is cropped
-    canvas_wh  px of the padded picture the network reads
-    scale      scaled / original, the one factor between the *net* and the *picture* frame
+    scaled_wh  px after the resize; larger than the canvas if the preprocessing crops the picture
+    canvas_wh  px of the padded picture that the network reads
+    scale      scaled / original: a box in the *net* frame is scale x the box in the *picture* frame
     """
 
     id: str
@@ -53,7 +54,7 @@ class Picture:
 
     @property
     def cropped_share(self) -> float:
-        """Share of the resized picture's area that lies outside the canvas, 0 when it fits."""
+        """Share of the resized picture's area that lies outside the canvas; 0 if the picture fits."""
         width, height = (min(s, c) for s, c in zip(self.scaled_wh, self.canvas_wh, strict=True))
         return 1.0 - width * height / (self.scaled_wh[0] * self.scaled_wh[1])
 
@@ -79,7 +80,7 @@ class Outputs:
 
 @dataclass(frozen=True, slots=True)
 class Detections:
-    """What was found in one picture.
+    """The detections of one model in one picture.
 
     boxes_xyxy  (N, 4) float  picture frame, corners inclusive
     scores      (N,)   float  0 to 1
@@ -98,11 +99,11 @@ class Detections:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What is annotated in one picture.
+    """The annotated objects of one picture.
 
     boxes_xyxy  (N, 4) float  picture frame, corners inclusive, zero-based (the XML is one-based)
     labels      (N,)   int    index into the port's classes
-    difficult   (N,)   bool   counts neither as found nor as missed
+    difficult   (N,)   bool   the score counts such an object neither as found nor as missed
     """
 
     boxes_xyxy: Floats
@@ -115,5 +116,5 @@ class Truth:
         expect_shape("difficult", self.difficult, (len(self.boxes_xyxy),))
 
 
-LoadPicture = Callable[[str], tuple[Floats, Picture]]  # id -> (1, 3, H, W) float32, and what was done to the picture
+LoadPicture = Callable[[str], tuple[Floats, Picture]]  # id -> (1, 3, H, W) float32, and the picture's sizes
 RunPicture = Callable[[Floats, Picture], Outputs]  # one picture through a model

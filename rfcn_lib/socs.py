@@ -1,6 +1,6 @@
-"""The chips that atc compiles for, by the names of --soc_version; and those of which this suite knows nothing more."""
+"""The chips that atc compiles for, by their names for --soc_version."""
 
-# nothing was read about these operators on them, so nothing of a verdict on them would stand on facts
+# we found no facts about the two vendor operators on these chips, so the suite does not judge a port on them
 NO_FACTS = ("Ascend610", "Ascend910_95", "Ascend950")
 
 # platform_config/*.ini of an installed CANN 8.1.RC1; ATC guide, --soc_version: "Ascend" + Name of npu-smi info

@@ -1,7 +1,7 @@
-"""What the outside world fixed. Nothing here is computed; nothing elsewhere repeats it.
+"""Facts that others fixed: the data set, the protocol, the vendor's graph, the network. Each fact is here once, with its source.
 
-Numbers that another port of R-FCN would change (canvas, means, anchors, thresholds, criteria) are not here but in the
-port's own TOML file, read by `rfcn_lib.port`.
+Numbers that differ between ports of R-FCN (canvas, means, anchors, thresholds, criteria) are in the port's own TOML file;
+`rfcn_lib.port` reads it.
 """
 
 from typing import Final
@@ -14,10 +14,10 @@ VOC_CLASSES: Final = (
 VOC_YEAR_FOLDER: Final = "VOC2007"
 VOC_TEST_COUNT: Final = 4952  # ImageSets/Main/test.txt
 
-# -- the protocol of the score: VOCcode/VOCevaldet.m and the Python port the published number came from ---------------
-MATCH_IOU: Final = 0.5  # a detection is right when its IoU with an untaken object exceeds this
-RECALL_MARKS: Final = 11  # arange(0, 1.1, 0.1): three marks lie a hair above the decimal, on purpose
-RESULT_FILE: Final = "comp4_det_test_{name}.txt"  # one per class, lines `id score x1 y1 x2 y2`
+# -- the protocol of the score: VOCcode/VOCevaldet.m and its Python port, which gave the published number --------------
+MATCH_IOU: Final = 0.5  # a detection is right if its IoU with an object without a match is larger than this
+RECALL_MARKS: Final = 11  # arange(0, 1.1, 0.1): in float64 three marks are slightly above the decimal; keep that
+RESULT_FILE: Final = "comp4_det_test_{name}.txt"  # one file per class, with lines `id score x1 y1 x2 y2`
 
 # -- the graph: what the published port exports and ATC's parser reads -----------------------------------------------
 OPSET: Final = 11  # rfcn_pth2onnx.py; inside the range of every CANN release (ATC guide, v9-v13 up to v18)
@@ -25,7 +25,7 @@ INPUT: Final = "im_data"
 OUTPUTS: Final = ("rois", "cls_prob", "bbox_pred")  # in the order of the compiled model's outputs
 NMS_OPERATOR: Final = "BatchMultiClassNMS"  # ONNX plugin keys ai.onnx::8..16
 POOL_OPERATOR: Final = "PSROIPooling"  # ONNX plugin keys ai.onnx::8..16, rois as [batch, 5, count]
-VENDOR_ATTRIBUTES: Final = {  # an attribute of another type is dropped by the parser without a word
+VENDOR_ATTRIBUTES: Final = {  # the parser drops an attribute of another type, without a message
     NMS_OPERATOR: {"score_threshold": "FLOAT", "iou_threshold": "FLOAT", "max_size_per_class": "INT", "max_total_size": "INT"},
     POOL_OPERATOR: {
         "pooled_height": "INT", "pooled_width": "INT", "spatial_scale": "FLOAT", "group_size": "INT", "output_dim": "INT",

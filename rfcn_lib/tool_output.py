@@ -1,43 +1,43 @@
-"""What a tool said, as a person should read it: the lines that name the cause first, fit for a terminal.
+"""Pick the lines of a tool's output that a person needs after a failure: lines that name the cause first, then the end.
 
-A vendor's tool writes `[ERROR]` lines on stdout (ais_bench logs there, and so does ACL's C++), and a traceback, or
-argparse's usage, on stderr. Either alone hides the cause.
+A vendor's tool writes `[ERROR]` lines to stdout (the logs of ais_bench and of ACL's C++), and a traceback or argparse's usage
+to stderr. A message needs both: each alone may lack the cause.
 """
 
 import re
 from typing import Final
 
 LINES, CHARACTERS = 12, 2000
-CAUSES: Final = 6  # of the lines, at most so many for stdout's causes: the others show how it ended
+CAUSES: Final = 6  # at most so many of the LINES are causes from stdout; the others show the end
 CAUSE: Final = re.compile(r"\[(ACL )?ERROR\]|\[WARN\] Check failed")
-_WARNING: Final = re.compile(r"^(\S+:\d+: )?\w*Warning: ")  # Python's warnings module: the place, the kind, the text
+_WARNING: Final = re.compile(r"^(\S+:\d+: )?\w*Warning: ")  # a line of Python's warnings module: place, kind, text
 _ESCAPE: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 def last_lines(stdout: str, stderr: str) -> str:
-    """Stdout's lines of a cause, then the last lines of stderr; stdout's last lines where stderr says nothing.
+    """The lines of stdout that name a cause, then the last lines of stderr. If stderr is empty: the last lines of stdout.
 
-    Of stderr go argparse's usage, the warnings of other packages and the `^^^^` marks of a traceback. At most 12 lines
-    and 2,000 characters; nothing in them moves the cursor.
+    From stderr this leaves out argparse's usage, the warnings of other packages and the `^^^^` marks of a traceback. The
+    result has at most 12 lines and 2,000 characters, and no control characters.
     """
-    said, errors = _lines(stdout), _without_noise(_lines(stderr))
+    lines, errors = _lines(stdout), _without_noise(_lines(stderr))
     if not errors:
-        # the last lines may be the tool's end; the causes before them are what a person looks for
-        head = [line for line in said[:-LINES] if CAUSE.search(line)][-CAUSES:]
-        return _fit([*head, *said[len(head) - LINES :]])
-    causes = list(dict.fromkeys(line for line in said if CAUSE.search(line)))[-CAUSES:]
+        # the last lines often show only how the tool ended, so add the causes before them
+        head = [line for line in lines[:-LINES] if CAUSE.search(line)][-CAUSES:]
+        return _fit([*head, *lines[len(head) - LINES :]])
+    causes = list(dict.fromkeys(line for line in lines if CAUSE.search(line)))[-CAUSES:]
     return _fit([*causes, *errors[len(causes) - LINES :]])
 
 
 def _lines(text: str) -> list[str]:
-    """Lines that are not empty; each state of a progress bar is a line."""
+    """The lines that are not empty. Each state of a progress bar becomes a line of its own."""
     plain = _ESCAPE.sub("", text).replace("\r", "\n")
     return [line.rstrip() for line in plain.split("\n") if line.strip()]
 
 
 def _without_noise(lines: list[str]) -> list[str]:
     kept: list[str] = []
-    dropped = False  # whether the line before was dropped, so that its indented continuation goes too
+    dropped = False  # whether the line before was dropped: then drop its indented continuation too
     for line in lines:
         if line.startswith("usage:") or _WARNING.match(line):
             dropped = True

@@ -56,7 +56,7 @@ def test_what_the_npu_was_timed_on_is_what_is_judged(npu_run, rates, devkit, can
     record_property("rates", [f"{'SIMULATED ' if npu_run.simulated else ''}{rate}" for rate in rates.values()])
     om_sha256 = {id: store.digests.of(om[canvas]) for id, canvas in canvases.canvas_of.items()}
     assert om_sha256.keys() == set(devkit.ids)
-    expect_timed(npu_run.filled.timings, om_sha256)
+    expect_timed(npu_run.timings, om_sha256)
 
 
 @pytest.mark.npu

@@ -21,10 +21,7 @@ from rfcn_lib.speed.perf_files import perf_from_summary, perfs_from_log, summary
 
 NAME: Final = "ais_bench"
 RESULT: Final = "result"
-SUMMARIES: Final = (
-    f"{RESULT}_summary.json",
-    f"{RESULT}_sumary.json",
-)  # beside the folder; old versions write the second
+SUMMARIES: Final = (f"{RESULT}_summary.json", f"{RESULT}_sumary.json")  # beside the folder; the second: old versions
 FIRST_INDEX: Final = 0
 ENVIRONMENT: Final = MappingProxyType({"PYTHONUTF8": "1"})  # its help and log contain Chinese: with LC_ALL=C it fails
 TOLERANCE: Final = 1e-6  # relative difference allowed between the rates in log and summary
@@ -53,33 +50,33 @@ def run_batch(python: str | Path, task: Task) -> ToolResult:
         RefusedError: the tool does not accept its command line.
         OmRunError: the tool is missing, hangs or fails, or its summary does not describe exactly these pictures.
     """
-    result = task.work / RESULT
-    if result.is_dir() and not result.is_symlink():
-        shutil.rmtree(result)
+    folder = task.work / RESULT
+    if folder.is_dir() and not folder.is_symlink():
+        shutil.rmtree(folder)
     else:
-        result.unlink(missing_ok=True)
+        folder.unlink(missing_ok=True)
     for name in SUMMARIES:
         (task.work / name).unlink(missing_ok=True)
 
     def finished() -> OutputFiles:
-        return output_files(result, task.ids, FIRST_INDEX, ".npy")
+        return output_files(folder, task.ids, FIRST_INDEX, ".npy")
 
-    done = run_tool(command(python, task), task, finished, HINTS, ENVIRONMENT)
+    result = run_tool(command(python, task), task, finished, HINTS, ENVIRONMENT)
     path = next((task.work / name for name in SUMMARIES if (task.work / name).exists()), task.work / SUMMARIES[0])
     try:
         text = read_text(path)
         perf = perf_from_summary(text, task.device_id, str(path))
         expect_pictures(perf, len(task.ids))
         outputs = outputs_from_summary(summary_from_text(text, str(path)), task, str(path))
-        if "throughput" in done.stdout:
-            (logged,) = perfs_from_log(done.stdout, task.device_id, f"the end of {NAME}'s log")
+        if "throughput" in result.stdout:
+            (logged,) = perfs_from_log(result.stdout, task.device_id, f"the end of {NAME}'s log")
             if abs(logged.interface_fps - perf.interface_fps) > TOLERANCE * perf.interface_fps:
                 raise PerfError(
                     f"{path} says {perf.interface_fps:g} fps, but {NAME} printed {logged.interface_fps:g}; run again"
                 )
     except PerfError as error:
-        raise OmRunError(f"{error}\n  log:     {done.log}\n  by hand: {done.shell_line}", finished()) from error
-    return ToolResult(outputs, perf, done)
+        raise OmRunError(f"{error}\n  log:     {result.log}\n  by hand: {result.shell_line}", finished()) from error
+    return ToolResult(outputs, perf, result)
 
 
 def outputs_from_summary(summary: Mapping[str, Any], task: Task, where: str) -> OutputFiles:

@@ -15,11 +15,8 @@ from rfcn_lib.command import CommandError, CommandResult, run
 from rfcn_lib.tool_output import last_lines
 
 COMMAND: Final = ("python3", "-m", "ais_bench")
-FLAGS: Final = (
-    "--model",
-    "--output_dirname",
-    "--outfmt",
-)  # flags of the tool that runs om files; another tool with the name ais_bench has none of them
+# flags of the tool that runs om files; another tool with the name ais_bench has none of them
+FLAGS: Final = ("--model", "--output_dirname", "--outfmt")
 LARGEST_FILE_BYTES: Final = 1 << 30  # larger files are not part of the digest
 _PROBE: Final = """\
 import importlib.util, json
@@ -63,7 +60,7 @@ class AisBench:
 def find_ais_bench(get_cann: str, timeout_s: float) -> AisBench | str:
     """The ais_bench of the python3 on PATH, or a sentence: why there is none, and what to do.
 
-    get_cann   sentence for the user: how to get the CANN runtime; used if ais_bench starts without it
+    get_cann   sentence for the user: how to get the CANN runtime; for an ais_bench that does not start without it
     timeout_s  limit for each of the two starts of Python
     """
     try:
@@ -71,15 +68,17 @@ def find_ais_bench(get_cann: str, timeout_s: float) -> AisBench | str:
         package, runtime, release = _places(probe)
         if package is None:
             return f"the python3 on PATH has no module ais_bench; {_INSTALL}, or put an environment that has them first on PATH"
-        done = run([*COMMAND, "--help"], cwd=Path.cwd(), timeout_s=timeout_s, env=ENVIRONMENT)
+        result = run([*COMMAND, "--help"], cwd=Path.cwd(), timeout_s=timeout_s, env=ENVIRONMENT)
     except CommandError as error:
         return f"cannot start ais_bench: {error}"
-    if done.returncode != 0:
-        return f"{_why_not_started(done, package, get_cann)}; by hand: {done.shell_line}"
-    if not all(flag in done.stdout for flag in FLAGS):
-        return f"{_other_tool(package)}; by hand: {done.shell_line}"
+    if result.returncode != 0:
+        return f"{_why_not_started(result, package, get_cann)}; by hand: {result.shell_line}"
+    if not all(flag in result.stdout for flag in FLAGS):
+        return f"{_other_tool(package)}; by hand: {result.shell_line}"
     files = _files(package, runtime)
-    return AisBench(package, release, _digest(files), sum(file.stat().st_size for file in files.values()), done.stdout)
+    return AisBench(
+        package, release, _digest(files), sum(file.stat().st_size for file in files.values()), result.stdout
+    )
 
 
 def _places(probe: CommandResult) -> tuple[Path | None, Path | None, str]:
@@ -90,8 +89,8 @@ def _places(probe: CommandResult) -> tuple[Path | None, Path | None, str]:
     return package and Path(package).absolute(), runtime and Path(runtime).absolute(), str(release)
 
 
-def _why_not_started(done: CommandResult, package: Path, get_cann: str) -> str:
-    text = last_lines(done.stdout, done.stderr)
+def _why_not_started(result: CommandResult, package: Path, get_cann: str) -> str:
+    text = last_lines(result.stdout, result.stderr)
     if "No module named ais_bench.__main__" in text:
         return _other_tool(package)
     last = (text.splitlines() or ["it printed nothing"])[-1]

@@ -174,7 +174,7 @@ def expect_known_flags(words: Sequence[str], usage: str) -> None:
         if known and name not in known:
             near = [f"--{close}" for close in difflib.get_close_matches(name, known, 3, 0)]
             raise AtcError(
-                f"--atc-arg=--{name}: this atc has no such flag; it has {len(known)} others, such as {', '.join(near)}; "
+                f"--atc-arg=--{name}: this atc has no such flag, but has {len(known)} others, such as {', '.join(near)}; "
                 "`atc --help` lists them"
             )
 
@@ -209,7 +209,7 @@ def _compiled(
     folder, source, model = (shlex.quote(str(path)) for path in (work, adapted, work / MODEL))
     set_up = f"mkdir -p -m {FOLDER_MODE:o} {folder} && cp {source} {model}"
     try:
-        done = run(argv, cwd=work, timeout_s=timeout_s, log=log, set_up=set_up)
+        result = run(argv, cwd=work, timeout_s=timeout_s, log=log, set_up=set_up)
     except CommandTimeoutError as error:
         hint = "this happens on hosts with little memory (4 GB) and on slow hosts; look at `free -g` and `top` while atc runs"
         raise AtcError(f"{what}: {error}\n  try:     {hint}", error_codes(error.result)) from error
@@ -219,24 +219,24 @@ def _compiled(
     finally:
         if log.exists():
             log.chmod(FILE_MODE)
-    return _om(done, what, work), done.shell_line
+    return _om(result, what, work), result.shell_line
 
 
 def _flag(word: str) -> str:
     return word.removeprefix("--").partition("=")[0]
 
 
-def _om(done: CommandResult, what: str, work: Path) -> Path:
+def _om(result: CommandResult, what: str, work: Path) -> Path:
     """The new om if atc succeeded. Raises AtcError if not."""
     oms = sorted(work.glob(f"{NAME}*.om"))  # newer versions append the platform to the name
-    output = done.stdout + done.stderr
-    if done.returncode == 0 and SUCCESS in output and len(oms) == 1 and oms[0].stat().st_size > 0:
+    output = result.stdout + result.stderr
+    if result.returncode == 0 and SUCCESS in output and len(oms) == 1 and oms[0].stat().st_size > 0:
         return oms[0]
-    if done.returncode == 0:
+    if result.returncode == 0:
         if SUCCESS not in output:
             what += f": atc ended with 0, but did not print {SUCCESS!r}"
         elif not oms:
             what += f": atc reported success, but wrote no {NAME}*.om"
         else:
             what += f": atc should write one om, but wrote {', '.join(f'{om.name} ({om.stat().st_size} bytes)' for om in oms)}"
-    raise AtcError("\n".join([explain(done, what), *advice_lines(done)]), error_codes(done))
+    raise AtcError("\n".join([explain(result, what), *advice_lines(result)]), error_codes(result))

@@ -104,18 +104,18 @@ _ANY = re.compile(rf"\b(?:{_CODE})\b")
 _ERROR_LINE = re.compile(r"^[ \t]*(\[ERROR\].*\S)", re.MULTILINE)
 
 
-def error_codes(done: CommandResult) -> tuple[str, ...]:
+def error_codes(result: CommandResult) -> tuple[str, ...]:
     """The codes of the compiler's own errors, each once, in the order of its output. Example: ("E40021", "E19999")."""
-    return tuple(_own_texts(done))
+    return tuple(_own_texts(result))
 
 
-def advice_lines(done: CommandResult) -> list[str]:
+def advice_lines(result: CommandResult) -> list[str]:
     """The lines for a message: text, meaning and advice for each error, then the codes inside other text.
 
     For a run without an error code the first line explains the way it ended.
     """
-    own = [_advice(code, text) for code, text in _own_texts(done).items()]
-    return [*(own or [_without_a_code(done)]), *_mentions(done)]
+    own = [_advice(code, text) for code, text in _own_texts(result).items()]
+    return [*(own or [_without_a_code(result)]), *_mentions(result)]
 
 
 def meaning_of(code: str) -> tuple[str, str] | None:
@@ -124,10 +124,10 @@ def meaning_of(code: str) -> tuple[str, str] | None:
     return MEANINGS.get(code) or next(of_family, None)
 
 
-def _own_texts(done: CommandResult) -> dict[str, str]:
+def _own_texts(result: CommandResult) -> dict[str, str]:
     """Code -> its first text. The first text of an internal error is only "Inner Error!", so the second one is added."""
     texts: dict[str, list[str]] = {}
-    for found in _OWN.finditer(_output(done)):
+    for found in _OWN.finditer(_output(result)):
         texts.setdefault(found["named"] or found["bare"], []).append(found["text"].strip())
     return {code: " ".join(lines[: 2 if lines[0] == "Inner Error!" else 1]) for code, lines in texts.items()}
 
@@ -140,10 +140,10 @@ def _advice(code: str, text: str) -> str:
     return f"  {code + ':':<9}{_fit(text, TEXT_CHARACTERS)}\n    means: {means}\n    try:   {try_this}"
 
 
-def _mentions(done: CommandResult) -> list[str]:
+def _mentions(result: CommandResult) -> list[str]:
     """The lines that contain codes inside other text, each with the meanings of these codes."""
-    known, mentions = set(error_codes(done)), []
-    for line in _output(done).splitlines():
+    known, mentions = set(error_codes(result)), []
+    for line in _output(result).splitlines():
         found = [match for match in _ANY.finditer(line) if match[0] not in known]
         if not found:
             continue
@@ -157,22 +157,22 @@ def _mentions(done: CommandResult) -> list[str]:
     return mentions[:MAX_MENTIONS]
 
 
-def _without_a_code(done: CommandResult) -> str:
-    library = re.search(r"error while loading shared libraries: (\S+?):?\s", _output(done))
+def _without_a_code(result: CommandResult) -> str:
+    library = re.search(r"error while loading shared libraries: (\S+?):?\s", _output(result))
     if library:
         return (
             f"  try:     {library[1]} is part of the driver or the toolkit: source the toolkit's set_env.sh; on a host "
             "without a driver put the toolkit's <arch>-linux/devlib on LD_LIBRARY_PATH"
         )
-    if done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL):
+    if result.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL):
         return "  try:     the system may have killed it because memory was full: look at `dmesg` and `free -g`"
-    cause = _ERROR_LINE.search(_output(done))
+    cause = _ERROR_LINE.search(_output(result))
     if cause:
         return (
             f"  first error: {_fit(cause[1], LINE_CHARACTERS)}\n"
             "  try:     this first [ERROR] line names the cause, later ones are its consequences; the log has all of them"
         )
-    if _crashed(done.returncode):
+    if _crashed(result.returncode):
         return (
             "  try:     some versions crash without a message on graphs with an NMS that they cannot fuse: run "
             "`pytest -m adapt`, then try another CANN; the newest ~/ascend/log/debug/plog/plog-*.log shows the last step"
@@ -185,8 +185,8 @@ def _crashed(returncode: int) -> bool:
     return returncode < 0 or returncode - 128 in {known.value for known in signal.Signals}
 
 
-def _output(done: CommandResult) -> str:
-    return f"{done.stdout}\n{done.stderr}"
+def _output(result: CommandResult) -> str:
+    return f"{result.stdout}\n{result.stderr}"
 
 
 def _fit(text: str, characters: int) -> str:

@@ -42,18 +42,18 @@ def run_batch(tool: str | Path, task: Task) -> ToolResult:
         RefusedError: the tool does not accept its command line.
         OmRunError: the tool is missing, hangs or fails, or its perf file does not describe exactly these pictures.
     """
-    result = task.work / RESULT
-    if result.exists():
-        shutil.rmtree(result)
+    folder = task.work / RESULT
+    if folder.exists():
+        shutil.rmtree(folder)
 
     def finished() -> OutputFiles:
-        return output_files(result / f"dumpOutput_device{task.device_id}", task.ids, spec.DUMP_FIRST_INDEX, ".bin")
+        return output_files(folder / f"dumpOutput_device{task.device_id}", task.ids, spec.DUMP_FIRST_INDEX, ".bin")
 
-    done = run_tool(command(Path(tool).absolute(), task), task, finished)
-    path = result / f"perf_vision_batchsize_1_device_{task.device_id}.txt"
+    result = run_tool(command(Path(tool).absolute(), task), task, finished)
+    path = folder / f"perf_vision_batchsize_1_device_{task.device_id}.txt"
     try:
         perf = perf_from_benchmark(read_text(path), task.device_id, str(path))
         expect_pictures(perf, len(task.ids))
     except PerfError as error:
-        raise OmRunError(f"{error}\n  log:     {done.log}\n  by hand: {done.shell_line}", finished()) from error
-    return ToolResult(finished(), perf, done)
+        raise OmRunError(f"{error}\n  log:     {result.log}\n  by hand: {result.shell_line}", finished()) from error
+    return ToolResult(finished(), perf, result)

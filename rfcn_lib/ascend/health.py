@@ -1,17 +1,15 @@
 """Reasons not to trust a measurement on these devices: a chip that is not healthy, in use, virtual, or missing.
 
-The run calls these functions before and after its batches. It keeps their sentences in troubles.txt beside the dumps.
+The run calls these functions before and after its batches. The folder of the run keeps their sentences, `rfcn_lib.runs.folder`.
 """
 
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Final
 
 from rfcn_lib.ascend import toolkit
 from rfcn_lib.ascend.npu_smi import Npu, NpuSmiError
 
-NOTES_FILE: Final = "troubles.txt"
 WAIT_S: Final = 2.0
 ATTEMPTS: Final = 3  # npu-smi's load is a mean over some time, so shortly after a run it may still show the run itself
 LOAD: Final = "AICore at"  # npu_smi begins a sentence about load with these words
@@ -82,13 +80,3 @@ def health_problems_now(device_ids: Sequence[int], wait: Callable[[float], None]
             return problems
         wait(WAIT_S)
     return problems
-
-
-def note_health_problems(folder: Path, sentences: Sequence[str]) -> tuple[str, ...]:
-    """Add the sentences to troubles.txt in `folder`, each once; return all its sentences, also those of earlier runs."""
-    path = folder / NOTES_FILE
-    earlier = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    noted = dict.fromkeys([*earlier, *(" ".join(sentence.split())[:500] for sentence in sentences)])
-    if sentences:
-        path.write_text("\n".join(noted) + "\n", encoding="utf-8")
-    return tuple(noted)

@@ -93,18 +93,18 @@ def devices(tool: str | Path | None = None) -> tuple[Npu, ...]:
     """
     try:
         with _one_at_a_time(tool):
-            done = run([tool or "npu-smi", "info"], cwd=Path.cwd(), timeout_s=TIMEOUT_S)
+            result = run([tool or "npu-smi", "info"], cwd=Path.cwd(), timeout_s=TIMEOUT_S)
     except CommandError as error:
         raise NpuSmiError(f"cannot list the NPUs of this host: {error}") from error
-    if done.returncode != 0:
-        reason = failure_reason([*done.stdout.splitlines(), *done.stderr.splitlines()])
+    if result.returncode != 0:
+        reason = failure_reason([*result.stdout.splitlines(), *result.stderr.splitlines()])
         hint = f"\n  reason:  {reason}" if reason else ""
         hint += "\n  try:     is the driver loaded (ls /dev/davinci*), and may this user and this container use it?"
-        raise NoAnswerError(explain(done, "cannot list the NPUs of this host") + hint)
+        raise NoAnswerError(explain(result, "cannot list the NPUs of this host") + hint)
     try:
-        return parse(done.stdout)
+        return parse(result.stdout)
     except NpuSmiError as error:
-        raise type(error)(f"{error}\n  by hand: {done.shell_line}") from error
+        raise type(error)(f"{error}\n  by hand: {result.shell_line}") from error
 
 
 @contextmanager
@@ -121,7 +121,8 @@ def _one_at_a_time(tool: str | Path | None) -> Iterator[None]:
             opened = os.open(path, os.O_RDONLY)
     try:
         if opened is not None:
-            fcntl.flock(opened, fcntl.LOCK_EX)
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(opened, fcntl.LOCK_EX)
         yield
     finally:
         if opened is not None:

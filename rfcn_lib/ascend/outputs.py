@@ -69,8 +69,6 @@ def _size_fault(files: Sequence[Path], port: Port) -> str | None:
     hint = ""
     for factor, types in ((0.5, "float16"), (2, "float64 or int64")):
         if got == [factor * size for size in want]:
-            hint = (
-                f"; all outputs have {factor:g} times their size: does the model give {types}? compile it for float32"
-            )
+            hint = f"; all outputs are {factor:g} times their size: does the model give {types}? compile it for float32"
     size = f"{files[wrong].name} ({spec.OUTPUTS[wrong]}) has {got[wrong]:,} bytes"
     return f"{size}, but {shapes(port)[wrong]} float32 are {want[wrong]:,}{hint}"

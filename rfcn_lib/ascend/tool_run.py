@@ -109,23 +109,25 @@ def run_tool(
     """
     log = task.log or task.work / LOG
     try:
-        done = run(argv, cwd=task.work, env=env, timeout_s=task.timeout_s, log=log, set_up=task.set_up)
+        result = run(argv, cwd=task.work, env=env, timeout_s=task.timeout_s, log=log, set_up=task.set_up)
     except CommandTimeoutError as error:
         raise OmRunError(str(error) + _hint(error.result, hints), finished()) from error
     except CommandError as error:
         raise OmRunError(str(error)) from error
     except OSError as error:  # `run` has ended the tool
         raise OmRunError(f"cannot write {log}: {error.strerror}; {_DISK_FULL}", finished()) from error
-    if done.returncode == USAGE_ERROR_STATUS and _USAGE_ERROR.search(done.stderr) and not finished():
-        raise RefusedError(explain(done, f"{Path(argv[0]).name} did not accept its command line") + _hint(done, hints))
-    if done.returncode:
-        sentence = explain(done, f"the batch of {len(task.ids)} pictures on device {task.device_id} failed")
-        raise OmRunError(sentence + _hint(done, hints), finished())
-    return done
+    if result.returncode == USAGE_ERROR_STATUS and _USAGE_ERROR.search(result.stderr) and not finished():
+        raise RefusedError(
+            explain(result, f"{Path(argv[0]).name} did not accept its command line") + _hint(result, hints)
+        )
+    if result.returncode:
+        sentence = explain(result, f"the batch of {len(task.ids)} pictures on device {task.device_id} failed")
+        raise OmRunError(sentence + _hint(result, hints), finished())
+    return result
 
 
-def _hint(done: CommandResult, hints: Mapping[str, str]) -> str:
-    text = done.stdout + done.stderr
+def _hint(result: CommandResult, hints: Mapping[str, str]) -> str:
+    text = result.stdout + result.stderr
     found = dict.fromkeys(hint for pattern, hint in {**HINTS, **hints}.items() if re.search(pattern, text))
     return "".join(f"\n  try:     {hint}" for hint in found)
 

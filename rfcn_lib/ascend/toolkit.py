@@ -21,11 +21,8 @@ from rfcn_lib.socs import KNOWN_SOCS
 
 RunnerName = Literal["benchmark", "ais_bench"]
 RUNNERS: tuple[RunnerName, ...] = get_args(RunnerName)  # the published one first
-INSTALL_FOLDERS = (
-    "/usr/local/Ascend",
-    "~/Ascend",
-    "/home/HwHiAiUser/Ascend",
-)  # of root, a user, the vendor
+# where the installer puts a toolkit: for root, for a user, for the vendor's own user
+INSTALL_FOLDERS = ("/usr/local/Ascend", "~/Ascend", "/home/HwHiAiUser/Ascend")
 # CANN up to 8.3 installs ascend-toolkit/; from 8.5 on it installs cann-<version>/ and a link cann. nnrt runs models, without atc
 ENVIRONMENT_FILES = ("ascend-toolkit/set_env.sh", "cann/set_env.sh", "cann-*/set_env.sh", "nnrt/set_env.sh")
 VERSION_FILES = ("ascend_toolkit_install.info", "ascend_ops_install.info")  # `version=8.1.RC1`, one key a line

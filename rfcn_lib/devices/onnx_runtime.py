@@ -34,8 +34,12 @@ def session(twin: Path, threads: int = 0) -> onnxruntime.InferenceSession:
         raise SessionError(f"ONNX Runtime {onnxruntime.__version__} cannot load {twin}: {str(error)[:500]}") from error
 
 
-def device(twin: Path, threads: int = 0) -> RunPicture:
-    """Load the graph once; the function returned runs one picture. `threads`: as for `session`."""
+def load_model(twin: Path, threads: int = 0) -> RunPicture:
+    """Load the graph once; the function returned runs one picture. `threads`: as for `session`.
+
+    Raises:
+        SessionError: ONNX Runtime cannot load the file.
+    """
     loaded = session(twin, threads)
     return lambda im_data, picture: run(loaded, im_data, picture)
 

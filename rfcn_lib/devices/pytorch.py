@@ -10,10 +10,13 @@ from rfcn_lib.source.checkpoint import network_from_checkpoint
 from rfcn_lib.source.network import Rfcn
 
 
-def device(weights: Path, port: Port, where: str = "cpu") -> RunPicture:
+def load_model(weights: Path, port: Port, where: str = "cpu") -> RunPicture:
     """Load the checkpoint once; the function returned runs one picture. `where`: "cpu" or "cuda".
 
-    On CUDA in plain float32: the T4 of the published figure has no TF32. Errors: CheckpointError.
+    On CUDA in plain float32: the T4 of the published figure has no TF32.
+
+    Raises:
+        CheckpointError: the file is no checkpoint of this port.
     """
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False

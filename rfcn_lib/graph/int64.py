@@ -30,9 +30,8 @@ INT32, INT64 = ir.DataType.INT32, ir.DataType.INT64
 ANY_TYPE: Final = frozenset({"Cast", "ConstantOfShape"})  # an attribute decides the output's type, and we may change it
 SLICE_SIDES: Final = {1: "starts", 2: "ends"}
 
-Slot = (
-    ir.Value | tuple[ir.Node, int]
-)  # has one type: a value; or one input of a node that reads a constant, as a constant can be copied
+# A slot has one type. It is a value; or, for a constant, one input of a node that reads it, because a constant can be copied
+Slot = ir.Value | tuple[ir.Node, int]
 Formal = onnx.defs.OpSchema.FormalParameter
 
 

@@ -6,7 +6,6 @@ one orientation. How much padding a choice has depends on the longer sides alone
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Final
 
 from rfcn_lib.errors import SuiteError
@@ -18,7 +17,6 @@ MOST: Final = (
     6  # each canvas needs a graph and a compilation; on VOC2007 test a seventh would save 0.3 % of the published area
 )
 MULTIPLE_PX: Final = 16  # the network's stride, spec.FEATURE_STRIDE: a larger canvas has cells of padding only
-NOTE: Final = "canvases.txt"  # beside a folder of dumps: on which canvases they were made, one a line
 
 
 class CanvasError(SuiteError):
@@ -145,14 +143,3 @@ def share_of(canvases: IdsByCanvas, published_wh: Wh) -> float:
 def name_of(canvas_wh: Wh) -> str:
     """`688x512`: width x height, as files, tests and verdicts name a canvas."""
     return f"{canvas_wh[0]}x{canvas_wh[1]}"
-
-
-def note_canvases(dumps: Path, canvases: Collection[Wh]) -> None:
-    """Write the names of the canvases, one a line, into `canvases.txt` beside a folder of dumps."""
-    (dumps.parent / NOTE).write_text("".join(f"{name_of(canvas)}\n" for canvas in canvases), encoding="utf-8")
-
-
-def noted_canvases(dumps: Path) -> frozenset[str]:
-    """Names of the canvases that `note_canvases` wrote beside a folder of dumps; empty where there is no such file."""
-    note = dumps.resolve().parent / NOTE
-    return frozenset(note.read_text(encoding="utf-8").split()) if note.is_file() else frozenset()

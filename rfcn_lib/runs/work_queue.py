@@ -1,11 +1,11 @@
-"""Batches shared out over devices: whoever is free takes the next one, and what a lost device had goes to the others.
+"""Batches for several devices: a device that is free takes the next one; the others take over what a lost device had.
 
-While a device is at work on a batch, the next one is laid out for it.
+While a device is at work on a batch, a thread prepares the next one for it.
 """
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -13,15 +13,17 @@ from rfcn_lib.ascend.tool_run import OmRunError
 from rfcn_lib.progress import say
 
 Ids = tuple[str, ...]
-Lay = Callable[[Ids], float]  # lay one batch out; returns when that began, seconds since the epoch
-Do = Callable[[Ids, int, float], None]  # one batch, laid out since then, on one device; OmRunError: this device is lost
+PrepareBatch = Callable[[Ids], float]  # returns when it began, seconds since the epoch
+RunBatch = Callable[
+    [Ids, int, float], None
+]  # (ids, device, when its preparation began); OmRunError: the device is lost
 
 
 @dataclass(slots=True)
-class Pile:
-    """Batches to be done. A device that finds it empty waits while another's batch may still come back.
+class WorkQueue:
+    """Batches that are left. A device that finds none waits as long as another device may still return one.
 
-    lost     devices that were given up, and why
+    lost     devices that get no more batches: device -> reason
     fatal    what ended the whole run
     batches  what is left; empty when all is done
     """
@@ -36,67 +38,78 @@ class Pile:
         """The next batch, or None when there will be none."""
         with self.changed:
             self.changed.wait_for(lambda: self.batches or not self.under_way or self.fatal)
-            if self.fatal or not self.batches:
-                return None
-            self.under_way += 1
-            return self.batches.pop(0)
+            return None if self.fatal or not self.batches else self._taken()
 
-    def take_ahead(self, devices: int) -> Ids:
-        """A batch to be laid out meanwhile; none where fewer are left than `devices`, for then another may be free first."""
+    def prefetch(self, devices: int) -> Ids:
+        """A batch to prepare while the current one runs.
+
+        () near the end, when fewer batches than working devices are left: another device may be free sooner.
+        """
         with self.changed:
-            if self.fatal or len(self.batches) < devices - len(self.lost):
-                return ()
-            self.under_way += 1
-            return self.batches.pop(0)
+            return () if self.fatal or len(self.batches) < devices - len(self.lost) else self._taken()
 
-    def put_down(self, back: Ids = ()) -> None:
-        """A batch taken is finished, or comes back."""
+    def _taken(self) -> Ids:
+        self.under_way += 1
+        return self.batches.pop(0)
+
+    def finish_batch(self) -> None:
+        """A batch that was taken is done."""
+        self._end(())
+
+    def return_batch(self, batch: Ids) -> None:
+        """Put a batch that was taken back, for another device or the next run. Nothing to do for ()."""
+        if batch:
+            self._end(batch)
+
+    def _end(self, returned: Ids) -> None:
         with self.changed:
             self.under_way -= 1
-            if back:
-                self.batches.append(back)
+            if returned:
+                self.batches.append(returned)
             self.changed.notify_all()
 
     def stop(self, reason: BaseException) -> None:
-        """No further batch for anybody."""
+        """No device gets a further batch."""
         with self.changed:
             self.fatal = self.fatal or reason
             self.changed.notify_all()
 
 
-def finished(pile: Pile, devices: Sequence[int], lay: Lay, do: Do) -> Iterator[Ids]:
-    """Do the batches of the pile; yield each when it is finished. What is left then is in `pile`.
+def run_batches(
+    work: WorkQueue, devices: Sequence[int], prepare_batch: PrepareBatch, run_batch: RunBatch
+) -> Generator[Ids, None, None]:
+    """Run the batches of the queue on the devices; yield each when it is finished. What is left then is in `work`.
 
-    `do` raising OmRunError costs its device, any other Exception stops all devices. One device works in this thread, so
-    that Ctrl-C reaches what it runs at once; several end the batches they have begun.
+    When `run_batch` raises OmRunError, its device is lost; any other Exception stops all devices. A single device works in
+    this thread, so that Ctrl-C reaches its tool at once. Several devices end the batches that they have begun.
     """
     if len(devices) == 1:
-        yield from _work(pile, devices[0], 1, lay, do)
+        yield from _run_on(work, devices[0], 1, prepare_batch, run_batch)
         return
-    line: queue.SimpleQueue[Ids | None] = queue.SimpleQueue()
+    finished: queue.SimpleQueue[Ids | None] = queue.SimpleQueue()
 
-    def report(device: int) -> None:
+    def run_on(device: int) -> None:
         try:
-            for ids in _work(pile, device, len(devices), lay, do):
-                line.put(ids)
-            if device in pile.lost:
-                say(f"device {device} gets no more pictures, others take over: {pile.lost[device].splitlines()[0]}")
+            for ids in _run_on(work, device, len(devices), prepare_batch, run_batch):
+                finished.put(ids)
+            if device in work.lost:
+                say(f"device {device} gets no more pictures, others take over: {work.lost[device].splitlines()[0]}")
         finally:
-            line.put(None)
+            finished.put(None)
 
-    threads = [threading.Thread(target=report, args=(device,), name=f"device {device}") for device in devices]
+    threads = [threading.Thread(target=run_on, args=(device,), name=f"device {device}") for device in devices]
     for thread in threads:
         thread.start()
     running = len(threads)
     try:
         while running:
-            ids = line.get()
+            ids = finished.get()
             if ids is None:
                 running -= 1
             else:
                 yield ids
     except BaseException as reason:
-        pile.stop(reason)
+        work.stop(reason)
         say("stopping when the batches under way have ended; what they finish is kept")
         raise
     finally:
@@ -104,37 +117,36 @@ def finished(pile: Pile, devices: Sequence[int], lay: Lay, do: Do) -> Iterator[I
             thread.join()
 
 
-def _work(pile: Pile, device: int, devices: int, lay: Lay, do: Do) -> Iterator[Ids]:
+def _run_on(
+    work: WorkQueue, device: int, devices: int, prepare_batch: PrepareBatch, run_batch: RunBatch
+) -> Generator[Ids, None, None]:
     with ThreadPoolExecutor(1, thread_name_prefix=f"next batch of device {device}") as ahead:
-        ids, laid = pile.take() or (), None
+        ids, prepared = work.take() or (), None
         while ids:
-            then: Ids = ()
+            following: Ids = ()
             try:
-                # what could not be laid out ahead may find room now; a picture that is at fault says so again
-                since = lay(ids) if laid is None or laid.exception() else laid.result()
-                then = pile.take_ahead(devices)
-                laid = ahead.submit(lay, then) if then else None
-                do(ids, device, since)
+                # try again what failed ahead: there may be room now, and a picture that is at fault fails again
+                began = prepare_batch(ids) if prepared is None or prepared.exception() else prepared.result()
+                following = work.prefetch(devices)
+                prepared = ahead.submit(prepare_batch, following) if following else None
+                run_batch(ids, device, began)
             except OmRunError as error:
-                pile.lost[device] = str(error)
-                if laid is not None:
-                    laid.exception()  # whoever takes it next lays it out in the same place: not at the same time
-                _put_back(pile, ids, then)
+                work.lost[device] = str(error)
+                if prepared is not None:
+                    prepared.exception()  # wait: the device that takes this batch next prepares it in the same place
+                work.return_batch(ids)
+                work.return_batch(following)
                 return
             except BaseException as error:  # a disk or a picture: no other device would fare better
-                pile.stop(error)
-                _put_back(pile, ids, then)
+                work.stop(error)
+                work.return_batch(ids)
+                work.return_batch(following)
                 if not isinstance(error, Exception):
                     raise
                 return
-            pile.put_down()
+            work.finish_batch()
             yield ids
-            if then and pile.fatal:
-                _put_back(pile, then)
+            if following and work.fatal:
+                work.return_batch(following)
                 return
-            ids = then or pile.take() or ()
-
-
-def _put_back(pile: Pile, *batches: Ids) -> None:
-    for ids in filter(None, batches):
-        pile.put_down(back=ids)
+            ids = following or work.take() or ()

@@ -1,1 +1,1 @@
-"""The model as its authors run it: network, vendor operators' real forwards, checkpoint, training losses."""
+"""The source model in PyTorch, as its authors run it: the network, its two special operators, its checkpoint."""

@@ -8,7 +8,7 @@ from rfcn_lib.records import Floats
 
 
 def cells(side_px: int) -> int:
-    """Cells of layer3 along a side of `side_px`: conv1, max-pool (no padding, ceil), two strided 1x1 convolutions."""
+    """Number of cells of layer3 along a side: after conv1, max-pool (no padding, ceil), two 1x1 convolutions with stride 2."""
     after_stem = (side_px + 2 * 3 - 7) // 2 + 1
     after_pool = -(-(after_stem - 3) // 2) + 1
     for _ in range(2):
@@ -17,9 +17,9 @@ def cells(side_px: int) -> int:
 
 
 def base_anchors(proposals: Proposals) -> Floats:
-    """(A, 4) float64, ratios outer, scales inner, around the first cell.
+    """The anchors of the first cell, (A, 4) float64 x1 y1 x2 y2. The order is: for each ratio, each scale.
 
-    The ratio step rounds (numpy, half to even) width, then height from the rounded width, as upstream does.
+    Like upstream, this rounds the width (numpy's round, half to even), then computes and rounds the height from that width.
     """
     side = float(proposals.anchor_base_px)
     centre = 0.5 * (side - 1)
@@ -33,7 +33,7 @@ def base_anchors(proposals: Proposals) -> Floats:
 
 
 def anchors(proposals: Proposals, canvas_wh_px: tuple[int, int]) -> Floats:
-    """(rows * columns * A, 4) float32 in the net frame, order (row, column, anchor), for a canvas of this size."""
+    """All anchors of a canvas, (rows * columns * A, 4) float32 in the net frame, in the order (row, column, anchor)."""
     columns, rows = (cells(side) for side in canvas_wh_px)
     x, y = np.meshgrid(np.arange(columns) * spec.FEATURE_STRIDE, np.arange(rows) * spec.FEATURE_STRIDE)
     shifts = np.stack([x, y, x, y], axis=-1).reshape(-1, 1, 4)

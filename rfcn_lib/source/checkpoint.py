@@ -1,6 +1,6 @@
-"""Checkpoints in the upstream format, read strictly and without running anything that is in them.
+"""Read and write checkpoints in upstream's format. The reader checks every key and shape, and runs no code from the file.
 
-The format: `torch.save` of {"session", "epoch", "model", "optimizer", "pooling_mode", "class_agnostic"}, `model` being the
+The format is `torch.save` of {"session", "epoch", "model", "optimizer", "pooling_mode", "class_agnostic"}; "model" is the
 state dict. Source: trainval_net.py of RebornL/RFCN-pytorch.1.0.
 """
 
@@ -18,28 +18,29 @@ from rfcn_lib.port import Port
 from rfcn_lib.source.network import Architecture, Rfcn
 
 LARGEST_FILE_BYTES = 4 << 30  # ten times a ResNet-152 with its optimizer's state
-SHOWN = 5
-FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # others are refused by their dtype, later
+SHOWN = 5  # a message lists at most so many keys or differences
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # `_expect_same` refuses other dtypes
 
 
 class CheckpointError(SuiteError):
-    """The file is not a checkpoint of the network on trial."""
+    """The file is not a checkpoint of the network that the port describes."""
 
 
 def network_from_checkpoint(weights: Path, port: Port) -> Rfcn:
-    """The source model in inference mode, every key and shape of the file accounted for.
+    """The source model in inference mode, from a checkpoint.
 
-    Depth, widths and class count come from the file's own shapes, the rest from the port.
+    Depth, widths and number of classes come from the shapes in the file, everything else from the port.
 
     Raises:
-        CheckpointError: no such file, not a checkpoint, holds code, lacks keys, has others, other shapes, numbers that
-            are not finite, or a class or anchor count unlike the port's; names the file and the first differences.
+        CheckpointError: the file does not exist, is not a checkpoint, or contains code; it lacks keys, has unknown keys,
+            other shapes, or numbers that are not finite; or its number of classes or anchors differs from the port's.
+            The message names the file and the first differences.
     """
     state = read_state(weights)
     shape = architecture(state, weights)
     if shape.columns != len(port.classes) + 1:
         raise CheckpointError(
-            f"{weights} scores {shape.columns} columns, but the port '{port.name}' has {len(port.classes)} classes and "
+            f"{weights} has {shape.columns} score columns, but the port '{port.name}' has {len(port.classes)} classes and "
             f"background, {len(port.classes) + 1} columns; pass the checkpoint's own --port=FILE"
         )
     per_cell = len(port.proposals.anchor_ratios) * len(port.proposals.anchor_scales)
@@ -56,12 +57,12 @@ def network_from_checkpoint(weights: Path, port: Port) -> Rfcn:
 
 
 def read_state(weights: Path) -> dict[str, Tensor]:
-    """The state dict of a checkpoint, tensors on the CPU. Raises CheckpointError as `network_from_checkpoint` does."""
+    """The state dict of a checkpoint, with tensors on the CPU. Raises CheckpointError as `network_from_checkpoint`."""
     try:
         size = weights.stat().st_size
         if not weights.is_file() or size > LARGEST_FILE_BYTES:
             raise CheckpointError(
-                f"{weights} is no checkpoint: a regular file of up to {LARGEST_FILE_BYTES >> 30} GB is wanted"
+                f"{weights} is not a checkpoint: it should be a regular file of at most {LARGEST_FILE_BYTES >> 30} GB"
             )
         file = weights.open("rb")
     except OSError as error:
@@ -69,10 +70,10 @@ def read_state(weights: Path) -> dict[str, Tensor]:
     try:
         with file:
             content = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file raises whatever torch stumbles on, from struct.error to AttributeError
+    except Exception as error:  # on a damaged file torch raises many classes, from struct.error to AttributeError
         raise CheckpointError(
-            f"{weights} is not a checkpoint that can be read without running code ({_first_line(error)}); nothing of "
-            "it was executed. It should be torch.save of a dict with the state dict under 'model'"
+            f"{weights} is not a checkpoint that torch reads without running code ({_first_line(error)}); the suite ran no "
+            "code from it. The file should be torch.save of a dict with the state dict under 'model'"
         ) from error
     model = content.get("model") if isinstance(content, dict) else None
     if not isinstance(model, Mapping) or not all(
@@ -84,15 +85,20 @@ def read_state(weights: Path) -> dict[str, Tensor]:
         size, held = value.numel() * value.element_size(), _bytes_held(value)
         if size > held:
             raise CheckpointError(
-                f"{weights}: {key} needs {size:,} bytes, but the file holds {held:,}; save plain tensors"
+                f"{weights}: {key} needs {size:,} bytes, but the file has {held:,}; save plain tensors"
             )
         if value.dtype in FLOATS and not bool(torch.isfinite(value).all()):
-            raise CheckpointError(f"{weights}: {key} holds NaN or infinite numbers; the training it came from diverged")
+            raise CheckpointError(
+                f"{weights}: {key} has NaN or infinite numbers, but should have finite ones; the training diverged"
+            )
     return dict(model)
 
 
 def architecture(state: Mapping[str, Tensor], weights: Path) -> Architecture:
-    """What the shapes of a state dict say about the network. Raises CheckpointError when they say nothing consistent."""
+    """The network's sizes, from the shapes in a state dict. Raises CheckpointError if a needed key is absent or no convolution.
+
+    weights  the file's path, for the message
+    """
     try:
         blocks = [_count(state, rf"RCNN_base\.{index}\.(\d+)\.") for index in (4, 5, 6)]
         blocks.append(_count(state, r"RCNN_conv_new\.0\.(\d+)\."))
@@ -110,13 +116,13 @@ def architecture(state: Mapping[str, Tensor], weights: Path) -> Architecture:
         )
     except KeyError as error:
         raise CheckpointError(
-            f"{weights} lacks {error} of an R-FCN checkpoint; its first keys are {sorted(state)[:SHOWN]}. It should have "
+            f"{weights} lacks the key {error}; its first keys are {sorted(state)[:SHOWN]}. An R-FCN checkpoint should have "
             "upstream's keys (RCNN_base.*, RCNN_conv_new.*, RCNN_rpn.*, RCNN_cls_base.weight, RCNN_bbox_base.weight)"
         ) from error
 
 
 def save_checkpoint(target: Path, network: Rfcn, epoch: int) -> None:
-    """Write the upstream format: float32, contiguous, without an optimizer's state."""
+    """Write `network` in upstream's format: float32, contiguous tensors, without the optimizer's state."""
     state = {key: value.detach().contiguous() for key, value in network.state_dict().items()}
     state["RCNN_conv_new.1.weight"] = state["RCNN_conv_1x1.weight"]  # one tensor under two keys, as upstream
     content = {
@@ -131,13 +137,13 @@ def save_checkpoint(target: Path, network: Rfcn, epoch: int) -> None:
 
 
 def _expect_same(weights: Path, got: Mapping[str, Tensor], want: Mapping[str, Tensor]) -> None:
-    """Keys, shapes and dtypes, and that the one convolution with two keys is one."""
+    """Compare keys, shapes and dtypes, and check that the two keys of one convolution have the same numbers."""
     wrong = [f"lacks {key} {tuple(want[key].shape)}" for key in want if key not in got]
     wrong += [f"has the unknown {key}" for key in got if key not in want]
     for key in (key for key in want if key in got):
-        is_, should = (f"{tuple(tensor.shape)} {tensor.dtype}" for tensor in (got[key], want[key]))
-        if is_ != should:
-            wrong.append(f"has {key} as {is_}, but should be {should}")
+        got_, want_ = (f"{tuple(tensor.shape)} {tensor.dtype}" for tensor in (got[key], want[key]))
+        if got_ != want_:
+            wrong.append(f"has {key} as {got_}, but should be {want_}")
     if wrong:
         raise CheckpointError(f"{weights} differs from the network in {len(wrong)} places: " + "; ".join(wrong[:SHOWN]))
     if not torch.equal(got["RCNN_conv_1x1.weight"], got["RCNN_conv_new.1.weight"]):
@@ -147,7 +153,7 @@ def _expect_same(weights: Path, got: Mapping[str, Tensor], want: Mapping[str, Te
 
 
 def _outputs(state: Mapping[str, Tensor], key: str, weights: Path) -> int:
-    """Output channels of the convolution with this weight."""
+    """Number of output channels of the convolution whose weight has this key."""
     shape = tuple(state[key].shape)
     if len(shape) != 4 or shape[0] < 1:
         raise CheckpointError(f"{weights} has {key} as {shape}, but should be a convolution's weight, 4 sides")
@@ -155,7 +161,7 @@ def _outputs(state: Mapping[str, Tensor], key: str, weights: Path) -> int:
 
 
 def _bytes_held(value: Tensor) -> int:
-    """Bytes the file gave for it: none for sparse and meta tensors, few for a view repeated over itself."""
+    """Bytes of the tensor in the file: 0 for a sparse or meta tensor, few for a tensor that repeats its own numbers (expand)."""
     plain = value.layout is torch.strided and value.device.type == "cpu"
     return value.untyped_storage().nbytes() if plain else 0
 

@@ -1,6 +1,6 @@
-"""R-FCN on a dilated bottleneck ResNet (Dai et al. 2016; He et al. 2015), as RebornL/RFCN-pytorch.1.0 computes it.
+"""The R-FCN network: a bottleneck ResNet with dilation, as RebornL/RFCN-pytorch.1.0 computes it.
 
-Attribute names are upstream's, because they are the checkpoint's keys.
+Papers: Dai et al. 2016; He et al. 2015. The attribute names are upstream's, because they are the checkpoint's keys.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,16 @@ from rfcn_lib.source.operators import best_first, multi_class_nms, position_sens
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """What a checkpoint's shapes say. ResNet-101 of the published port: (3, 4, 23, 3), 64, (64, 128, 256, 512), ..."""
+    """The sizes of a network. In brackets: the published port, a ResNet-101.
+
+    blocks            blocks of layer1 to layer4 (3, 4, 23, 3)
+    stem              channels of the first convolution (64)
+    widths            channels of the 3x3 convolutions in layer1 to layer4 (64, 128, 256, 512)
+    reduced           channels after RCNN_conv_1x1 (1024)
+    rpn_width         channels of the RPN's 3x3 convolution (512)
+    anchors_per_cell  anchors at each cell of layer3
+    columns           classes and background (21)
+    """
 
     blocks: tuple[int, int, int, int]
     stem: int
@@ -25,11 +34,14 @@ class Architecture:
     reduced: int
     rpn_width: int
     anchors_per_cell: int
-    columns: int  # classes and background
+    columns: int
 
 
 class Bottleneck(nn.Module):
-    """1x1 (with the stride: the Caffe arrangement), 3x3, 1x1, added to the input or its projection."""
+    """A residual block: 1x1, 3x3 and 1x1 convolution, plus the input or its projection.
+
+    The first convolution has the stride (the Caffe arrangement).
+    """
 
     def __init__(self, inside: int, width: int, stride: int = 1, dilation: int = 1, project: bool = False) -> None:
         super().__init__()
@@ -50,8 +62,8 @@ class Bottleneck(nn.Module):
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.relu(self.bn2(self.conv2(out)))
         out = self.bn3(self.conv3(out))
-        aside = x if self.downsample is None else self.downsample(x)
-        result: Tensor = self.relu(out + aside)
+        shortcut = x if self.downsample is None else self.downsample(x)
+        result: Tensor = self.relu(out + shortcut)
         return result
 
 
@@ -60,14 +72,14 @@ def _norm(width: int) -> nn.BatchNorm2d:
 
 
 def _layer(inside: int, width: int, count: int, stride: int, dilation: int = 1) -> nn.Sequential:
-    """The first block projects, has the stride and dilation 1; the others have `dilation`."""
+    """A layer of `count` blocks. The first one has the projection, the stride and dilation 1; the others have `dilation`."""
     first = Bottleneck(inside, width, stride, project=True)
     others = [Bottleneck(width * spec.EXPANSION, width, dilation=dilation) for _ in range(count - 1)]
     return nn.Sequential(first, *others)
 
 
 class _Rpn(nn.Module):
-    """Scores (2 * A planes, background first) and deltas (4 * A planes) for every cell."""
+    """The region proposal network: 2 * A score planes (background first) and 4 * A delta planes."""
 
     def __init__(self, inside: int, width: int, per_cell: int) -> None:
         super().__init__()
@@ -81,7 +93,7 @@ class _Rpn(nn.Module):
 
 
 class Rfcn(nn.Module):
-    """The whole detector. One forward serves reference and export; training calls the same three parts with its own rois."""
+    """The whole detector. Reference and export call `forward`; the training calls the parts of it with rois of its own."""
 
     def __init__(self, shape: Architecture, proposals: Proposals) -> None:
         super().__init__()
@@ -111,8 +123,11 @@ class Rfcn(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Detect in one picture.
 
-        im_data (1, 3, H, W) float32, BGR minus means, `canvas_wh` = (W, H). Proposals are clipped to `clip_wh`: the
-        resized picture (im_info) in the reference; the canvas in the export, which has no other input.
+        im_data    (1, 3, H, W) float32, BGR minus means
+        clip_wh    the proposals are clipped to this size: the resized picture (im_info) in the reference, the canvas in the
+                   exported graph, which has no input for the picture's size
+        canvas_wh  (W, H)
+
         Returns rois (1, R, 5) in the net frame, cls_prob (1, R, C), bbox_pred (1, R, 4 * C), R = port.proposals.kept.
         """
         base = self.RCNN_base(im_data)
@@ -124,7 +139,7 @@ class Rfcn(nn.Module):
         return rois, cls_prob.reshape(1, kept, columns), bbox_pred.reshape(1, kept, 4 * columns)
 
     def propose(self, scores: Tensor, deltas: Tensor, clip_wh: tuple[int, int], canvas_wh: tuple[int, int]) -> Tensor:
-        """RPN planes of one picture, (1, 2A, h, w) and (1, 4A, h, w) -> rois (1, R, 5); rows without a proposal are 0."""
+        """RPN planes of one picture, (1, 2A, h, w) and (1, 4A, h, w) -> rois (1, R, 5). Rows without a proposal are 0."""
         settings = self.proposals
         columns, rows = (cells(side) for side in canvas_wh)
         per_cell = self.shape.anchors_per_cell
@@ -132,7 +147,7 @@ class Rfcn(nn.Module):
         foreground = torch.softmax(pairs, 1)[:, 1].reshape(per_cell, rows * columns).transpose(0, 1).reshape(-1)
         by_anchor = deltas.permute(0, 2, 3, 1).reshape(-1, 4)
         prior = prior_boxes(settings, canvas_wh).to(deltas.dtype).to(deltas.device)
-        boxes = clip(decode(prior, by_anchor), clip_wh)
+        boxes = clip(apply_deltas(prior, by_anchor), clip_wh)
         count = min(settings.before_nms, rows * columns * per_cell)
         best, order = best_first(foreground, count)
         boxes = boxes.index_select(0, order)
@@ -143,7 +158,7 @@ class Rfcn(nn.Module):
         return torch.cat([batch_index, kept], 2)
 
     def classify(self, base: Tensor, rois: Tensor) -> tuple[Tensor, Tensor]:
-        """layer3 features of one picture and rois (1, R, 5) -> class scores (R, C) and deltas (R, 4 * C)."""
+        """Features of layer3 of one picture, and rois (1, R, 5) -> class scores (R, C) and deltas (R, 4 * C)."""
         top = self.RCNN_conv_new(base)
         return self.vote(self.RCNN_cls_base(top), self.RCNN_bbox_base(top), rois)
 
@@ -157,12 +172,12 @@ class Rfcn(nn.Module):
 
 @lru_cache(maxsize=8)
 def prior_boxes(proposals: Proposals, canvas_wh: tuple[int, int]) -> Tensor:
-    """The anchors of a canvas as a tensor, (N, 4) float32; computed outside any trace, where numbers stay numbers."""
+    """The anchors of a canvas, (N, 4) float32. The cache keeps them, so the export's trace sees a constant tensor."""
     return torch.from_numpy(anchors(proposals, canvas_wh))
 
 
-def decode(prior_xyxy: Tensor, deltas: Tensor) -> Tensor:
-    """Anchors (N, 4) moved by dx dy dw dh (N, 4) -> (N, 4), net frame, "+1" widths."""
+def apply_deltas(prior_xyxy: Tensor, deltas: Tensor) -> Tensor:
+    """Move and resize anchors (N, 4) by dx dy dw dh (N, 4) -> (N, 4), net frame, "+1" widths."""
     size = prior_xyxy[:, 2:] - prior_xyxy[:, :2] + 1.0
     centre = prior_xyxy[:, :2] + 0.5 * size
     middle = deltas[:, :2] * size + centre
@@ -171,7 +186,7 @@ def decode(prior_xyxy: Tensor, deltas: Tensor) -> Tensor:
 
 
 def clip(boxes_xyxy: Tensor, size_wh: tuple[int, int]) -> Tensor:
-    """(N, 4) -> (N, 4), x in [0, width - 1], y in [0, height - 1]."""
+    """Clip boxes: (N, 4) -> (N, 4), x in [0, width - 1], y in [0, height - 1]."""
     limit = _last_pixel(size_wh).to(boxes_xyxy.dtype).to(boxes_xyxy.device)
     return torch.minimum(torch.maximum(boxes_xyxy, torch.zeros_like(limit)), limit)
 

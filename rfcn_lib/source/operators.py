@@ -1,8 +1,8 @@
-"""The two operators the compiler has kernels for, computed for real, with the name the compiler knows them by.
+"""The two operators for which the vendor has kernels, and the sort before NMS: computed in PyTorch, exported as ONNX nodes.
 
-Each is one `torch.autograd.Function`: `forward` is the definition every run uses (training, reference, export alike);
-`symbolic` only speaks during export, where it writes the vendor's node. The published patch did it the other way round,
-and its model returns zeros.
+Each is one `torch.autograd.Function`. Every run calls `forward`: training, reference and export. The export also calls
+`symbolic`, which writes the node: the vendor's operator, or TopK. In the published patch `forward` returns zeros, so that
+model detects nothing in PyTorch.
 """
 
 from typing import Any
@@ -14,25 +14,27 @@ from rfcn_lib import spec
 
 
 def best_first(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """(N,) -> the `count` best scores and their rows, best first, equal scores by row (ONNX TopK's rule)."""
+    """(N,) -> the `count` best scores and their rows, best first. Of equal scores the lower row comes first, as in TopK."""
     values, rows = _BestFirst.apply(scores, count)  # type: ignore[no-untyped-call]
     return values, rows
 
 
 def multi_class_nms(boxes_xyxy: Tensor, scores: Tensor, iou_above: float, kept: int) -> Tensor:
-    """Greedy suppression of one picture's proposals: (1, N, 1, 4), (1, N, 1) float32 -> (1, kept, 4), zero rows last.
+    """NMS over one picture's proposals: (1, N, 1, 4), (1, N, 1) float32 -> (1, kept, 4), zero rows last.
 
-    "+1" areas; a box goes when its IoU with a better kept one is > `iou_above` (upstream's CUDA kernel); equal scores by
-    row. Upstream drops no score, not even 0; the published node's score_threshold of 0.0 is the vendor kernel's affair.
+    It drops a box if its IoU with a better kept box is > `iou_above`, with "+1" areas (upstream's CUDA kernel). Of equal
+    scores the lower row comes first. Upstream drops no box because of its score, not even with score 0. Only the vendor's
+    kernel reads the score_threshold of 0.0 in the published node.
     """
     boxes: Tensor = _MultiClassNms.apply(boxes_xyxy, scores, iou_above, kept)[0]  # type: ignore[no-untyped-call]
     return boxes
 
 
 def position_sensitive_pool(maps: Tensor, rois: Tensor, classes: int) -> Tensor:
-    """Mean of each roi's k x k bins, every bin on its own map: (1, classes * k * k, H, W), (1, 5, R) -> (R, classes, k, k).
+    """Mean over each of a roi's k x k bins; each bin reads its own map.
 
-    rois are rows batch index, x1, y1, x2, y2 in the net frame, float32. Rounding and borders: `bin_masks`.
+    maps (1, classes * k * k, H, W), rois (1, 5, R) -> (R, classes, k, k). The rows of rois are batch index, x1, y1, x2, y2 in
+    the net frame, float32. For rounding and borders see `bin_masks`.
     Source: PSROIPool_cuda.cu of RebornL/RFCN-pytorch.1.0.
     """
     pooled: Tensor = _PositionSensitivePool.apply(maps, rois, classes)  # type: ignore[no-untyped-call]
@@ -40,7 +42,7 @@ def position_sensitive_pool(maps: Tensor, rois: Tensor, classes: int) -> Tensor:
 
 
 def bin_masks(start_px: Tensor, end_px: Tensor, cells: int) -> Tensor:
-    """Which cells each of a roi's k bins covers along one axis: (R,), (R,) net px -> (R, k, cells) of 0 and 1.
+    """The cells that each of a roi's k bins covers along one axis: (R,), (R,) net px -> (R, k, cells) of 0 and 1.
 
     start = round(x1) / 16, end = (round(x2) + 1) / 16, half away from zero; size = max(end - start, 0.1);
     bin i runs from floor(i * bin + start) to ceil((i + 1) * bin + start), clipped to the map. float32 arithmetic.
@@ -49,7 +51,9 @@ def bin_masks(start_px: Tensor, end_px: Tensor, cells: int) -> Tensor:
     start = round_half_away(start_px) * scale
     end = (round_half_away(end_px) + 1.0) * scale
     extent = (end - start).clamp(min=0.1)
-    size = extent / torch.full_like(extent, spec.GROUP)  # CUDA divides by a number as a product, one bit off
+    size = extent / torch.full_like(
+        extent, spec.GROUP
+    )  # with a plain number CUDA multiplies by 1 / number, which differs in the last bit
     index = torch.arange(spec.GROUP, dtype=start.dtype, device=start.device)
     low = torch.floor(index * size[:, None] + start[:, None]).clamp(0, cells)
     high = torch.ceil((index + 1) * size[:, None] + start[:, None]).clamp(0, cells)
@@ -73,8 +77,8 @@ class _BestFirst(torch.autograd.Function):
 
     @staticmethod
     def symbolic(g: Any, scores: Any, count: int) -> Any:
-        most = g.op("Constant", value_t=torch.tensor([count], dtype=torch.int64))
-        return g.op("TopK", scores, most, axis_i=0, largest_i=1, sorted_i=1, outputs=2)
+        k = g.op("Constant", value_t=torch.tensor([count], dtype=torch.int64))
+        return g.op("TopK", scores, k, axis_i=0, largest_i=1, sorted_i=1, outputs=2)
 
 
 class _MultiClassNms(torch.autograd.Function):
@@ -106,7 +110,7 @@ class _MultiClassNms(torch.autograd.Function):
 
 
 def _greedy(boxes_xyxy: Tensor, iou_above: float, kept: int) -> Tensor:
-    """(N, 4) best first -> rows kept, at most `kept`: each step keeps the best box left and drops what it covers."""
+    """(N, 4), best first -> at most `kept` rows. Each step keeps the best remaining box and drops the boxes it overlaps."""
     x1, y1, x2, y2 = boxes_xyxy.unbind(1)
     areas = (x2 - x1 + 1) * (y2 - y1 + 1)
     left = torch.arange(len(boxes_xyxy), device=boxes_xyxy.device)
@@ -122,18 +126,18 @@ def _greedy(boxes_xyxy: Tensor, iou_above: float, kept: int) -> Tensor:
 
 
 class _PositionSensitivePool(torch.autograd.Function):
-    """One matrix product per bin: the bin's own maps, (classes, H*W), times which cells it covers, (H*W, R)."""
+    """One matrix product per bin: the bin's own maps, (classes, H*W), times the mask of its cells, (H*W, R)."""
 
     @staticmethod
     def forward(ctx: Any, maps: Tensor, rois: Tensor, classes: int) -> Tensor:
         height, width = maps.shape[2:]
-        corners = rois[0].float()  # which cells a bin covers is float32 arithmetic, also in a float64 network
+        corners = rois[0].float()  # upstream computes the bins in float32; we do so in a float64 network too
         columns = bin_masks(corners[1], corners[3], width).to(maps.dtype)
         rows = bin_masks(corners[2], corners[4], height).to(maps.dtype)
         bins = maps.reshape(classes, spec.GROUP, spec.GROUP, height * width)
         sums = [
             bins[:, row].transpose(0, 1) @ _row_of_masks(rows, columns, row)  # (k, classes, H*W) @ (k, H*W, R)
-            for row in range(spec.GROUP)  # a row of bins at a time: all 49 masks of a full-size picture take 0.4 GB
+            for row in range(spec.GROUP)  # one row of bins at a time: all 49 masks of a full-size picture need 0.4 GB
         ]
         area = _areas(rows, columns)
         ctx.save_for_backward(rows, columns, area)
@@ -162,11 +166,11 @@ class _PositionSensitivePool(torch.autograd.Function):
 
 
 def _row_of_masks(rows: Tensor, columns: Tensor, row: int) -> Tensor:
-    """(R, k, H), (R, k, W) -> (k, H*W, R): what the k bins of one row of bins cover."""
+    """(R, k, H), (R, k, W) -> (k, H*W, R): the cells that the k bins in one row of bins cover."""
     return (rows[:, row].T[:, None] * columns.permute(1, 2, 0)[:, None]).flatten(1, 2)
 
 
 def _areas(rows: Tensor, columns: Tensor) -> Tensor:
-    """(R, k, H), (R, k, W) -> (k, k, 1, R) cells; 1 for an empty bin, whose sum is 0 already."""
+    """(R, k, H), (R, k, W) -> (k, k, 1, R) cells per bin. It is 1 for an empty bin, so that its mean is 0 / 1 = 0."""
     tall, wide = rows.sum(2).T, columns.sum(2).T
     return (tall[:, None] * wide[None]).clamp(min=1)[:, :, None]

@@ -20,7 +20,7 @@ class Timing:
     """One run of a tool over some pictures: what it reported, and when it ran by this host's clock.
 
     om_sha256  digest of the compiled model that ran
-    typed      the command as one line for a shell
+    shell_line  the command as one line for a shell
     tool_s     from the tool's start to its end
     whole_s    from the first picture's preparation to the last dump in its place
     """
@@ -28,7 +28,7 @@ class Timing:
     ids: tuple[str, ...]
     om_sha256: str
     perf: Perf
-    typed: str
+    shell_line: str
     tool_s: Span
     whole_s: Span
 
@@ -43,7 +43,7 @@ def write_timing(folder: Path, timing: Timing) -> None:
         "tool": perf.tool,
         "device_id": perf.device_id,
         "text": perf.text,
-        "typed": timing.typed,
+        "typed": timing.shell_line,
         "tool_s": timing.tool_s,
         "whole_s": timing.whole_s,
     }

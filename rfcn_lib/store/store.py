@@ -6,64 +6,39 @@
     <root>/kept/dumps--torch-<key>/torch      the artifact dumps/torch; `--` because the vendor's tools accept few characters
 
 The key is a digest of the content of the ingredients, of the code that makes the artifact (see `rfcn_lib.store.code`), and of
-the versions of the libraries that this code imports. The store builds in a scratch folder on the same disk, then renames that
-folder: a folder in `kept` is finished. Processes that share a store build each artifact once, because each key has a lock.
+the versions of the libraries that this code imports. `Store.build` works in a scratch folder on the same disk and renames it at
+the end, so what lies in `kept` is finished; only the folders of `Store.open_folder` grow there. Processes that share a store
+build each artifact once, because each key has a lock.
 """
 
 import errno
 import importlib
-import json
 import os
 import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
 from rfcn_lib.progress import say
+from rfcn_lib.store.build_folder import SLASH, Build, folder_name, last_used, remove, sizes
 from rfcn_lib.store.code import Part, code_behind, sources_at_start
-from rfcn_lib.store.digests import Digests, StoreError, files_below, sha256_of
+from rfcn_lib.store.digests import Digests, StoreError, sha256_of
 
 __all__ = ["Store", "StoreError"]
 
-SLASH = "--"  # replaces "/" in the name of a build's folder
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 BUILDS_KEPT = 6  # builds per name
 IN_USE_S = 24 * 3600  # a build that was used within this time also stays: another process may still read it
 SAY_WAITING_AFTER_S = 3.0
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-RECORD = ".record.json"
 T = TypeVar("T")
 NO_ARGUMENTS: Mapping[str, object] = MappingProxyType({})
 Maker = Callable[..., object] | str  # a str: "rfcn_lib.room.module:function", imported when something is made
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """One build of an artifact.
-
-    home     its folder in `kept`
-    scratch  the folder in which the store makes it
-    link     the path that people open
-    """
-
-    name: str
-    key: str
-    record: dict[str, Any]
-    home: Path
-    scratch: Path
-    link: Path
-
-    @property
-    def artifact(self) -> Path:
-        return self.home / self.link.name
 
 
 class Store:
@@ -117,18 +92,18 @@ class Store:
             TypeError: an ingredient or `make` is of a kind that cannot be part of a key.
             Any error of `make`; then the store keeps nothing.
         """
-        entry = self._entry(name, [make], ingredients)
-        with _disk_full_is_a_store_error(entry), self._locked(entry):
-            if not self._is_whole(entry):
-                _remove(entry.scratch)
-                if entry.home.exists():
-                    say(f"{entry.home} is damaged; the store makes {name} again")
-                    entry.home.rename(entry.scratch)
-                    _remove(entry.scratch)
-                self._make(entry, _function(make), ingredients, unkeyed)
-            self._set_link(entry)
+        build = self._build_of(name, [make], ingredients)
+        with build.disk_full_is_a_store_error(), self._locked(build):
+            if not self._is_whole(build):
+                remove(build.scratch)
+                if build.home.exists():
+                    say(f"{build.home} is damaged; the store makes {name} again")
+                    build.home.rename(build.scratch)
+                    remove(build.scratch)
+                self._make(build, _function(make), ingredients, unkeyed)
+            build.set_link()
         self._remove_old_builds(name)
-        return entry.artifact
+        return build.artifact
 
     @contextmanager
     def open_folder(self, name: str, code: Sequence[Part], /, **ingredients: object) -> Iterator[Path]:
@@ -145,21 +120,19 @@ class Store:
         Raises:
             StoreError, TypeError: as `build`.
         """
-        entry = self._entry(name, code, ingredients)
-        with _disk_full_is_a_store_error(entry), self._locked(entry):
-            _remove(entry.scratch)
-            if not entry.artifact.is_dir():
-                _remove(entry.home)
-                (entry.scratch / entry.link.name).mkdir(parents=True)
-                _write_record(entry, entry.scratch, {})
-                entry.scratch.rename(entry.home)
-            elif (
-                _record(entry.home).get("key") != entry.key
-            ):  # the record is damaged; the folder's name still has the key
-                _write_record(entry, entry.home, {})
-            self._set_link(entry)
-            yield entry.artifact
-            self._expect_unchanged(entry, ingredients)
+        build = self._build_of(name, code, ingredients)
+        with build.disk_full_is_a_store_error(), self._locked(build):
+            remove(build.scratch)
+            if not build.artifact.is_dir():
+                remove(build.home)
+                (build.scratch / build.link.name).mkdir(parents=True)
+                build.write_record(build.scratch, {})
+                build.scratch.rename(build.home)
+            elif build.read_record().get("key") != build.key:  # damaged; the folder's name still has the key
+                build.write_record(build.home, {})
+            build.set_link()
+            yield build.artifact
+            self._expect_unchanged(build, ingredients)
         self._remove_old_builds(name)
 
     def link(self, name: str, target: Path) -> None:
@@ -187,7 +160,7 @@ class Store:
             raise StoreError(f"{path} changed after this run began, so nothing is made of it; start again")
         return loaded
 
-    def _entry(self, name: str, code: Sequence[Part], ingredients: Mapping[str, object]) -> _Entry:
+    def _build_of(self, name: str, code: Sequence[Part], ingredients: Mapping[str, object]) -> Build:
         if not NAME.fullmatch(name) or SLASH in name or len(name) > 100 or name.split("/")[0] == "kept":
             raise StoreError(
                 f"the artifact's name is {name!r}, but should be a relative path inside the store, without '..' and '--'"
@@ -196,9 +169,9 @@ class Store:
         files, libraries = code_behind(*code)
         sources = {"name": name, "ingredients": self._as_json(ingredients), "code": files, "libraries": libraries}
         key = sha256_of(sources)
-        folder = f"{_folder_name(name)}-{key[:16]}"
+        folder = f"{folder_name(name)}-{key[:16]}"
         record, home, scratch = {"key": key, **sources}, self._kept / folder, self._scratch / folder
-        return _Entry(name, key, record, home, scratch, self.root / name)
+        return Build(name, key, record, home, scratch, self.root / name)
 
     def _check_link(self, link: Path) -> None:
         """Raise StoreError, before any work, if something that this store did not make lies at the path of the link."""
@@ -211,60 +184,49 @@ class Store:
     def _as_json(self, ingredients: Mapping[str, object]) -> dict[str, object]:
         return {name: self.digests.as_json(value, name) for name, value in ingredients.items()}
 
-    def _expect_unchanged(self, entry: _Entry, ingredients: Mapping[str, object]) -> None:
+    def _expect_unchanged(self, build: Build, ingredients: Mapping[str, object]) -> None:
         """Raise StoreError if an ingredient changed since the key was computed: the artifact may be made of both versions."""
-        now, then = self._as_json(ingredients), entry.record["ingredients"]
+        now, then = self._as_json(ingredients), build.record["ingredients"]
         changed = [name for name in then if now[name] != then[name]]
         if changed:
-            raise StoreError(f"{', '.join(changed)} changed while the suite made {entry.name} of it; start again")
+            raise StoreError(f"{', '.join(changed)} changed while the suite made {build.name} of it; start again")
 
     def _make(
         self,
-        entry: _Entry,
+        build: Build,
         make: Callable[..., object],
         ingredients: Mapping[str, object],
         unkeyed: Mapping[str, object],
     ) -> None:
-        target, started = entry.scratch / entry.link.name, time.monotonic()
+        target, started = build.scratch / build.link.name, time.monotonic()
         try:
-            entry.scratch.mkdir(parents=True)
+            build.scratch.mkdir(parents=True)
             make(target, **ingredients, **unkeyed)
             if not target.exists():
-                raise StoreError(f"{make.__qualname__} should have written {entry.name} to {target}, but wrote nothing")
+                raise StoreError(f"{make.__qualname__} should have written {build.name} to {target}, but wrote nothing")
             taken_s = round(time.monotonic() - started, 3)
-            _write_record(entry, entry.scratch, _sizes(target), sha256=self.digests.of(target), seconds=taken_s)
-            self._expect_unchanged(entry, ingredients)
-            entry.scratch.rename(entry.home)
+            build.write_record(build.scratch, sizes(target), sha256=self.digests.of(target), seconds=taken_s)
+            self._expect_unchanged(build, ingredients)
+            build.scratch.rename(build.home)
         except BaseException:  # KeyboardInterrupt too
-            shutil.rmtree(entry.scratch, ignore_errors=True)
+            shutil.rmtree(build.scratch, ignore_errors=True)
             raise
 
-    def _is_whole(self, entry: _Entry) -> bool:
+    def _is_whole(self, build: Build) -> bool:
         """Whether the artifact has the bytes that were built. This is quick, because `Digests` remembers the files."""
-        record = _record(entry.home)
+        record = build.read_record()
         sound = (
-            record.get("key") == entry.key and entry.artifact.exists() and record.get("files") == _sizes(entry.artifact)
+            record.get("key") == build.key and build.artifact.exists() and record.get("files") == sizes(build.artifact)
         )
-        return sound and record.get("sha256") == self.digests.of(entry.artifact)
-
-    def _set_link(self, entry: _Entry) -> None:
-        """Set the time of the last use, and point the link at this build. The caller holds the lock."""
-        os.utime(entry.home / RECORD)
-        entry.link.parent.mkdir(parents=True, exist_ok=True)
-        target = os.path.relpath(entry.artifact, entry.link.parent)
-        if not entry.link.is_symlink() or entry.link.readlink() != Path(target):
-            entry.scratch.mkdir(parents=True)
-            (entry.scratch / "link").symlink_to(target)
-            (entry.scratch / "link").replace(entry.link)
-            entry.scratch.rmdir()
+        return sound and record.get("sha256") == self.digests.of(build.artifact)
 
     @contextmanager
-    def _locked(self, entry: _Entry) -> Iterator[None]:
-        lock = FileLock(self._locks / f"{entry.home.name}.lock")
+    def _locked(self, build: Build) -> Iterator[None]:
+        lock = FileLock(self._locks / f"{build.home.name}.lock")
         try:
             lock.acquire(timeout=SAY_WAITING_AFTER_S)
         except Timeout:
-            say(f"waiting for another process that makes {entry.name} (lock file {lock.lock_file})")
+            say(f"waiting for another process that makes {build.name} (lock file {lock.lock_file})")
             lock.acquire()
         try:
             yield
@@ -273,14 +235,14 @@ class Store:
 
     def _remove_old_builds(self, name: str) -> None:
         """Remove builds that no run used for long, and scratch folders of killed processes. Locked folders stay."""
-        start = f"{_folder_name(name)}-"
+        start = f"{folder_name(name)}-"
         builds = [home for home in self._kept.glob(f"{start}*") if len(home.name) == len(start) + 16]
-        by_use = sorted(builds, key=_last_used, reverse=True)
-        old = [home for home in by_use[BUILDS_KEPT:] if time.time() - _last_used(home) > IN_USE_S]
+        by_use = sorted(builds, key=last_used, reverse=True)
+        old = [home for home in by_use[BUILDS_KEPT:] if time.time() - last_used(home) > IN_USE_S]
         for folder in (*old, *self._scratch.glob("*")):
             with suppress(Timeout, OSError), FileLock(self._locks / f"{folder.name}.lock", timeout=0):
                 # rename it into scratch first: a kill during the removal must not leave half a build in `kept`
-                _remove(folder.rename(self._scratch / folder.name))
+                remove(folder.rename(self._scratch / folder.name))
 
 
 def _function(make: Maker) -> Callable[..., object]:
@@ -289,52 +251,3 @@ def _function(make: Maker) -> Callable[..., object]:
     module, _, function = make.partition(":")
     found: Callable[..., object] = getattr(importlib.import_module(module), function)
     return found
-
-
-def _folder_name(name: str) -> str:
-    return name.replace("/", SLASH)  # no name contains "--", so two names never give the same folder
-
-
-def _sizes(artifact: Path) -> dict[str, int]:
-    """Size in bytes of every file of an artifact, by its path relative to the artifact ("." for a single file)."""
-    files = files_below(artifact) if artifact.is_dir() else [(".", artifact)]
-    return {name: file.stat().st_size for name, file in files}
-
-
-def _record(home: Path) -> dict[str, Any]:
-    """The record of a build, or an empty one if it is missing or damaged."""
-    try:
-        record = json.loads((home / RECORD).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
-def _write_record(entry: _Entry, folder: Path, files: Mapping[str, int], **more: object) -> None:
-    made = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    (folder / RECORD).write_text(json.dumps({**entry.record, "made": made, **more, "files": files}, indent=1))
-
-
-def _last_used(home: Path) -> float:
-    try:
-        return (home / RECORD).stat().st_mtime
-    except OSError:
-        return 0.0
-
-
-def _remove(folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)
-
-
-@contextmanager
-def _disk_full_is_a_store_error(entry: _Entry) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in DISK_FULL:
-            raise
-        raise StoreError(
-            f"cannot write {entry.name} below {entry.home.parent}: {error.strerror}; "
-            "free some space, or pass --store=DIR on another disk; finished files stay in the store"
-        ) from error

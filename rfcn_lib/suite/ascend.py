@@ -14,15 +14,18 @@ import pytest
 
 from rfcn_lib.ascend import atc as compiler
 from rfcn_lib.ascend import npu_choice, npu_smi, toolkit
-from rfcn_lib.ascend.health import health_problems, health_problems_now, note_health_problems
+from rfcn_lib.ascend.health import health_problems, health_problems_now
 from rfcn_lib.command import export_lines, run
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.pictures.bin_set import BinSet
-from rfcn_lib.pictures.canvases import name_of, note_canvases
+from rfcn_lib.pictures.canvases import name_of
 from rfcn_lib.records import Scope
-from rfcn_lib.runs.npu import Filled, fill_by_tool
-from rfcn_lib.runs.npu_batch import DUMPS, Tool, work_folder
+from rfcn_lib.runs.loop import run_missing
+from rfcn_lib.runs.npu import NpuEngine
+from rfcn_lib.runs.npu_batch import Tool
+from rfcn_lib.runs.npu_folder import NpuRunFolder, models_of
 from rfcn_lib.speed.throughput import Rate, rates_of
+from rfcn_lib.speed.timings import Timing
 from rfcn_lib.store.store import Store
 from rfcn_lib.suite.canvases import Canvases, PerCanvas
 from rfcn_lib.suite.commands import probes
@@ -76,26 +79,23 @@ class NpuHost:
 class NpuRun:
     """What the devices made of every picture.
 
-    folder     holds the dumps and the tool's timings
+    dumps      the folder of dumps
+    timings    what the tool said of its speed, covering each picture once
     health     reasons not to trust a measurement on these devices, of earlier runs of this folder too
     simulated  whether a stand-in took the place of a vendor's tool
     commands   external commands that make the same outputs, ready to paste
     """
 
-    folder: Path
-    filled: Filled
+    dumps: Path
+    timings: tuple[Timing, ...]
     host: NpuHost
     health: tuple[str, ...]
     simulated: bool
     commands: tuple[str, ...]
 
-    @property
-    def dumps(self) -> Path:
-        return self.folder / DUMPS
-
     def __str__(self) -> str:
         """What ran, for header and verdict; says that a stand-in is one, and what is wrong with a device."""
-        ran = sorted({timing.perf.device_id for timing in self.filled.timings})
+        ran = sorted({timing.perf.device_id for timing in self.timings})
         devices = ", ".join(self.host.names.get(id, f"device {id}") for id in ran)
         words = f"{self.host.npus[0].name} {devices}, {self.host.tool.name}"
         words += f"; troubles: {'; '.join(self.health)}" if self.health else ""
@@ -202,38 +202,31 @@ def run_on_npus(
         "npu_smi": host.npus[0].version,
     }
     simulated = host.tool.simulated or toolkit.simulated([*om.values(), *toolkit.simulated_tools()])
-    with store.open_folder(canvases.artifact_name("npu"), CODE_OF_DUMPS, **made_of) as folder:
-        simulated = simulated or toolkit.simulated([folder])  # by an earlier run
+    name = canvases.artifact_name("dumps/npu")
+    with store.open_folder(canvases.artifact_name("npu"), CODE_OF_DUMPS, **made_of) as root:
+        folder = NpuRunFolder(root, pictures.port, models_of(om, pictures))
+        simulated = simulated or toolkit.simulated([root])  # by an earlier run
         if simulated:
-            toolkit.mark_simulated(folder, folder / DUMPS)
-        _expect_healthy(
-            note_health_problems(folder, []), folder, options
-        )  # refuse now, not after hours: of an earlier run
-        note_canvases(folder / DUMPS, pictures.by_canvas)
-        filled = fill_by_tool(
-            folder,
-            pictures.by_canvas,
-            pictures.port,
-            pictures.load,
+            toolkit.mark_simulated(root, folder.path)
+        _expect_healthy(folder.problems(), root, options)  # refuse now, not after hours: of an earlier run
+        folder.note_canvases(list(canvases))
+        engine = NpuEngine(
             host.program,
-            om,
-            host.device_ids,
-            batch=bins.batches(len(host.npus)),
-            what=f"{'SIMULATED ' if simulated else ''}{canvases.artifact_name('dumps/npu')}",
-            timeout_s=options.tool_timeout_s,
-            troubles=lambda: health_problems_now(host.device_ids),
-            jpegs=pictures.digests,
-            called=host.names,
+            host.names,
+            bins.batches(len(host.npus)),
+            options.tool_timeout_s,
+            lambda: health_problems_now(host.device_ids),
         )
-        health = note_health_problems(folder, [])
-    _expect_healthy(health, folder, options)
-    store.link(canvases.artifact_name("dumps/npu"), folder / DUMPS)
+        run_missing(folder, pictures, engine, f"SIMULATED {name}" if simulated else name)
+        health, timings = folder.problems(), folder.timings(pictures)
+    _expect_healthy(health, root, options)
+    store.link(name, folder.path)
     compiled = [path.with_name("command.txt").read_text(encoding="utf-8") for path in om.values()]
     batches = [
-        f"{bins.shell_line(work_folder(folder, timing.perf.device_id), timing.ids)} && {timing.typed}"
-        for timing in filled.timings
+        f"{bins.shell_line(folder.work_of(timing.perf.device_id), timing.ids)} && {timing.shell_line}"
+        for timing in timings
     ]
-    return NpuRun(folder, filled, host, health, simulated, (*export_lines(), *probes(), *compiled, *batches))
+    return NpuRun(folder.path, timings, host, health, simulated, (*export_lines(), *probes(), *compiled, *batches))
 
 
 def _expect_healthy(health: tuple[str, ...], folder: Path, options: Options) -> None:
@@ -248,4 +241,4 @@ def _expect_healthy(health: tuple[str, ...], folder: Path, options: Options) -> 
 def rates(npu_run: NpuRun, om: PerCanvas, canvases: Canvases, store: Store) -> Mapping[Scope, Rate]:
     """Pictures per second by scope, over each picture once on the very om of its canvas."""
     om_sha256 = {id: store.digests.of(om[canvas]) for id, canvas in canvases.canvas_of.items()}
-    return rates_of(npu_run.filled.timings, om_sha256, npu_run.host.chips_on_card)
+    return rates_of(npu_run.timings, om_sha256, npu_run.host.chips_on_card)

@@ -32,7 +32,7 @@ def host_candidate(
     host_dumps: Path, reference_dumps: Path | None, pictures: Pictures, canvases: Canvases, store: Store
 ) -> Candidate:
     """The evaluation of those dumps, once the reference's dumps are complete too."""
-    expect_noted_canvases(host_dumps, canvases)
+    expect_noted_canvases(host_dumps, pictures.port, canvases)
     real = host_dumps.resolve()
     own = real.is_relative_to(store.root.resolve()) and real.name in OWN
     on: CandidateOn

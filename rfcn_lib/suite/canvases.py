@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rfcn_lib.pictures.canvases import IdsByCanvas, Wh, name_of, share_of
 from rfcn_lib.port import Port, on_canvas
-from rfcn_lib.runs.plans import in_bytes
+from rfcn_lib.progress import in_bytes
 from rfcn_lib.store.store import NO_ARGUMENTS, Maker, Store
 
 PerCanvas = Mapping[Wh, Path]  # canvas (width, height) px -> the artifact made for it

@@ -68,19 +68,21 @@ def measure(store: Store, gpu: str, where: str, weights: Path, pictures: Picture
 
     from rfcn_lib.devices import pytorch
     from rfcn_lib.runs.dask.worker import cpu_model
-    from rfcn_lib.runs.filling import fill
+    from rfcn_lib.runs.folder import RunFolder
+    from rfcn_lib.runs.local import LocalEngine
+    from rfcn_lib.runs.loop import run_missing
     from rfcn_lib.speed.source_model import rates
 
     port, devkit = pictures.port, pictures.devkit
     made_of = {"weights": weights, "pictures": port.pictures, "proposals": port.proposals, "gpu": gpu}
     sha256 = store.digests.of(weights)
     with store.open_folder(f"dumps/{where}", [pytorch, "rfcn_lib.pictures.preprocess"], **made_of) as folder:
-        model = lambda: store.load_unchanged(weights, lambda: pytorch.device(weights, port, where), sha256)  # noqa: E731
-        fill(folder, devkit.ids, port, pictures.load, model, f"dumps/{where}", jpegs=pictures.digests)
+        load = lambda _: store.load_unchanged(weights, lambda: pytorch.load_model(weights, port, where), sha256)  # noqa: E731
+        run_missing(RunFolder(folder, port), pictures, LocalEngine(load), f"dumps/{where}")
     found = judge_own_dumps(folder, pictures).evaluation
     expect_fair(found.mean_ap, devkit.ids == devkit.all_ids)
     timed = devkit.ids[:TIMED_PICTURES]
-    device_fps, script_fps = rates(pytorch.device(weights, port, where), pictures.load, port, timed)
+    device_fps, script_fps = rates(pytorch.load_model(weights, port, where), pictures.load, port, timed)
     result = Baseline(
         format="rfcn gpu baseline 3",
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),

@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from rfcn_lib.devices.threads import one_thread
-from rfcn_lib.pictures.canvases import Wh, ids_of, name_of, note_canvases
+from rfcn_lib.pictures.canvases import Wh, name_of
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.port import Port
 from rfcn_lib.records import RunPicture
-from rfcn_lib.runs.dask.client import Program, fill_on_cluster
-from rfcn_lib.runs.filling import by_canvas, fill
+from rfcn_lib.runs.dask.client import DaskEngine, ModelFile
+from rfcn_lib.runs.folder import RunFolder
+from rfcn_lib.runs.local import LocalEngine
+from rfcn_lib.runs.loop import run_missing
 from rfcn_lib.store.code import Part
 from rfcn_lib.store.store import Store
 
@@ -40,7 +42,7 @@ class SourceModel:
         """Load the file; returns the function that runs one picture."""
         from rfcn_lib.devices import pytorch
 
-        return pytorch.device(self.weights, self.port)
+        return pytorch.load_model(self.weights, self.port)
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Twin:
     def load(self, canvas: Wh) -> RunPicture:
         from rfcn_lib.devices import onnx_runtime
 
-        return onnx_runtime.device(self.twins[canvas])
+        return onnx_runtime.load_model(self.twins[canvas])
 
 
 Model = SourceModel | Twin
@@ -91,7 +93,7 @@ class HostRun:
 
     def first_pictures(self) -> Path:
         """Run two pictures, so that the plan and the hours are known; returns the folder of dumps."""
-        return self._run(first_look=True)
+        return self._run(first_pictures=True)
 
     def all(self) -> Path:
         """Run every picture that has no dump yet; returns the folder of dumps.
@@ -100,43 +102,22 @@ class HostRun:
             StoreError: a model's file changed since this run was set up.
             PictureError, DumpError, ClusterError, and what the engine raises: see `rfcn_lib.runs`.
         """
-        return self._run(first_look=False)
+        return self._run(first_pictures=False)
 
-    def _run(self, *, first_look: bool) -> Path:
+    def _run(self, *, first_pictures: bool) -> Path:
         self._expect_same_files()
-        pictures = self.pictures
-        rules = pictures.port.pictures
-        with self.store.open_folder(self.name, self.code, **self.model.made_of, pictures=rules) as folder:
+        pictures, rules = self.pictures, self.pictures.port.pictures
+        with self.store.open_folder(self.name, self.code, **self.model.made_of, pictures=rules) as path:
             self._expect_same_files()  # another process may have held the folder for hours
-            note_canvases(folder, pictures.by_canvas)
-            options: dict[str, Any] = {"jpegs": pictures.digests, "first_look": first_look, "planned": self.plan_said}
-            self.plan_said = True
-            if self.dask:
-                fill_on_cluster(
-                    folder,
-                    pictures.by_canvas,
-                    pictures.port,
-                    pictures.source,
-                    self._program,
-                    self.dask,
-                    self.name,
-                    **options,
-                )
-            else:
-                fill(
-                    folder,
-                    ids_of(pictures.by_canvas),
-                    pictures.port,
-                    pictures.load,
-                    lambda: by_canvas(self._load),
-                    self.name,
-                    canvases=pictures.by_canvas,
-                    **options,
-                )
-        return folder
+            folder = RunFolder(path, pictures.port)
+            folder.note_canvases(list(pictures.by_canvas))
+            engine = DaskEngine(self.dask, self._model_file) if self.dask else LocalEngine(self._load)
+            say_plan, self.plan_said = not self.plan_said, True
+            run_missing(folder, pictures, engine, self.name, first_pictures=first_pictures, say_plan_first=say_plan)
+        return path
 
-    def _program(self, canvas: Wh) -> Program:
-        return Program(self.model.engine, self.model.file(canvas), self.file_digests[canvas])
+    def _model_file(self, canvas: Wh) -> ModelFile:
+        return ModelFile(self.model.engine, self.model.file(canvas), self.file_digests[canvas])
 
     def _load(self, canvas: Wh) -> RunPicture:
         return self.store.load_unchanged(

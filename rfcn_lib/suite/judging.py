@@ -8,12 +8,12 @@ from typing import Any, Literal
 from rfcn_lib import spec
 from rfcn_lib.ascend import toolkit
 from rfcn_lib.errors import SuiteError
-from rfcn_lib.pictures.canvases import name_of, noted_canvases
+from rfcn_lib.pictures.canvases import name_of
 from rfcn_lib.pictures.devkit import Devkit
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.pictures.preprocess import cropped
 from rfcn_lib.port import PUBLISHED, Port, read_port
-from rfcn_lib.runs.filling import expect_unchanged, made
+from rfcn_lib.runs.folder import RunFolder
 from rfcn_lib.score.average_precision import Evaluation
 from rfcn_lib.score.dumps import file_names
 from rfcn_lib.score.evaluation import Judged, judge
@@ -101,8 +101,9 @@ def judge_own_dumps(folder: Path, pictures: Pictures) -> Judged:
         PictureError: a JPEG changed since its dump was made.
         DumpError: see `judge_dumps`.
     """
-    expect_unchanged(folder.resolve(), pictures.devkit.ids, pictures.port, pictures.digests)
-    return judge_dumps(folder, pictures, made(folder.resolve()))
+    run_folder = RunFolder(folder, pictures.port)
+    run_folder.expect_unchanged(pictures)
+    return judge_dumps(folder, pictures, run_folder.digests())
 
 
 def expect_fair(mean_ap: float, whole_set: bool) -> None:
@@ -115,9 +116,9 @@ def expect_fair(mean_ap: float, whole_set: bool) -> None:
         )
 
 
-def expect_noted_canvases(folder: Path, canvases: Canvases) -> None:
+def expect_noted_canvases(folder: Path, port: Port, canvases: Canvases) -> None:
     """Raise UnfairError where the dumps were made on other canvases than this run has. Known only of this suite's own dumps."""
-    noted, ours = noted_canvases(folder), {name_of(canvas) for canvas in canvases}
+    noted, ours = RunFolder(folder, port).noted_canvases(), {name_of(canvas) for canvas in canvases}
     if noted and noted != ours:
         raise UnfairError(
             f"the dumps in {folder} were made on the canvases {', '.join(sorted(noted))}, "

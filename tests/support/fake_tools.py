@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from rfcn_lib.runs.npu import Tool
+from rfcn_lib.runs.npu_batch import Tool
 from rfcn_lib.score.dumps import shapes
 from rfcn_lib.speed.perf import ToolName
 from tests.support.tiny import CANVAS_WH, PORT, picture_of

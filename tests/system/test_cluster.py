@@ -1,7 +1,7 @@
 """Pictures shared out over real Dask clusters: the same bytes as a local run, whoever is lost half way.
 
-Schedulers and workers are processes of this machine, started with the commands of docs/many-machines.md. A program under
-/proc/self/cwd lies elsewhere for each process, as on another machine, and so has to be sent.
+Schedulers and workers are processes of this machine, started with the README's own commands. A model's
+file under /proc/self/cwd lies elsewhere for each process, as on another machine, and so has to be sent.
 """
 
 import json
@@ -26,13 +26,17 @@ from rfcn_lib.devices import onnx_runtime, pytorch
 from rfcn_lib.graph.export import onnx_from_network
 from rfcn_lib.graph.twin import twin_from_vendor
 from rfcn_lib.pictures.devkit import read_devkit
+from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.pictures.preprocess import PictureError, prepare
 from rfcn_lib.port import read_port
-from rfcn_lib.runs import plans
+from rfcn_lib.runs import announcements
 from rfcn_lib.runs.dask import client as cluster
 from rfcn_lib.runs.dask import members as cluster_members
-from rfcn_lib.runs.dask.client import ClusterError, Program, fill_on_cluster
-from rfcn_lib.runs.filling import LEDGER, fill, missing, unfinished
+from rfcn_lib.runs.dask import model_file
+from rfcn_lib.runs.dask.client import ClusterError, DaskEngine, ModelFile
+from rfcn_lib.runs.folder import MADE, RunFolder
+from rfcn_lib.runs.local import LocalEngine
+from rfcn_lib.runs.loop import run_missing
 from rfcn_lib.source.checkpoint import save_checkpoint
 from tests.support import fatal, tiny
 from tests.support.places import ROOT
@@ -104,13 +108,33 @@ def scheduler(folder, **environment):
 
 
 @pytest.fixture(scope="module")
-def few():
+def devkit():
     return read_devkit(ROOT / "specimen" / "VOCdevkit", read_port(ROOT / "specimen" / "port.toml").classes, limit=COUNT)
 
 
+@dataclass(frozen=True)
+class SpyPictures(Pictures):
+    """`asked(id)` is called when the source of a picture is asked for; it returns another source, or None."""
+
+    asked: object
+
+    def source(self, id):
+        return self.asked(id) or super().source(id)
+
+
+def pictures_of(devkit, asked=lambda id: None):
+    sha256_of = lambda paths: [sha256(path.read_bytes()).hexdigest() for path in paths]  # noqa: E731
+    return SpyPictures(devkit, tiny.PORT, {tiny.CANVAS_WH: devkit.ids}, sha256_of, asked)
+
+
 @pytest.fixture(scope="module")
-def source(few):
-    return lambda id: (few.picture_path(id), few.sizes_wh[id])
+def few(devkit):
+    return pictures_of(devkit)
+
+
+def at(number, act, pictures):
+    """The same pictures; `act` is called when picture `number` is asked for, and may return another source of it."""
+    return pictures_of(pictures.devkit, lambda id: act() if id == pictures.ids[number] else None)
 
 
 @pytest.fixture(scope="module")
@@ -123,40 +147,34 @@ def files(tmp_path_factory):
     return {"pytorch": folder / "rfcn.pth", "onnx_runtime": folder / "twin.onnx"}
 
 
-def program_of(path, runs="onnx_runtime"):
-    return Program(runs, path, sha256(path.read_bytes()).hexdigest())
+def model_of(path, runs="onnx_runtime"):
+    return ModelFile(runs, path, sha256(path.read_bytes()).hexdigest())
 
 
 @pytest.fixture(scope="module")
-def program(files):
-    return program_of(files["onnx_runtime"])
+def model(files):
+    return model_of(files["onnx_runtime"])
 
 
 @pytest.fixture(scope="module")
-def local(files, few, source, tmp_path_factory):
-    """What `fill` makes of the pictures, by kind of program and by file name."""
-    devices = {
-        "pytorch": lambda: pytorch.device(files["pytorch"], tiny.PORT),
-        "onnx_runtime": lambda: onnx_runtime.device(files["onnx_runtime"]),
+def local(files, few, tmp_path_factory):
+    """What a run on this machine makes of the pictures, by kind of model and by file name."""
+    load = {
+        "pytorch": lambda _: pytorch.load_model(files["pytorch"], tiny.PORT),
+        "onnx_runtime": lambda _: onnx_runtime.load_model(files["onnx_runtime"]),
     }
-
-    def shown(id):
-        path, size_wh = source(id)
-        return prepare(path, id, size_wh, tiny.PORT.pictures)
-
     made = {}
-    for kind, device in devices.items():
+    for kind, load_model in load.items():
         folder = tmp_path_factory.mktemp(kind) / "dumps"
         folder.mkdir()
-        fill(folder, few.ids, tiny.PORT, shown, device, kind)
+        run_missing(RunFolder(folder, tiny.PORT), few, LocalEngine(load_model), kind)
         made[kind] = content(folder)
     return made
 
 
-def over_cluster(folder, ids, port, source, program, address, what, **more):
-    """One canvas, the port's own, and one program."""
-    canvases = {port.pictures.canvas_wh_px: tuple(ids)}
-    return fill_on_cluster(folder, canvases, port, source, lambda _: program, address, what, **more)
+def over_cluster(folder, pictures, model, address, name, **more):
+    """One canvas, the port's own, and one model."""
+    return run_missing(RunFolder(folder, tiny.PORT), pictures, DaskEngine(address, lambda _: model), name, **more)
 
 
 @pytest.fixture(scope="module")
@@ -181,18 +199,7 @@ def content(folder):
 
 
 def noted(folder):
-    return [line.split()[0] for line in (folder.parent / LEDGER).read_text().splitlines()]
-
-
-def at(number, act, source, ids):
-    """`source`, that calls `act` when the picture `number` is asked for."""
-
-    def asked(id):
-        if id == ids[number]:
-            act()
-        return source(id)
-
-    return asked
+    return [line.split()[0] for line in (folder.parent / MADE).read_text().splitlines()]
 
 
 # -- the same as a local run -----------------------------------------------------------------------------------------
@@ -200,53 +207,53 @@ def at(number, act, source, ids):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["onnx_runtime", "pytorch"])
-def test_the_dumps_are_a_local_run_s_byte_for_byte(kind, files, two, few, source, folder, local, monkeypatch, capfd):
-    made = over_cluster(folder, few.ids, tiny.PORT, source, program_of(files[kind], kind), two.address, kind)
+def test_the_dumps_are_a_local_run_s_byte_for_byte(kind, files, two, few, folder, local, monkeypatch, capfd):
+    made = over_cluster(folder, few, model_of(files[kind], kind), two.address, kind)
 
     assert made == COUNT
     assert content(folder) == local[kind]
     assert sorted(noted(folder)) == sorted(few.ids)
-    jpegs = lambda ids: [sha256(source(id)[0].read_bytes()).hexdigest() for id in ids]  # noqa: E731
-    assert unfinished(folder, few.ids, tiny.PORT, jpegs) == (), "the ledger has the JPEGs' digests"
     assert "differ" not in capfd.readouterr().err
-    assert over_cluster(folder, few.ids, tiny.PORT, source, program_of(files[kind], kind), "tcp://no:1", kind) == 0
+    assert over_cluster(folder, few, model_of(files[kind], kind), "tcp://no:1", kind) == 0
 
 
 @pytest.mark.slow
-def test_a_program_that_workers_cannot_see_is_sent_in_pieces(
-    files, two, few, source, folder, local, tmp_path, monkeypatch
-):
+def test_a_model_that_workers_cannot_see_is_sent_in_pieces(files, two, few, folder, local, tmp_path, monkeypatch):
     shutil.copy(files["onnx_runtime"], tmp_path / "elsewhere.onnx")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cluster_members, "PIECE_BYTES", 10_000)
-    program = program_of(Path("/proc/self/cwd/elsewhere.onnx"))
-    over_cluster(folder, few.ids, tiny.PORT, source, program, two.address, "sent")
+    monkeypatch.setattr(model_file, "PIECE_BYTES", 10_000)
+    model = model_of(Path("/proc/self/cwd/elsewhere.onnx"))
+    over_cluster(folder, few, model, two.address, "sent")
 
     assert content(folder) == local["onnx_runtime"]
-    received = list(two.log.parent.glob(f"worker*/**/{program.sha256}.program"))
+    received = list(two.log.parent.glob(f"worker*/**/{model.sha256}"))
     assert len(received) == 2
-    assert {path.read_bytes() for path in received} == {program.path.read_bytes()}
+    assert {path.read_bytes() for path in received} == {model.path.read_bytes()}
 
 
 @pytest.mark.slow
-def test_a_first_look_is_four_pictures_for_two_threads_and_says_the_plan_and_the_hours_of_all(
-    program, two, few, source, folder, local, monkeypatch, capfd
+def test_first_pictures_are_two_for_each_thread_and_the_plan_and_the_time_of_all_are_said(
+    model, two, few, folder, local, monkeypatch, capfd
 ):
-    monkeypatch.setattr(plans, "WORTH_SAYING_S", 0)
-    assert over_cluster(folder, few.ids, tiny.PORT, source, program, two.address, "look", first_look=True) == 4
-    plan, hours = capfd.readouterr().err.splitlines()
+    monkeypatch.setattr(announcements, "WORTH_SAYING_S", 0)
+    assert over_cluster(folder, few, model, two.address, "look", first_pictures=True) in (4, 5)
+    left = COUNT - len(noted(folder))
+    plan, workers, hours = capfd.readouterr().err.splitlines()
     assert plan.startswith(f"look: {COUNT} pictures to do, 0 already there; canvas ")
-    assert f"; 2 workers at {two.address}; stop when you like" in plan
-    assert re.fullmatch(rf"look: {COUNT - 4} pictures are left, about \d+ s at the pace of \S+", hours)
-    assert over_cluster(folder, few.ids, tiny.PORT, source, program, two.address, "look", planned=True) == COUNT - 4
-    assert re.fullmatch(r"look: \d+ pictures are left, about \d+ s at the pace of \S+\n", capfd.readouterr().err)
+    assert f"; shared over Dask, {two.address}; " in plan
+    assert workers == f"2 workers at {two.address}"
+    assert re.fullmatch(rf"look: {left} pictures are left, about \d+ s at the pace of \S+", hours)
+    assert over_cluster(folder, few, model, two.address, "look", say_plan_first=False) == left
+    assert re.fullmatch(
+        r"2 workers at \S+\nlook: \d+ pictures are left, about \d+ s at the pace of \S+\n", capfd.readouterr().err
+    )
     assert content(folder) == local["onnx_runtime"]
 
 
 @pytest.mark.slow
-def test_processes_of_this_machine_go_the_same_way(program, few, source, folder, local):
+def test_processes_of_this_machine_go_the_same_way(model, few, folder, local):
     before = dict(os.environ)
-    assert over_cluster(folder, few.ids, tiny.PORT, source, program, "local:2", "local") == COUNT
+    assert over_cluster(folder, few, model, "local:2", "local") == COUNT
     assert content(folder) == local["onnx_runtime"]
     assert dict(os.environ) == before, "OMP_NUM_THREADS=1 for the workers is not left here, where torch may start later"
 
@@ -291,7 +298,7 @@ def test_the_verdict_is_the_local_one(given, store, twin, pytestconfig, tmp_path
 
 
 @pytest.mark.slow
-def test_a_worker_killed_half_way_costs_nothing(program, few, source, folder, local, tmp_path, monkeypatch):
+def test_a_worker_killed_half_way_costs_nothing(model, few, folder, local, tmp_path, monkeypatch):
     """The worker is first stopped, and killed when the scheduler says that it holds a picture."""
     from distributed import Client
 
@@ -316,8 +323,8 @@ def test_a_worker_killed_half_way_costs_nothing(program, few, source, folder, lo
                 lost.send_signal(signal.SIGSTOP)
                 killer.start()
 
-            asked = at(8, stop, source, few.ids)
-            assert over_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "killed") == COUNT
+            asked = at(8, stop, few)
+            assert over_cluster(folder, asked, model, made.address, "killed") == COUNT
             over.set()
             killer.join()
 
@@ -327,12 +334,10 @@ def test_a_worker_killed_half_way_costs_nothing(program, few, source, folder, lo
 
 
 @pytest.mark.slow
-def test_a_worker_that_comes_late_gets_the_program_and_pictures(
-    files, few, source, folder, local, tmp_path, monkeypatch
-):
+def test_a_worker_that_comes_late_gets_the_model_and_pictures(files, few, folder, local, tmp_path, monkeypatch):
     shutil.copy(files["onnx_runtime"], tmp_path / "elsewhere.onnx")
     monkeypatch.chdir(tmp_path)
-    program = program_of(Path("/proc/self/cwd/elsewhere.onnx"))
+    model = model_of(Path("/proc/self/cwd/elsewhere.onnx"))
     with scheduler(tmp_path) as made:
         made.start()
 
@@ -340,65 +345,65 @@ def test_a_worker_that_comes_late_gets_the_program_and_pictures(
             made.start()
             made.wait_for(2)
 
-        asked = at(6, late, source, few.ids)
-        over_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "late")
+        asked = at(6, late, few)
+        over_cluster(folder, asked, model, made.address, "late")
 
     assert content(folder) == local["onnx_runtime"]
-    assert list(tmp_path.glob("worker1/**/*.program"))
+    assert list(tmp_path.glob(f"worker1/**/{model.sha256}"))
 
 
 @pytest.mark.slow
-def test_all_workers_lost_is_said_and_another_run_goes_on(program, few, source, folder, local, tmp_path, monkeypatch):
+def test_all_workers_lost_is_said_and_another_run_goes_on(model, few, folder, local, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster_members, "WORKERS_WITHIN_S", 4)
     monkeypatch.setattr(cluster, "LOOK_S", 1.0)
     with scheduler(tmp_path) as made:
         lost = made.start()
         made.wait_for(1)
-        asked = at(10, lost.kill, source, few.ids)
+        asked = at(10, lost.kill, few)
         with pytest.raises(ClusterError, match=r"all workers .* are lost.*what is finished is kept"):
-            over_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "lost")
+            over_cluster(folder, asked, model, made.address, "lost")
         assert len(noted(folder)) == 10
         made.start()
         made.wait_for(1)
-        assert over_cluster(folder, few.ids, tiny.PORT, source, program, made.address, "again") == 14
+        assert over_cluster(folder, few, model, made.address, "again") == 14
     assert content(folder) == local["onnx_runtime"]
 
 
 @pytest.mark.slow
-def test_a_lost_scheduler_is_said(program, few, source, folder, tmp_path):
+def test_a_lost_scheduler_is_said(model, few, folder, tmp_path):
     with scheduler(tmp_path) as made:
         made.start()
         made.wait_for(1)
-        asked = at(10, made.scheduler.kill, source, few.ids)
+        asked = at(10, made.scheduler.kill, few)
         with pytest.raises(
             ClusterError, match=r"the Dask scheduler at tcp://.* was lost; the finished pictures are kept"
         ):
-            over_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "lost")
+            over_cluster(folder, asked, model, made.address, "lost")
     assert len(noted(folder)) == 10
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("signal_sent", [signal.SIGKILL, signal.SIGINT], ids=["kill", "Ctrl-C"])
-def test_a_client_that_ends_half_way_loses_nothing(signal_sent, program, two, few, source, folder, local, tmp_path):
+def test_a_client_that_ends_half_way_loses_nothing(signal_sent, model, two, few, folder, local, tmp_path):
     client = tmp_path / "client.py"
     client.write_text(f"""
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's shell has it ignored
-sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests" / "unit")!r}]
+sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests" / "system")!r}]
 from pathlib import Path
-from test_cluster import at, over_cluster, program_of, read_devkit, read_port, tiny
-few = read_devkit(Path("specimen/VOCdevkit"), read_port(Path("specimen/port.toml")).classes, limit={COUNT})
-source = lambda id: (few.picture_path(id), few.sizes_wh[id])
-end = at(12, lambda: os.kill(os.getpid(), {int(signal_sent)}), source, few.ids)
-program = program_of(Path({str(program.path)!r}))
-over_cluster(Path({str(folder)!r}), few.ids, tiny.PORT, end, program, {two.address!r}, "ended")
+from test_cluster import at, model_of, over_cluster, pictures_of, read_devkit, read_port
+devkit = read_devkit(Path("specimen/VOCdevkit"), read_port(Path("specimen/port.toml")).classes, limit={COUNT})
+few = pictures_of(devkit)
+end = at(12, lambda: os.kill(os.getpid(), {int(signal_sent)}), few)
+model = model_of(Path({str(model.path)!r}))
+over_cluster(Path({str(folder)!r}), end, model, {two.address!r}, "ended")
 """)
     done = subprocess.run([sys.executable, client], cwd=ROOT, capture_output=True, text=True, timeout=300)
 
     assert done.returncode == -signal_sent, done.stderr
     kept = len(noted(folder))
     assert kept in (10, 11, 12)
-    assert over_cluster(folder, few.ids, tiny.PORT, source, program, two.address, "on") == COUNT - kept
+    assert over_cluster(folder, few, model, two.address, "on") == COUNT - kept
     assert content(folder) == local["onnx_runtime"]
     assert sorted(noted(folder)) == sorted(few.ids)
 
@@ -407,19 +412,16 @@ over_cluster(Path({str(folder)!r}), few.ids, tiny.PORT, end, program, {two.addre
 
 
 @pytest.mark.slow
-def test_a_picture_that_kills_every_worker_is_named(program, few, source, folder, local, tmp_path):
+def test_a_picture_that_kills_every_worker_is_named(model, few, folder, local, tmp_path):
     id = few.ids[5]
-
-    def asked(one):
-        path, size_wh = source(one)
-        return (path, fatal.FatalSize(size_wh)) if one == id else (path, size_wh)
-
+    path, size_wh = few.source(id)
+    asked = at(5, lambda: (path, fatal.FatalSize(size_wh)), few)
     with scheduler(tmp_path, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="1") as made:
         for _ in range(3):
             made.start()
         made.wait_for(3)
         with pytest.raises(ClusterError, match=rf"picture {id} was under way on 2 workers when they died, .*tcp://"):
-            over_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "fatal")
+            over_cluster(folder, asked, model, made.address, "fatal")
     assert set(few.ids[:5]) <= set(noted(folder))
     assert id not in noted(folder)
     assert all(local["onnx_runtime"][name] == data for name, data in content(folder).items())
@@ -427,58 +429,56 @@ def test_a_picture_that_kills_every_worker_is_named(program, few, source, folder
 
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", ["truncated", "text", "gone", "another size"])
-def test_a_picture_that_cannot_be_shown_is_named_as_in_a_local_run(damage, program, two, few, source, folder, tmp_path):
+def test_a_picture_that_cannot_be_shown_is_named_as_in_a_local_run(damage, model, two, few, folder, tmp_path):
     id, bad = few.ids[10], tmp_path / "bad.jpg"
-    path, size_wh = source(id)
+    path, size_wh = few.source(id)
     if damage != "gone":
         bad.write_bytes({"truncated": path.read_bytes()[:2000], "text": b"text"}.get(damage, path.read_bytes()))
     size_wh = (7, 7) if damage == "another size" else size_wh
 
-    def asked(one):
-        return (bad, size_wh) if one == id else source(one)
-
+    asked = at(10, lambda: (bad, size_wh), few)
     with pytest.raises(PictureError) as at_home:
         prepare(bad, id, size_wh, tiny.PORT.pictures)
     with pytest.raises(PictureError, match=r"bad\.jpg") as abroad:
-        over_cluster(folder, few.ids, tiny.PORT, asked, program, two.address, "bad")
+        over_cluster(folder, asked, model, two.address, "bad")
     assert str(abroad.value) == str(at_home.value)
     assert set(few.ids[:10]) <= set(noted(folder))
-    assert id in missing(folder, few.ids, tiny.PORT)
+    assert id in RunFolder(folder, tiny.PORT).incomplete(few.ids)
 
 
 @pytest.mark.slow
-def test_a_file_that_is_no_graph_is_named(two, few, source, folder, tmp_path):
+def test_a_file_that_is_no_graph_is_named(two, few, folder, tmp_path):
     path = tmp_path / "twin.onnx"
     path.write_bytes(b"no graph")
     with pytest.raises(onnx_runtime.SessionError, match=r"cannot load .*twin\.onnx"):
-        over_cluster(folder, few.ids, tiny.PORT, source, program_of(path), two.address, "bad")
+        over_cluster(folder, few, model_of(path), two.address, "bad")
     assert content(folder) == {}
 
 
 @pytest.mark.slow
-def test_a_program_that_changed_is_not_run(files, two, few, source, folder, tmp_path, monkeypatch):
+def test_a_program_that_changed_is_not_run(files, two, few, folder, tmp_path, monkeypatch):
     """What arrives is held against the digest; so is what lies at the same path."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "changed.onnx").write_bytes(files["onnx_runtime"].read_bytes() + b"\0")
-    program = Program("onnx_runtime", Path("/proc/self/cwd/changed.onnx"), sha256(b"as it was").hexdigest())
+    model = ModelFile("onnx_runtime", Path("/proc/self/cwd/changed.onnx"), sha256(b"as it was").hexdigest())
     with pytest.raises(ClusterError, match=r"worker tcp://.* received .*changed\.onnx with sha256 .*, but should"):
-        over_cluster(folder, few.ids, tiny.PORT, source, program, two.address, "changed")
+        over_cluster(folder, few, model, two.address, "changed")
     assert content(folder) == {}
 
 
 @pytest.mark.slow
-def test_a_worker_with_other_code_or_libraries_is_refused(program, few, source, folder, tmp_path):
+def test_a_worker_with_other_code_or_libraries_is_refused(model, few, folder, tmp_path):
     shutil.copytree(ROOT / "rfcn_lib", tmp_path / "checkout" / "rfcn_lib")
-    with (tmp_path / "checkout" / "rfcn_lib" / "boxes.py").open("a") as file:
+    with (tmp_path / "checkout" / "rfcn_lib" / "source" / "anchors.py").open("a") as file:
         file.write("\nTWO = 1 + 1\n")
     (tmp_path / "old" / "onnxruntime-1.0.0.dist-info").mkdir(parents=True)
     (tmp_path / "old" / "onnxruntime-1.0.0.dist-info" / "METADATA").write_text("Name: onnxruntime\nVersion: 1.0.0\n")
-    run = (folder, few.ids, tiny.PORT, source, program)
+    run = (folder, few, model)
     with scheduler(tmp_path) as made:
         other = made.start(cwd=tmp_path / "checkout")
         made.wait_for(1)
         with pytest.raises(
-            ClusterError, match=r"worker tcp://\S+ has another text of rfcn_lib/boxes\.py, .*same commit"
+            ClusterError, match=r"worker tcp://\S+ has another text of rfcn_lib/source/anchors\.py, .*same commit"
         ):
             over_cluster(*run, made.address, "other")
         other.kill()
@@ -501,9 +501,9 @@ def test_a_worker_with_other_code_or_libraries_is_refused(program, few, source, 
 
 
 @pytest.mark.slow
-def test_a_worker_that_comes_late_with_other_code_makes_no_dump(program, few, source, folder, local, tmp_path):
+def test_a_worker_that_comes_late_with_other_code_makes_no_dump(model, few, folder, local, tmp_path):
     shutil.copytree(ROOT / "rfcn_lib", tmp_path / "checkout" / "rfcn_lib")
-    with (tmp_path / "checkout" / "rfcn_lib" / "boxes.py").open("a") as file:
+    with (tmp_path / "checkout" / "rfcn_lib" / "source" / "anchors.py").open("a") as file:
         file.write("\nTWO = 1 + 1\n")
     with scheduler(tmp_path) as made:
         made.start()
@@ -512,21 +512,21 @@ def test_a_worker_that_comes_late_with_other_code_makes_no_dump(program, few, so
             made.start(cwd=tmp_path / "checkout")
             made.wait_for(2)
 
-        asked = at(6, late, source, few.ids)
-        with pytest.raises(ClusterError, match=r"worker tcp://\S+ .*has another text of rfcn_lib/boxes\.py"):
-            over_cluster(folder, few.ids, tiny.PORT, asked, program, made.address, "late")
+        asked = at(6, late, few)
+        with pytest.raises(ClusterError, match=r"worker tcp://\S+ .*has another text of rfcn_lib/source/anchors\.py"):
+            over_cluster(folder, asked, model, made.address, "late")
     assert all(local["onnx_runtime"][name] == data for name, data in content(folder).items())
     assert set(few.ids[:6]) <= set(noted(folder))
 
 
 @pytest.mark.slow
-def test_a_scheduler_without_workers_is_said(program, few, source, folder, tmp_path, monkeypatch):
+def test_a_scheduler_without_workers_is_said(model, few, folder, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster_members, "WORKERS_WITHIN_S", 1)
     with scheduler(tmp_path) as made, pytest.raises(ClusterError, match=r"has no worker, waited 1 s; start some with"):
-        over_cluster(folder, few.ids, tiny.PORT, source, program, made.address, "none")
+        over_cluster(folder, few, model, made.address, "none")
 
 
-def test_an_address_where_nobody_answers_is_said(program, few, source, folder, monkeypatch):
+def test_an_address_where_nobody_answers_is_said(model, few, folder, monkeypatch):
     monkeypatch.setattr(cluster_members, "CONNECT_S", 1)
     with pytest.raises(ClusterError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1 .*--dask=ADDRESS"):
-        over_cluster(folder, few.ids, tiny.PORT, source, program, "tcp://127.0.0.1:1", "nobody")
+        over_cluster(folder, few, model, "tcp://127.0.0.1:1", "nobody")

@@ -131,7 +131,7 @@ def test_of_a_flood_head_and_tail_are_kept_and_the_log_stops_at_its_limit(tmp_pa
     assert "bytes left out ...]" in done.stdout
     assert len(done.stdout) < 2200
     assert (tmp_path / "log").read_text().startswith("000000000\n")
-    assert (tmp_path / "log").read_text().endswith("\n[... cut here: the first 2000 bytes are kept ...]\n")
+    assert (tmp_path / "log").read_text().endswith("\n[... cut here: this file has the first 2000 bytes ...]\n")
     assert (tmp_path / "log").stat().st_size < 2100
 
 
@@ -166,7 +166,7 @@ def test_a_hang_is_ended_with_its_children(tmp_path):
     assert wait_until(lambda: not alive(int((tmp_path / "child").read_text())))
     assert caught.value.result.stdout == "working\n"
     assert str(caught.value) == (
-        f"hang did not end within 0.5 s, and was ended\n  said:    working\n  log:     {tmp_path}/log\n"
+        f"hang did not end within 0.5 s, so the suite ended it\n  output:  working\n  log:     {tmp_path}/log\n"
         f"  by hand: cd {tmp_path} && {tool}"
     )
 
@@ -307,7 +307,7 @@ def test_a_shell_runs_a_typed_line(tmp_path):
         (0, "ended with 0"),
         (255, "ended with 255, but should end with 0"),
         (-11, "was killed by SIGSEGV (139 in a shell)"),
-        (139, "ended with 139 (what a script says of a tool that SIGSEGV killed), but should end with 0"),
+        (139, "ended with 139 (a script ends so if SIGSEGV killed its program), but should end with 0"),
         (-9, "was killed by SIGKILL (137 in a shell)"),
     ],
 )
@@ -328,8 +328,8 @@ def test_explain_says_what_how_last_words_log_and_line(tmp_path):
 
     assert explain(done, "the om was not made") == (
         "the om was not made: atc ended with 255, but should end with 0 after 3.2 s\n"
-        "  said:    ATC start\n           ATC run failed\n"
+        "  output:  ATC start\n           ATC run failed\n"
         "  log:     /l/atc.log\n"
         "  by hand: cd /work && /opt/atc --x=1"
     )
-    assert "said:    nothing" in explain(replace(done, stdout=" \n"), "x")
+    assert "output:  nothing" in explain(replace(done, stdout=" \n"), "x")

@@ -1,7 +1,7 @@
 """A run that is killed again and again ends where an undisturbed one ends: same bytes, nothing twice, nothing left over.
 
 Real processes fill a store with the specimen's dumps by ONNX Runtime, and die by SIGKILL, with their process group,
-while they start, load, run, write a dump or write the ledger. The libraries are imported once, by the process that
+while they start, load, run, write a dump or write made.txt. The libraries are imported once, by the process that
 forks them; some are started from nothing all the same.
 """
 
@@ -17,23 +17,26 @@ from pathlib import Path
 
 import pytest
 
-from rfcn_lib.runs.filling import LEDGER, made, unfinished
+from rfcn_lib.runs.folder import MADE, RunFolder
 from rfcn_lib.score.dump_audit import audit
 from rfcn_lib.score.dumps import digest_of, file_names
 from tests.support.places import ROOT
 
-KILLS, PICTURES, SEED = 52, 12, 2007
+KILLS, PICTURES, SEED = 12, 12, 2007
+PHASES = ("any time", "writing a dump", "writing made.txt", "cold start")
 
 FILLS = """
 import os, sys
 from pathlib import Path
 
 from rfcn_lib.devices import onnx_runtime
-from rfcn_lib.runs.filling import fill
-from rfcn_lib.store.code import code_behind
-from rfcn_lib.pictures.preprocess import prepare
 from rfcn_lib.pictures.devkit import read_devkit
+from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.port import read_port
+from rfcn_lib.runs.folder import RunFolder
+from rfcn_lib.runs.local import LocalEngine
+from rfcn_lib.runs.loop import run_missing
+from rfcn_lib.store.code import code_behind
 from rfcn_lib.store.store import Store
 
 root, twin, port_path, devkit_path = map(Path, sys.argv[1:5])
@@ -42,11 +45,11 @@ devkit = read_devkit(devkit_path, port.classes, limit=int(sys.argv[5]))
 
 def run():
     store = Store(root)
-    jpegs = lambda ids: store.digests.of_each(devkit.picture_path(id) for id in ids)
-    shown = lambda id: prepare(devkit.picture_path(id), id, devkit.sizes_wh[id], port.pictures)
+    pictures = Pictures(devkit, port, {port.pictures.canvas_wh_px: devkit.ids}, store.digests.of_each)
+    engine = LocalEngine(lambda canvas_wh: onnx_runtime.load_model(twin))
     code = [onnx_runtime, "rfcn_lib.pictures.preprocess"]
     with store.open_folder("dumps/onnxruntime", code, twin=twin, pictures=port.pictures) as folder:
-        return fill(folder, devkit.ids, port, shown, lambda: onnx_runtime.device(twin), "dumps", jpegs=jpegs)
+        return run_missing(RunFolder(folder, port), pictures, engine, "dumps")
 
 if sys.argv[6:] == ["once"]:
     run()
@@ -131,8 +134,8 @@ def stamps(folder, ids):
     return found
 
 
-def size_of(ledger):
-    return ledger.stat().st_size if ledger.exists() else 0
+def size_of(made):
+    return made.stat().st_size if made.exists() else 0
 
 
 def half_written(folder):
@@ -155,38 +158,40 @@ def test_killed_at_any_moment_a_run_ends_as_an_undisturbed_one(filler, tmp_path,
     undisturbed, victim = filler("undisturbed"), filler("killed")
     assert undisturbed.run() == PICTURES
 
-    kills = Counter()
+    kills, tries = Counter(), 0
     while kills.total() < KILLS:
-        folder, ledger = victim.folder, victim.folder.parent / LEDGER
-        if folder.is_dir() and len(unfinished(folder, ids, port)) < 3:  # done too early: some are taken away again
+        folder, made = victim.folder, victim.folder.parent / MADE
+        finished = RunFolder(folder, port).finished(ids) if folder.is_dir() else ()
+        if len(finished) > PICTURES - 3:  # done too early: some are taken away again
             for id in draws.sample(ids, 5):
                 for name in draws.sample(file_names(id), draws.randint(1, 3)):
                     (folder / name).unlink(missing_ok=True)
-        finished = [id for id in ids if id not in unfinished(folder, ids, port)] if folder.is_dir() else []
+            finished = RunFolder(folder, port).finished(ids)
         before = stamps(folder, finished)
-        size, phase = size_of(ledger), draws.choices(["any time", "writing a dump", "writing the ledger"], [3, 1, 1])[0]
-        phase = "cold start" if kills["cold start"] < 6 and draws.random() < 0.2 else phase
+        size, phase = size_of(made), min(PHASES, key=lambda phase: kills[phase])  # each phase as often as the others
         later_s = draws.uniform(0, 0.8 if phase == "any time" else 0.004)
 
-        def moment(runs, phase=phase, later_s=later_s, ledger=ledger, size=size):
+        def moment(runs, phase=phase, later_s=later_s, made=made, size=size):
             reached = {
                 "any time": lambda: True,
                 "writing a dump": lambda: half_written(victim.folder),
-                "writing the ledger": lambda: size_of(ledger) > size,
+                "writing made.txt": lambda: size_of(made) > size,
             }[phase]
             while runs() and not reached():
                 pass
             time.sleep(later_s)
 
         status = victim.cold(draws.uniform(0, 1.5)) if phase == "cold start" else victim.run(moment)
+        tries += 1
         kills[phase] += status == -signal.SIGKILL
+        assert tries < 5 * KILLS, f"the run is over too soon to be killed: {kills}"
         assert status == -signal.SIGKILL or 0 <= status <= PICTURES, (tmp_path / "said.txt").read_text()
         assert stamps(victim.folder, finished) == before, "a finished picture was made twice"
 
-    assert len(kills) == 4
-    assert min(kills.values()) > 1, kills
+    assert set(kills.values()) == {KILLS // len(PHASES)}
     assert 0 <= victim.run() <= PICTURES
     assert victim.run() == 0
     assert audit(victim.folder, ids, port) == audit(undisturbed.folder, ids, port)
-    assert made(victim.folder) == made(undisturbed.folder) == {id: digest_of(victim.folder, id) for id in ids}
+    digests = [RunFolder(filler.folder, port).digests() for filler in (victim, undisturbed)]
+    assert digests[0] == digests[1] == {id: digest_of(victim.folder, id) for id in ids}
     assert files_of(victim.root) == files_of(undisturbed.root)

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from rfcn_lib.ascend.health import note_health_problems
 from rfcn_lib.ascend.tool_run import OmRunError, RefusedError
 from rfcn_lib.files import PathError, plain_place
 from rfcn_lib.runs import disk as om_room
-from rfcn_lib.runs.npu import Tool, fill_by_tool
+from rfcn_lib.runs.npu_batch import Tool
+from rfcn_lib.runs.npu_folder import NpuRunFolder
 from tests.support import fake_tools
-from tests.support.fake_tools import CANVAS_WH, IDS, MODEL, PORT, shown
+from tests.support.fake_npu import NpuPictures, run_npu
+from tests.support.fake_tools import IDS, MODEL, PORT
 from tests.support.small_disk import mounted
 
 # As strict as ais_bench of 2025-12: its rules for paths and modes, apart from the owner's.
@@ -44,15 +45,11 @@ def strict(request, tmp_path) -> Tool:
 
 
 def fill(folder: Path, tool: Tool, om: Path, **more):
-    return fill_by_tool(
-        folder,
-        {CANVAS_WH: IDS[:4]},
-        PORT,
-        shown,
-        tool,
-        {CANVAS_WH: om},
-        **{"devices": (0,), "batch": {CANVAS_WH: 2}, "what": "dumps", "timeout_s": 20.0, **more},
-    )
+    return run_npu(folder, tool, om, NpuPictures(IDS[:4]), **more)
+
+
+def problems(folder: Path):
+    return NpuRunFolder(folder, PORT, {}).problems()
 
 
 def compiled(folder: Path) -> Path:
@@ -119,10 +116,10 @@ def test_a_refused_argument_is_no_lost_device(tmp_path, devices):
     script.chmod(0o755)
     with pytest.raises(RefusedError, match=r"\[ERROR\] the cause"):
         fill(tmp_path / "npu", Tool("ais_bench", str(script)), compiled(tmp_path), devices=devices)
-    assert note_health_problems(tmp_path / "npu", []) == ()
+    assert problems(tmp_path / "npu") == ()
 
-    assert fill(tmp_path / "npu", fake_tools.tool_in(tmp_path, "ais_bench"), compiled(tmp_path)).lost == {}
-    assert note_health_problems(tmp_path / "npu", []) == ()
+    fill(tmp_path / "npu", fake_tools.tool_in(tmp_path, "ais_bench"), compiled(tmp_path))
+    assert problems(tmp_path / "npu") == ()
 
 
 @pytest.fixture
@@ -156,12 +153,13 @@ def test_a_disk_that_fills_in_mid_batch_names_the_file_and_keeps_what_was_finish
     script.write_text(f"{first}\n{FULL_AT_THE_THIRD}\n{rest}")
     folder = small_disk / "npu"
     with pytest.raises(OmRunError) as caught:
-        fill(folder, tool, om, batch={CANVAS_WH: 4})
+        fill(folder, tool, om, batch=4)
 
     assert "2 of 4 pictures have dumps" in str(caught.value)
     assert "000003" in str(caught.value)
     assert "--store=DIR on another disk" in str(caught.value)
-    assert note_health_problems(folder, []) == ()
+    assert problems(folder) == ()
     script.write_text(plain)
     (small_disk / "ballast").unlink()
-    assert fill(folder, tool, om, batch={CANVAS_WH: 4}).lost == {}
+    fill(folder, tool, om, batch=4)
+    assert problems(folder) == ()

@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from rfcn_lib.runs.filling import made
+from rfcn_lib.port import read_port
+from rfcn_lib.runs.folder import RunFolder
 from rfcn_lib.score.dumps import file_names
 from tests.support.places import ROOT
 
@@ -20,6 +21,7 @@ WORDS = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "accura
 ON_TRIAL = ("--weights=specimen/rfcn_specimen.pth", "--port=specimen/port.toml")
 ENVIRONMENT = {**os.environ, "COLUMNS": "100"}
 LONG_S = 300
+SPECIMEN_PORT = read_port(ROOT / "specimen" / "port.toml")
 
 pytestmark = pytest.mark.slow
 
@@ -167,7 +169,7 @@ def test_killed_and_stopped_a_run_ends_with_the_verdict_of_an_undisturbed_one(fr
     options = (f"--store={fresh}", limit, f"--verdict={tmp_path / 'disturbed.json'}")
 
     def there(name, count):  # finished is what has its line, which comes after the files
-        return lambda: len(made((fresh / "dumps" / name).resolve())) >= count
+        return lambda: len(RunFolder(fresh / "dumps" / name, SPECIMEN_PORT).digests()) >= count
 
     code, _ = interrupt(there("onnxruntime", 2), signal.SIGKILL, *options)
     assert code == -signal.SIGKILL
@@ -213,7 +215,9 @@ def test_what_changes_between_the_candidate_and_the_reference_is_not_judged(chan
         env=ENVIRONMENT,
     )
     candidate = fresh / "dumps" / "onnxruntime"
-    while not (candidate.exists() and len(made(candidate.resolve())) == 7) and process.poll() is None:
+    while (
+        not (candidate.exists() and len(RunFolder(candidate, SPECIMEN_PORT).digests()) == 7) and process.poll() is None
+    ):
         time.sleep(0.01)
     path.write_bytes(path.read_bytes() + b"\n")
     said = re.sub(r"\s+", " ", process.communicate(timeout=LONG_S)[0])

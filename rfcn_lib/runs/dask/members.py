@@ -1,23 +1,21 @@
-"""Who is in a Dask cluster: connect, see that every worker is like this machine, and give each the program."""
+"""Who is in a Dask cluster: connect, wait for workers, and see that each is like this machine."""
 
 import asyncio
 import importlib.util
 import os
 import re
-import uuid
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 from rfcn_lib.port import Port
 from rfcn_lib.progress import say
 from rfcn_lib.runs.dask import worker
-from rfcn_lib.runs.dask.worker import ClusterError, Job, Program
+from rfcn_lib.runs.dask.worker import ClusterError, ModelFile, SetUp
 
 CONNECT_S: Final = 10
 WORKERS_WITHIN_S: Final = 60  # also how long a run that lost all workers waits for one to come back
-PIECE_BYTES: Final = 16_000_000
 MOST_PROCESSES: Final = 256
 TLS_NAMES: Final = tuple(  # of the environment; docs.dask.org, distributed, TLS/SSL
     f"DASK_DISTRIBUTED__COMM__TLS__{name}" for name in ("CA_FILE", "CLIENT__CERT", "CLIENT__KEY")
@@ -65,7 +63,7 @@ def connected(address: str) -> Iterator[Any]:
                     memory_limit=0,  # as in a run without a cluster
                     dashboard_address="127.0.0.1:0",  # not 8787, which may be taken
                     preload=[worker.__name__],  # see dask_setup there
-                    silence_logs="CRITICAL",  # what ends the run is said by us, in a sentence
+                    silence_logs="CRITICAL",  # this suite says in a sentence what ends the run
                 )
             except (OSError, RuntimeError) as error:
                 raise ClusterError(
@@ -76,7 +74,7 @@ def connected(address: str) -> Iterator[Any]:
         return
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Mismatched versions found")  # we look ourselves, and closer
+            warnings.filterwarnings("ignore", "Mismatched versions found")  # `expect_alike` compares more
             client = Client(address, timeout=CONNECT_S, set_as_default=False)  # type: ignore[no-untyped-call]
     except TypeError as error:  # how Dask says that it was given no certificates
         raise ClusterError(
@@ -104,17 +102,21 @@ def _environment_kept() -> Iterator[None]:
         os.environ.update(before)
 
 
-def threads_here(program: Program) -> int:
-    """PyTorch's threads on this machine; to be asked before `connected`, whose Dask changes what PyTorch starts with."""
-    if program.runs != "pytorch":
+def threads_here(file: ModelFile) -> int:
+    """PyTorch's threads on this machine. Ask before `connected`: Dask changes what PyTorch starts with."""
+    if file.runs != "pytorch":
         return 0
     import torch
 
     return torch.get_num_threads()
 
 
-def ready(client: Any, program: Program, port: Port, torch_threads: int) -> Job:
-    """Wait for workers, see that they are like this machine, and give them the program."""
+def set_up(client: Any, file: ModelFile, port: Port, torch_threads: int) -> tuple[SetUp, bool]:
+    """Wait for a worker, and see that all are like this machine -> (what its tasks need, whether all see the model's file).
+
+    Raises:
+        ClusterError: no worker came, or the scheduler or a worker has other code or libraries.
+    """
     import distributed
 
     try:
@@ -131,52 +133,23 @@ def ready(client: Any, program: Program, port: Port, torch_threads: int) -> Job:
         wrong = (_cannot_say(error),)
     if wrong:
         raise ClusterError(f"the scheduler at {client.scheduler.address} {'; '.join(wrong)}; {_ALIKE}")
-    seen = client.run(worker.look, program, like, on_error="return")
-    gone = {address for address, found in seen.items() if isinstance(found, Exception)} - client.nthreads().keys()
-    seen = {address: found for address, found in seen.items() if address not in gone}
+    seen = client.run(worker.look, file, like, on_error="return")
+    threads = client.nthreads()  # without a worker that was lost meanwhile
     for address, found in seen.items():
         wrong = (_cannot_say(found),) if isinstance(found, Exception) else found.differences
-        if wrong:
+        if wrong and address in threads:
             raise ClusterError(f"worker {address} {'; '.join(wrong)}; {_ALIKE}")
+    alike = [found for found in seen.values() if not isinstance(found, Exception)]
     here = worker.cpu_model()
-    others = sorted({found.cpu for found in seen.values()} - {here})
+    others = sorted({found.cpu for found in alike} - {here})
     if others:
         say(f"workers run on {', '.join(others)}, this machine is {here}: their dumps may differ in the last digits")
-    send(client, program, [address for address, found in seen.items() if not found.has_program])
     at_once: dict[str, int] = {}
-    for address, threads in client.nthreads().items():
+    for address, count in threads.items():
         host = worker.host_of(address)
-        at_once[host] = at_once.get(host, 0) + threads
-    return Job(program, port, like, torch_threads, at_once)
+        at_once[host] = at_once.get(host, 0) + count
+    return SetUp(file, port, like, torch_threads, at_once), all(found.has_file for found in alike)
 
 
 def _cannot_say(error: Exception) -> str:
     return f"cannot run this suite's code ({type(error).__name__}: {str(error)[:300]})"
-
-
-def send(client: Any, program: Program, workers: Sequence[str]) -> None:
-    """Send the program's file to these workers, a piece at a time. One that is lost meanwhile needs it no more."""
-    name = f"{program.sha256}.{uuid.uuid4().hex}"
-    there = list(workers)
-    with program.path.open("rb") as file:
-        start = 0
-        while there and (piece := file.read(PIECE_BYTES)):
-            there = _ran(client, there, worker.receive, name, start, piece)
-            start += len(piece)
-    if there:
-        _ran(client, there, worker.received, program, name)
-
-
-def _ran(client: Any, workers: Sequence[str], function: Callable[..., None], *words: object) -> list[str]:
-    """Run `function` on these workers; returns those that did it. Raises ClusterError for a living one that did not."""
-    answers = client.run(function, *words, workers=list(workers), on_error="return")
-    failed = {address: answer for address, answer in answers.items() if isinstance(answer, Exception)}
-    for address in failed.keys() & client.nthreads().keys():
-        error = failed[address]
-        if isinstance(error, ClusterError):
-            raise error
-        raise ClusterError(
-            f"worker {address} could not keep the program ({type(error).__name__}: {str(error)[:300]}); has its disk "
-            "room? see its log"
-        ) from error
-    return [address for address in answers if address not in failed]

@@ -1,4 +1,4 @@
-"""What one worker of a Dask cluster does: say what it is, receive a program, run a picture. `cluster` asks it to."""
+"""What a worker of a Dask cluster does: say how it differs from the machine that asks, and run a picture."""
 
 import functools
 import platform
@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from rfcn_lib.devices.threads import prepare_threads, torch_threads
 from rfcn_lib.errors import SuiteError
@@ -21,23 +21,18 @@ from rfcn_lib.records import Outputs, RunPicture
 from rfcn_lib.store.code import code_behind
 from rfcn_lib.store.digests import Digests, StoreError
 
-PROGRAMS_LOADED: Final = 1  # per process: a run goes canvas by canvas
-_LOADING: Final = threading.Lock()  # a worker with several threads loads a program once
+_LOADING: Final = threading.Lock()  # a worker with several threads loads a model once
 
 
 class ClusterError(SuiteError):
-    """Pictures cannot be shared out, or not all of them could be: says which worker or picture, why, and what to do."""
-
-
-class AbsentError(Exception):
-    """A worker has not got the program yet; the one argument is its address."""
+    """The cluster cannot run the pictures, or not all of them: says which worker or picture, why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
-    """What turns a picture into outputs: the twin for ONNX Runtime, or a checkpoint for the source model in PyTorch.
+class ModelFile:
+    """The file of a model: the twin for ONNX Runtime, or a checkpoint for the source model in PyTorch.
 
-    path    absolute, on the machine that asks; a worker that finds the same bytes there too (a mounted disk) reads them
+    path    absolute, on the machine that asks. A worker that finds the same bytes at this path (a mounted disk) reads them there
     sha256  hex, of the file
     """
 
@@ -47,32 +42,31 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class SetUp:
     """What all pictures of one canvas of a run have in common.
 
     like           `described()` of the machine that asks
     torch_threads  as on the machine that asks
-    at_once        host -> pictures that its workers do at a time
+    at_once        host -> pictures that its workers run at a time
     """
 
-    program: Program
+    file: ModelFile
     port: Port
     like: tuple[tuple[str, str], ...]
     torch_threads: int
     at_once: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a worker says of itself: how it differs from the machine that asks, its processor, if it has the program."""
+class Seen(NamedTuple):
+    """What a worker says of itself."""
 
     differences: tuple[str, ...]
     cpu: str
-    has_program: bool
+    has_file: bool
 
 
 def dask_setup(worker: Any) -> None:  # noqa: ARG001
-    """Dask calls this when a local run's worker starts: Ctrl-C reaches it too, but is the client's to answer."""
+    """Ignore Ctrl-C in the workers of a local run, whose preload this module is; the main process stops them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -87,6 +81,7 @@ def described() -> dict[str, str]:
     return {"python": f"Python {sys.version_info[0]}.{sys.version_info[1]}", **dask, **libraries, **files}
 
 
+@functools.lru_cache(maxsize=4)
 def differences(like: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
     """Sentences, none when this process would give the outputs of the one that `like` describes."""
     want = dict(like)
@@ -112,54 +107,36 @@ def cpu_model() -> str:
     return platform.machine()
 
 
-def look(program: Program, like: tuple[tuple[str, str], ...], dask_worker: Any) -> Seen:
-    """What this worker is. Dask hands itself in as `dask_worker`."""
-    return Seen(differences(like), cpu_model(), _place(program, Path(dask_worker.local_directory)) is not None)
+def look(file: ModelFile, like: tuple[tuple[str, str], ...], dask_worker: Any) -> Seen:
+    """What this worker is. Dask passes itself as `dask_worker`."""
+    return Seen(differences(like), cpu_model(), _path_of(file, Path(dask_worker.local_directory)) is not None)
 
 
-def receive(name: str, start: int, piece: bytes, dask_worker: Any) -> None:
-    """Write one piece of a program's file, `start` bytes into it; `name` is of this one sending."""
-    with (Path(dask_worker.local_directory) / name).open("r+b" if start else "wb") as file:
-        file.seek(start)
-        file.write(piece)
-
-
-def received(program: Program, name: str, dask_worker: Any) -> None:
-    """All pieces are there. Raises ClusterError when they are not the file that was sent."""
-    folder = Path(dask_worker.local_directory)
-    got = Digests(folder / "digests.sqlite").of(folder / name)
-    if got != program.sha256:
-        raise ClusterError(
-            f"worker {dask_worker.address} received {program.path} with sha256 {got[:12]}, but should with "
-            f"{program.sha256[:12]}; did the file change, is the disk of {folder} full? run again"
-        )
-    (folder / name).replace(folder / _sent(program))
-
-
-def run_picture(job: Job, id: str, size_wh: tuple[int, int], path: Path, jpeg: bytes) -> Outputs:
-    """One picture, its JPEG's bytes in hand, through the program; `path` and `id` only name it.
+def run_picture(set_up: SetUp, id: str, size_wh: tuple[int, int], path: Path, jpeg: bytes) -> Outputs:
+    """Run one picture. `jpeg`: the bytes of its file; `path` and `id` only name it.
 
     Raises:
-        AbsentError: this worker has not got the program.
-        ClusterError: this worker came late and is not like the machine that asks.
+        ClusterError: this worker joined late, and is not like the machine that asks, or lacks the model's file.
         PictureError, SessionError, CheckpointError: as on the machine that asks.
     """
     from distributed import get_worker
 
     worker = get_worker()
-    wrong = _differences_once(job.like)
+    wrong = differences(set_up.like)
     if wrong:
         raise ClusterError(f"worker {worker.address} ({platform.node()}) {'; '.join(wrong)}")
-    place = _place(job.program, Path(worker.local_directory))
+    place = _path_of(set_up.file, Path(worker.local_directory))
     if place is None:
-        raise AbsentError(worker.address)
-    here = job.at_once.get(host_of(worker.address), worker.state.nthreads)
-    share = max(1, usable_processors() // here)
-    with _LOADING:
-        run = _loaded(
-            job.program.runs, place, job.program.sha256, job.port, torch_threads(job.torch_threads, share), share
+        raise ClusterError(
+            f"worker {worker.address} ({platform.node()}) lacks {set_up.file.path}: it could not be written there (see its log), "
+            "or the other workers find it at that path and this one, which joined later, does not; run the same command again"
         )
-    return run(*prepare(path, id, size_wh, job.port.pictures, jpeg=jpeg))
+    here = set_up.at_once.get(host_of(worker.address), worker.state.nthreads)
+    share = max(1, usable_processors() // here)
+    threads = torch_threads(set_up.torch_threads, share)
+    with _LOADING:
+        model = _load_model(set_up.file.runs, place, set_up.file.sha256, set_up.port, threads, share)
+    return model(*prepare(path, id, size_wh, set_up.port.pictures, jpeg=jpeg))
 
 
 def host_of(address: str) -> str:
@@ -167,34 +144,27 @@ def host_of(address: str) -> str:
     return address.rpartition("://")[2].rpartition(":")[0]
 
 
-_differences_once = functools.lru_cache(maxsize=4)(differences)
-
-
-@functools.lru_cache(maxsize=PROGRAMS_LOADED)
-def _loaded(runs: str, place: Path, sha256: str, port: Port, torch_threads: int, share: int) -> RunPicture:  # noqa: ARG001
+@functools.lru_cache(maxsize=1)  # a run goes canvas by canvas
+def _load_model(runs: str, path: Path, sha256: str, port: Port, torch_threads: int, share: int) -> RunPicture:  # noqa: ARG001
     prepare_threads()  # before torch is imported
     if runs == "onnx_runtime":
         from rfcn_lib.devices import onnx_runtime
 
-        return onnx_runtime.device(place, share)
+        return onnx_runtime.load_model(path, share)
     import torch
 
     from rfcn_lib.devices import pytorch
 
     torch.set_num_threads(torch_threads)
-    return pytorch.device(place, port)
+    return pytorch.load_model(path, port)
 
 
-def _place(program: Program, folder: Path) -> Path | None:
-    """Where the program's file lies on this machine: received into `folder`, or at its own path with the same bytes."""
-    sent = folder / _sent(program)
-    if sent.exists():  # it has this name only once its bytes were checked
+def _path_of(file: ModelFile, folder: Path) -> Path | None:
+    """Where the model's file lies on this machine: as it was sent to `folder`, or at its own path with the same bytes."""
+    sent = folder / file.sha256  # it has this name only once its bytes were checked
+    if sent.exists():
         return sent
     with suppress(OSError, StoreError):
-        if program.path.is_file() and Digests(folder / "digests.sqlite").of(program.path) == program.sha256:
-            return program.path
+        if file.path.is_file() and Digests(folder / "digests.sqlite").of(file.path) == file.sha256:
+            return file.path
     return None
-
-
-def _sent(program: Program) -> str:
-    return f"{program.sha256}.program"

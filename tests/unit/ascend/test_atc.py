@@ -325,7 +325,7 @@ def test_a_flag_that_this_atc_does_not_know_names_those_near():
     expect_known_flags(("--anything=1",), "a usage that lists no flag")
 
     with pytest.raises(
-        AtcError, match=r"--fusion_switch: this atc has no such flag; it has 3 others, such as --fusion_switch_f"
+        AtcError, match=r"--fusion_switch: this atc has no such flag, but has 3 others, such as --fusion_switch_f"
     ):
         expect_known_flags(("--fusion_switch=a.cfg",), USAGE)
 

@@ -6,7 +6,7 @@ import pytest
 
 from rfcn_lib.ascend import health as troubles
 from rfcn_lib.ascend import toolkit
-from rfcn_lib.ascend.health import health_problems, health_problems_now, note_health_problems, unlisted_devices
+from rfcn_lib.ascend.health import health_problems, health_problems_now, unlisted_devices
 from rfcn_lib.ascend.npu_smi import NpuSmiError, parse
 from tests.support.npu_tables import DUO, FOUR_310, ONE_310
 
@@ -80,14 +80,6 @@ def test_a_device_that_is_gone_or_cannot_be_looked_at_is_a_trouble(monkeypatch):
 
     monkeypatch.setattr(toolkit, "npus", fails)
     assert health_problems_now([0]) == ("cannot check the devices: it hangs",)
-
-
-def test_notes_are_kept_once_each_in_the_order_they_came(tmp_path):
-    assert note_health_problems(tmp_path, []) == ()
-    assert not list(tmp_path.glob("*.txt"))
-    assert note_health_problems(tmp_path, ["b\n  c", "a"]) == ("b c", "a")
-    assert note_health_problems(tmp_path, ["a", "d" * 600]) == ("b c", "a", "d" * 500)
-    assert note_health_problems(tmp_path, []) == ("b c", "a", "d" * 500)
 
 
 def test_the_driver_s_version_is_read_and_is_no_part_of_what_a_chip_is():

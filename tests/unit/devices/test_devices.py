@@ -9,11 +9,14 @@ from rfcn_lib.devices.onnx_runtime import SessionError
 from rfcn_lib.graph.export import onnx_from_network
 from rfcn_lib.graph.twin import twin_from_vendor
 from rfcn_lib.records import Picture
-from rfcn_lib.runs.filling import fill
+from rfcn_lib.runs.folder import RunFolder
+from rfcn_lib.runs.local import LocalEngine
+from rfcn_lib.runs.loop import run_missing
 from rfcn_lib.score.agreement import agree
 from rfcn_lib.score.dump_audit import audit, read_dump
 from rfcn_lib.source.checkpoint import CheckpointError, save_checkpoint
 from tests.support import tiny
+from tests.support.fake_device import FakePictures
 
 CANVAS = tiny.CANVAS_WH
 
@@ -40,8 +43,8 @@ def test_the_devices_agree_on_pictures_that_fill_the_canvas(weights, twin, seed)
     """Then both clip to the same border. Rows are matched by box: a last digit may swap two of them in the sort."""
     picture = Picture("000001", CANVAS, CANVAS, CANVAS, 1.0)
     im_data = tiny.im_data_of(seed)
-    want = pytorch.device(weights, tiny.PORT)(im_data, picture)
-    got = onnx_runtime.device(twin)(im_data, picture)
+    want = pytorch.load_model(weights, tiny.PORT)(im_data, picture)
+    got = onnx_runtime.load_model(twin)(im_data, picture)
     found = agree(got, want, iou_at_least=0.99)
     assert found.matched_share >= 0.95, str(found)
     assert found.compared_share >= 0.95, str(found)
@@ -53,16 +56,15 @@ def test_the_devices_agree_on_pictures_that_fill_the_canvas(weights, twin, seed)
 def test_each_device_fills_a_folder_that_passes_the_audit(weights, twin, tmp_path):
     ids = ("000001", "000002", "000003")
 
-    def prepare(id):
-        return tiny.im_data_of(int(id)), tiny.picture_of(id)
-
-    devices = {"torch": lambda: pytorch.device(weights, tiny.PORT), "ort": lambda: onnx_runtime.device(twin)}
-    for name, device in devices.items():
+    pictures = FakePictures(ids, tiny.PORT)
+    pictures.load = lambda id: (tiny.im_data_of(int(id)), tiny.picture_of(id))
+    models = {"torch": pytorch.load_model(weights, tiny.PORT), "ort": onnx_runtime.load_model(twin)}
+    for name, model in models.items():
         folder = tmp_path / name
         folder.mkdir()
-        assert fill(folder, ids, tiny.PORT, prepare, device, name) == 3
+        assert run_missing(RunFolder(folder, tiny.PORT), pictures, LocalEngine(lambda _, model=model: model), name) == 3
         assert list(audit(folder, ids, tiny.PORT)) == list(ids)
-        dump, again = read_dump(folder, "000002", tiny.PORT), device()(*prepare("000002"))
+        dump, again = read_dump(folder, "000002", tiny.PORT), model(*pictures.load("000002"))
         np.testing.assert_array_equal(dump.rois, again.rois)
         np.testing.assert_array_equal(dump.cls_prob, again.cls_prob)
 
@@ -71,7 +73,7 @@ def test_each_device_fills_a_folder_that_passes_the_audit(weights, twin, tmp_pat
 def test_a_picture_of_another_shape_is_refused(weights, twin, shape):
     """The first one is the canvas on its side: as many anchors, so nothing else would notice."""
     im_data = np.zeros(shape, np.float32)
-    for device in (pytorch.device(weights, tiny.PORT), onnx_runtime.device(twin)):
+    for device in (pytorch.load_model(weights, tiny.PORT), onnx_runtime.load_model(twin)):
         with pytest.raises(ValueError, match=r"000007: im_data is .*, but should be .*\(1, 3, 80, 112\)"):
             device(im_data, tiny.picture_of("000007"))
 
@@ -87,9 +89,9 @@ def test_what_ran_is_said_in_words():
 def test_the_reference_clips_to_the_picture_and_the_candidate_to_the_canvas(weights, twin):
     picture = tiny.picture_of(scaled_wh=(70, 60))
     im_data = tiny.im_data_of(1)
-    rois = pytorch.device(weights, tiny.PORT)(im_data, picture).rois
+    rois = pytorch.load_model(weights, tiny.PORT)(im_data, picture).rois
     assert (rois[:, 3].max(), rois[:, 4].max()) == (69, 59)
-    candidate = onnx_runtime.device(twin)(im_data, picture).rois
+    candidate = onnx_runtime.load_model(twin)(im_data, picture).rois
     assert candidate[:, 3].max() > 69
 
 
@@ -112,7 +114,7 @@ def test_a_float64_network_answers_in_float64():
 
 def test_no_checkpoint_no_device(tmp_path):
     with pytest.raises(CheckpointError, match="--weights=PATH"):
-        pytorch.device(tmp_path / "none.pth", tiny.PORT)
+        pytorch.load_model(tmp_path / "none.pth", tiny.PORT)
 
 
 # -- ONNX Runtime ----------------------------------------------------------------------------------------------------
@@ -124,22 +126,22 @@ def test_a_file_that_is_no_graph_is_named(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(SessionError, match=r"ONNX Runtime [\d.]+ cannot load .*rfcn\.onnx: "):
-        onnx_runtime.device(path)
+        onnx_runtime.load_model(path)
 
 
 def test_the_compiler_s_own_graph_is_refused_with_the_operator_s_name(tmp_path):
     onnx_from_network(tmp_path / "rfcn.onnx", tiny.network_of(), CANVAS)
     with pytest.raises(SessionError, match="BatchMultiClassNMS"):
-        onnx_runtime.device(tmp_path / "rfcn.onnx")
+        onnx_runtime.load_model(tmp_path / "rfcn.onnx")
 
 
 def test_another_dtype_is_refused(twin):
     with pytest.raises(ValueError, match=r"im_data is float64 .*, but should be float32"):
-        onnx_runtime.device(twin)(tiny.im_data_of(0).astype(np.float64), tiny.picture_of())
+        onnx_runtime.load_model(twin)(tiny.im_data_of(0).astype(np.float64), tiny.picture_of())
 
 
 def test_one_session_serves_many_pictures(twin):
-    device = onnx_runtime.device(twin)
+    device = onnx_runtime.load_model(twin)
     first = device(tiny.im_data_of(1), tiny.picture_of())
     other = device(tiny.im_data_of(2), tiny.picture_of())
     again = device(tiny.im_data_of(1), tiny.picture_of())

@@ -10,9 +10,6 @@ from rfcn_lib.pictures.canvases import (
     CanvasError,
     canvas_of,
     fitted_canvases,
-    name_of,
-    note_canvases,
-    noted_canvases,
     share_of,
     shared_out,
 )
@@ -102,12 +99,3 @@ def test_a_picture_that_no_canvas_holds():
 
 def test_of_two_alike_the_same_one_every_time():
     assert canvas_of((50, 50), [(80, 64), (64, 80)]) == canvas_of((50, 50), [(64, 80), (80, 64)]) == (64, 80)
-
-
-def test_dumps_know_their_canvases(tmp_path):
-    (tmp_path / "kept" / "dumps").mkdir(parents=True)
-    (tmp_path / "link").symlink_to(tmp_path / "kept" / "dumps")
-
-    assert noted_canvases(tmp_path / "link") == frozenset()
-    note_canvases(tmp_path / "kept" / "dumps", [(688, 512), (512, 688)])
-    assert noted_canvases(tmp_path / "link") == {name_of((688, 512)), "512x688"}

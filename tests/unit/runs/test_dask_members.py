@@ -1,16 +1,11 @@
 """Addresses, threads, and what must be alike on every machine of a cluster; no cluster is started."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from rfcn_lib.devices.threads import torch_threads
 from rfcn_lib.runs.dask import members as cluster_members
 from rfcn_lib.runs.dask import worker as cluster_worker
 from rfcn_lib.runs.dask.client import ClusterError, checked
-from tests.support.places import ROOT
 
 
 @pytest.mark.parametrize(
@@ -55,28 +50,13 @@ def test_pytorch_has_one_thread_if_and_only_if_the_client_has():
     assert [torch_threads(8, share) for share in (1, 2, 8)] == [2, 2, 8]
 
 
-@pytest.mark.parametrize(
-    "more", [{}, {"OMP_NUM_THREADS": "1"}, {"OMP_NUM_THREADS": "2"}, {"MKL_NUM_THREADS": "1"}], ids=str
-)
-def test_whether_pytorch_will_have_one_thread_is_known_without_it(more):
-    code = "from rfcn_lib.devices.threads import one_thread; a = one_thread(); import torch; print(a, torch.get_num_threads())"
-    for one_core in ("", "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "):
-        unset = {
-            name: value for name, value in os.environ.items() if name not in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
-        }
-        words = [sys.executable, "-c", one_core + code]
-        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env=unset | more, check=True)
-        said, threads = done.stdout.split()
-        assert (said == "True") == (threads == "1"), (one_core, done.stdout)
-
-
 def test_each_difference_is_a_sentence():
     like = cluster_worker.described()
     assert cluster_worker.differences(tuple(like.items())) == ()
-    other = {**like, "torch": "torch 1.4.0", "rfcn_lib/boxes.py": "0" * 64, "rfcn_lib/spec.py": "0" * 64}
+    other = {**like, "torch": "torch 1.4.0", "rfcn_lib/source/anchors.py": "0" * 64, "rfcn_lib/spec.py": "0" * 64}
     libraries, code = cluster_worker.differences(tuple(other.items()))
     assert libraries == f"has {like['torch']}, but should have torch 1.4.0"
-    assert code == "has another text of rfcn_lib/boxes.py and 1 more, but should run the same commit"
+    assert code == "has another text of rfcn_lib/source/anchors.py and 1 more, but should run the same commit"
 
 
 def test_what_must_be_alike_is_all_that_shapes_a_dump():

@@ -11,7 +11,7 @@ from torch.nn import functional
 from rfcn_lib import spec
 from rfcn_lib.port import PUBLISHED, read_port
 from rfcn_lib.source.anchors import anchors
-from rfcn_lib.source.network import Bottleneck, Rfcn, clip, decode
+from rfcn_lib.source.network import Bottleneck, Rfcn, apply_deltas, clip
 from rfcn_lib.source.seeding import published_architecture
 from tests.support import definitions, tiny
 from tests.support.definitions import F
@@ -281,12 +281,12 @@ def test_canvases_of_one_area_do_not_share_their_anchors():
     np.testing.assert_array_equal(got[0].numpy(), want)
 
 
-# -- decode and clip -------------------------------------------------------------------------------------------------
+# -- apply_deltas and clip -------------------------------------------------------------------------------------------
 
 
 def test_no_shift_gives_the_anchor_with_one_more_column():
     """Upstream's bbox_transform_inv, to the letter: "+1" widths, corners at centre +- half, so 10 columns end at 10."""
-    got = decode(torch.tensor([[0.0, 0.0, 9.0, 19.0]]), torch.zeros(1, 4))
+    got = apply_deltas(torch.tensor([[0.0, 0.0, 9.0, 19.0]]), torch.zeros(1, 4))
     assert got.tolist() == [[0, 0, 10, 20]]
 
 
