@@ -139,7 +139,7 @@ def _words(
         names = [row["name"] for row in rows if row["outcome"] == "failed"] or [test.split("::")[-1] for test in failed]
         also = f"; {len(unjudged)} more could not be judged" if unjudged else ""
         by = f" ({trial.candidate_device})" if trial and trial.candidate_on == SIMULATED else ""
-        return "FAILED", f"a number is beyond its limit{by}: {'; '.join(dict.fromkeys(names))}{also}"
+        return "FAILED", f"does not hold{by}: {'; '.join(dict.fromkeys(names))}{also}"
     if unjudged:
         what = ", ".join(test.split("::")[-1] for test in unjudged)
         return "NOT JUDGED", f"no verdict, because of errors and not of numbers: {what}"
