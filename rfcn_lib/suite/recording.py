@@ -13,6 +13,7 @@ from rfcn_lib.suite.options import OPTIONS
 from rfcn_lib.verdict.verdict import Criterion, Relation
 
 OURS = ("conftest", "rfcn_lib.suite")
+DEVICES = {"accuracy": "host", "npu": "npu"}  # marker -> the device that a test is about
 
 
 @pytest.hookimpl(wrapper=True)
@@ -64,6 +65,7 @@ def pytest_runtest_makereport(
             report.longrepr = call.excinfo.getrepr(style="value", chain=False)
             if "by hand: " in str(call.excinfo.value):
                 report.sections.append(("environment of the line by hand", "\n".join(export_lines())))
-    marks = [mark.name for mark in item.iter_markers() if mark.name in ("npu", "gpu", "accuracy")]
-    report.user_properties.append(("device", {"npu": "npu", "accuracy": "host"}.get(marks[0]) if marks else None))
+    device = next((DEVICES[mark.name] for mark in item.iter_markers() if mark.name in DEVICES), None)
+    if device:
+        report.user_properties.append(("device", device))
     return report

@@ -53,7 +53,7 @@ class Reporter:
         self.options = options
         self.args = config.invocation_params.args
         self.outcomes: dict[str, Outcome] = {}
-        self.device_of: dict[str, str | None] = {}
+        self.device_of: dict[str, str] = {}
         self.criteria: dict[str, list[Criterion]] = {}
         self.trials: dict[str, Trial] = {}
         self.rates: list[str] = []
@@ -68,7 +68,8 @@ class Reporter:
             return
         recorded: list[tuple[str, Any]] = list(report.user_properties)
         properties = dict(recorded)
-        self.device_of[test] = properties.get("device", self.device_of.get(test))
+        if "device" in properties:
+            self.device_of[test] = properties["device"]
         if report.failed:
             self.outcomes[test] = "error" if report.when != "call" or "not judged" in properties else "failed"
         elif report.skipped or (report.when == "call" and self.outcomes.get(test) != "error"):
@@ -83,12 +84,12 @@ class Reporter:
     @property
     def asked(self) -> list[str]:
         """Devices whose accuracy this run judges. Where all of a device's tests are skipped, it is not one."""
-        judged = {self.device_of[t] for t, o in self.outcomes.items() if "test_accuracy.py" in t and o != "skipped"}
+        judged = {self.device_of.get(t) for t, o in self.outcomes.items() if "test_accuracy.py" in t and o != "skipped"}
         return [device for device in DEVICES if device in judged]
 
     def judged(self, device: str) -> Verdict:
         """The verdict on one device; tests of the graphs count for every device."""
-        tests = {test: outcome for test, outcome in self.outcomes.items() if self.device_of[test] in (device, None)}
+        tests = {test: outcome for test, outcome in self.outcomes.items() if self.device_of.get(test) in (device, None)}
         criteria = {test: found for test, found in self.criteria.items() if test in tests}
         return verdict(self.trials.get(device), criteria, tests, accept=self.options.accept)
 
