@@ -14,7 +14,7 @@ T = TypeVar("T")
 def progress(
     items: Iterable[T],
     total: int,
-    what: str,
+    name: str,
     *,
     unit: str = "picture",
     first_s: float = 10,
@@ -24,8 +24,8 @@ def progress(
 ) -> Iterator[T]:
     """Yield `items`, `total` units of work, saying on stderr how far they are.
 
-    `size`: units of one item, such as the pictures of a batch. `before`: how many were done in earlier runs; they count as
-    done, and neither for the rate nor for the time left.
+    `name` begins each line. `size`: units of one item, such as the pictures of a batch. `before`: how many were done in
+    earlier runs; they count as done, and neither for the rate nor for the time left.
 
     In a log the first line comes after `first_s`, the next ones every `every_s`, and a step that spoke says when it
     ends: `torch dumps: 57/140 pictures, 3.4/s, 24 s left`. A step shorter than `first_s` is silent there.
@@ -35,7 +35,7 @@ def progress(
             shutil.get_terminal_size()
         )  # not tqdm's own: it stays silent on terminals that claim a size of 0 x 0
         with tqdm(
-            total=before + total, initial=before, desc=what, unit=f" {unit}s", ncols=wide, nrows=high, leave=False
+            total=before + total, initial=before, desc=name, unit=f" {unit}s", ncols=wide, nrows=high, leave=False
         ) as bar:
             for item in items:
                 yield item
@@ -52,13 +52,13 @@ def progress(
         if taken_s >= next_line_s and count < total:
             left_s = (total - count) * taken_s / count
             say(
-                f"{what}: {before + count}/{before + total} {unit}s{there}, {count / taken_s:.2g}/s, {in_words(left_s)} left"
+                f"{name}: {before + count}/{before + total} {unit}s{there}, {count / taken_s:.2g}/s, {in_words(left_s)} left"
             )
             next_line_s = taken_s + every_s
     taken_s = time.monotonic() - started
     if taken_s >= first_s:
         say(
-            f"{what}: {before + count}/{before + total} {unit}s{there}, {count / taken_s:.2g}/s, took {in_words(taken_s)}"
+            f"{name}: {before + count}/{before + total} {unit}s{there}, {count / taken_s:.2g}/s, took {in_words(taken_s)}"
         )
 
 

@@ -88,10 +88,11 @@ def _on_canvas(
     """Run the pictures of one canvas, and add each to the folder."""
     from rfcn_lib.runs.dask import model_file
 
-    plugins = [] if all_see_it else model_file.send(client, shared.file)
-    at_once, second_s = sum(shared.at_once.values()), list[float]()
+    plugins, at_once, second_s = list[str](), sum(shared.at_once.values()), list[float]()
     second = set(ids[at_once : 2 * at_once])  # the first picture of a thread also pays for its start
     try:
+        if not all_see_it:
+            model_file.send(client, shared.file, plugins)
         for id, outputs, jpeg_sha256, taken_s in _outputs(client, shared, pictures, ids):
             folder.add(id, outputs, jpeg_sha256)
             second_s += [taken_s] * (id in second)

@@ -63,20 +63,19 @@ class Piece(WorkerPlugin):
             partial.replace(whole)
 
 
-def send(client: Any, file: ModelFile) -> list[str]:
-    """Give the file to all workers, also to those that join later; returns the names of the plugins, for `forget`.
+def send(client: Any, file: ModelFile, plugins: list[str]) -> None:
+    """Give the file to all workers, also to those that join later. The names of its plugins are added to `plugins`.
 
     Raises:
         ClusterError: a worker cannot keep it, or the file changed.
         OSError, CommClosedError: the scheduler is lost.
     """
-    sending, size, names = f"{file.sha256}.{uuid.uuid4().hex}", file.path.stat().st_size, list[str]()
+    sending, size = f"{file.sha256}.{uuid.uuid4().hex}", file.path.stat().st_size
     with file.path.open("rb") as stream:
         while data := stream.read(PIECE_BYTES):
             start = stream.tell() - len(data)
-            names.append(f"{sending}.{start}")
-            _register(client, Piece(file, sending, start, data, stream.tell() >= size), names[-1])
-    return names
+            plugins.append(f"{sending}.{start}")
+            _register(client, Piece(file, sending, start, data, stream.tell() >= size), plugins[-1])
 
 
 def _register(client: Any, piece: Piece, name: str) -> None:
@@ -88,8 +87,8 @@ def _register(client: Any, piece: Piece, name: str) -> None:
     client.register_plugin(piece, name=name)
 
 
-def forget(client: Any, names: Sequence[str]) -> None:
+def forget(client: Any, plugins: Sequence[str]) -> None:
     """Remove the pieces from the scheduler's memory. The workers keep the file."""
-    with suppress(OSError, CommClosedError, ValueError):  # a scheduler that is lost has forgotten them
-        for name in names:
+    with suppress(Exception):  # a scheduler that is lost has forgotten them
+        for name in plugins:
             client.unregister_worker_plugin(name)
