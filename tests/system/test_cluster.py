@@ -260,7 +260,7 @@ def test_processes_of_this_machine_go_the_same_way(model, few, folder, local):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("given", [("--limit=8",), ("--limit=4", "--canvas=fitted")], ids=["published", "fitted"])
-def test_the_verdict_is_the_local_one(given, store, twin, pytestconfig, tmp_path):
+def test_the_verdict_is_the_local_one(given, specimen_store, pytestconfig, tmp_path):
     """The second run takes the first one's graphs; dumps are made anew, by one process and by two."""
     if any(pytestconfig.getoption(f"--{name}") for name in ("weights", "port", "devkit", "dumps", "limit")):
         pytest.skip("compared on the specimen alone")
@@ -280,7 +280,7 @@ def test_the_verdict_is_the_local_one(given, store, twin, pytestconfig, tmp_path
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(name.read_text()), done.stdout
 
-    without_dumps(store.root, tmp_path / "alone")
+    without_dumps(specimen_store, tmp_path / "alone")
     alone, _ = verdict(f"--store={tmp_path / 'alone'}")
     without_dumps(tmp_path / "alone", tmp_path / "shared")
     assert not list((tmp_path / "shared").rglob("*_1.bin"))
@@ -347,6 +347,27 @@ def test_a_worker_that_comes_late_gets_the_model_and_pictures(files, few, folder
 
         asked = at(6, late, few)
         over_cluster(folder, asked, model, made.address, "late")
+
+    assert content(folder) == local["onnx_runtime"]
+    assert list(tmp_path.glob(f"worker1/**/{model.sha256}"))
+
+
+@pytest.mark.slow
+def test_a_late_worker_that_does_not_see_the_model_where_the_others_do_is_sent_it(
+    files, few, folder, local, tmp_path, monkeypatch
+):
+    shutil.copy(files["onnx_runtime"], tmp_path / "elsewhere.onnx")
+    monkeypatch.chdir(tmp_path)
+    model = model_of(Path("/proc/self/cwd/elsewhere.onnx"))
+    with scheduler(tmp_path) as made:
+        first = made.start(cwd=tmp_path)
+
+        def late():
+            made.start()
+            made.wait_for(2)
+            first.kill()
+
+        over_cluster(folder, at(6, late, few), model, made.address, "late")
 
     assert content(folder) == local["onnx_runtime"]
     assert list(tmp_path.glob(f"worker1/**/{model.sha256}"))

@@ -23,7 +23,7 @@ from rfcn_lib.progress import say
 from rfcn_lib.records import Outputs
 from rfcn_lib.runs.dask import members, worker
 from rfcn_lib.runs.dask.members import checked, connected, set_up, threads_here
-from rfcn_lib.runs.dask.worker import ClusterError, ModelFile, SetUp
+from rfcn_lib.runs.dask.worker import ClusterError, ModelFile, NoFileError, SetUp
 from rfcn_lib.runs.folder import RunFolder
 from rfcn_lib.runs.loop import Finished
 
@@ -93,7 +93,7 @@ def _on_canvas(
     try:
         if not all_see_it:
             model_file.send(client, shared.file, plugins)
-        for id, outputs, jpeg_sha256, taken_s in _outputs(client, shared, pictures, ids):
+        for id, outputs, jpeg_sha256, taken_s in _outputs(client, shared, pictures, ids, plugins):
             folder.add(id, outputs, jpeg_sha256)
             second_s += [taken_s] * (id in second)
             yield Finished((id,), statistics.median(second_s) / at_once if len(second_s) == at_once else None)
@@ -102,14 +102,19 @@ def _on_canvas(
 
 
 def _outputs(
-    client: Any, shared: SetUp, pictures: Pictures, ids: Sequence[str]
+    client: Any, shared: SetUp, pictures: Pictures, ids: Sequence[str], plugins: list[str]
 ) -> Iterator[tuple[str, Outputs, str, float]]:
-    """(id, outputs, sha256 of its JPEG, seconds since it was handed out) of each picture as it comes back."""
+    """(id, outputs, sha256 of its JPEG, seconds since it was handed out) of each picture as it comes back.
+
+    plugins  names of the plugins that give the model's file to the workers; empty while all workers see it at its own path
+    """
     import distributed
+
+    from rfcn_lib.runs.dask import model_file
 
     waiting, failed = list(reversed(ids)), dict[str, Exception]()
     under_way: dict[Any, tuple[str, str, float]] = {}  # future -> id, sha256 of its JPEG, when it was handed out
-    alone_since = time.monotonic()
+    alone_since, sent_at = time.monotonic(), 0.0
     while under_way or (waiting and not failed):
         threads = sum(client.nthreads().values())
         alone_since = time.monotonic() if threads else alone_since
@@ -132,6 +137,14 @@ def _outputs(
                 outputs = future.result(timeout=LOOK_S)
             except CancelledError:  # the scheduler is lost
                 raise
+            except NoFileError as error:
+                if not plugins:  # a worker that joined later does not see the file where the others do
+                    model_file.send(client, shared.file, plugins)
+                    sent_at = time.monotonic()
+                if since < sent_at:
+                    waiting.append(id)
+                else:
+                    failed[id] = error
             except Exception as error:
                 if isinstance(error, distributed.TimeoutError) and future.status != "error":
                     under_way[future] = (

@@ -28,6 +28,10 @@ class ClusterError(SuiteError):
     """The cluster cannot run the pictures, or not all of them: says which worker or picture, why, and what to do."""
 
 
+class NoFileError(ClusterError):
+    """A worker has not got the model's file."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelFile:
     """The file of a model: the twin for ONNX Runtime, or a checkpoint for the source model in PyTorch.
@@ -116,7 +120,8 @@ def run_picture(set_up: SetUp, id: str, size_wh: tuple[int, int], path: Path, jp
     """Run one picture. `jpeg`: the bytes of its file; `path` and `id` only name it.
 
     Raises:
-        ClusterError: this worker joined late, and is not like the machine that asks, or lacks the model's file.
+        NoFileError: this worker has not got the model's file.
+        ClusterError: this worker joined late, and is not like the machine that asks.
         PictureError, SessionError, CheckpointError: as on the machine that asks.
     """
     from distributed import get_worker
@@ -127,9 +132,8 @@ def run_picture(set_up: SetUp, id: str, size_wh: tuple[int, int], path: Path, jp
         raise ClusterError(f"worker {worker.address} ({platform.node()}) {'; '.join(wrong)}")
     place = _path_of(set_up.file, Path(worker.local_directory))
     if place is None:
-        raise ClusterError(
-            f"worker {worker.address} ({platform.node()}) lacks {set_up.file.path}: it could not be written there (see its log), "
-            "or the other workers find it at that path and this one, which joined later, does not; run the same command again"
+        raise NoFileError(
+            f"worker {worker.address} ({platform.node()}) lacks {set_up.file.path}, which it could not write; see its log"
         )
     here = set_up.at_once.get(host_of(worker.address), worker.state.nthreads)
     share = max(1, usable_processors() // here)
