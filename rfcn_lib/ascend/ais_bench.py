@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from rfcn_lib.ascend.tool_run import OmRunError, OutputFiles, Task, ToolResult, output_files, run_tool
-from rfcn_lib.pictures.bins import BINS
+from rfcn_lib.pictures.bin_files import BINS
 from rfcn_lib.speed.perf import PerfError, expect_pictures, read_text
 from rfcn_lib.speed.perf_files import perf_from_summary, perfs_from_log, summary_from_text
 

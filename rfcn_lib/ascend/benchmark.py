@@ -10,7 +10,7 @@ from typing import Final
 
 from rfcn_lib import spec
 from rfcn_lib.ascend.tool_run import OmRunError, OutputFiles, Task, ToolResult, output_files, run_tool
-from rfcn_lib.pictures.bins import INFO
+from rfcn_lib.pictures.bin_files import INFO
 from rfcn_lib.speed.perf import PerfError, expect_pictures, read_text
 from rfcn_lib.speed.perf_files import perf_from_benchmark
 

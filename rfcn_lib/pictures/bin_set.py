@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from rfcn_lib.pictures.bins import bin_bytes, lay_out
+from rfcn_lib.pictures.bin_files import bin_bytes, lay_out
 from rfcn_lib.pictures.canvases import Wh, name_of
 from rfcn_lib.pictures.loading import Pictures
 

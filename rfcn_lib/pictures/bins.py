@@ -1,106 +1,90 @@
-"""Network inputs on disk, as published: `<id>.bin`, raw little-endian float32, and an info file that lists them.
+"""`python -m rfcn_lib.pictures.bins`: the bins of a whole set, or of some pictures, with the published info file.
 
-    python -m rfcn_lib.pictures.bins --out=DIR [--limit=N] [ID ...]    write them for a person
-
-An info file's line is `<index> <path> <width> <height>`, index from 0, sides of the canvas in px (rfcn_preprocess.py of
-the published port; read by the vendor's inference tool).
+A run of the suite removes bins as soon as their outputs are there. With this command a person can run the vendor's tool alone,
+or paste the command line of one batch again.
 """
 
-import os
-import re
-from collections.abc import Iterable
+import argparse
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from rfcn_lib.errors import SuiteError
-from rfcn_lib.files import FILE_MODE, FOLDER_MODE, make_folder, write_whole
-from rfcn_lib.pictures.devkit import SAFE_NAME
-from rfcn_lib.records import Floats, LoadPicture
+from rfcn_lib.pictures.bin_files import INFO, BinError, bin_bytes, lay_out
+from rfcn_lib.pictures.devkit import read_devkit
+from rfcn_lib.pictures.preprocess import prepare
+from rfcn_lib.port import on_canvas, read_port
+from rfcn_lib.progress import progress, say
 
-BINS: Final = "bin"
-INFO: Final = "demo.info"  # as published
-FLOAT32_BYTES: Final = 4
-
-
-class BinError(SuiteError):
-    """A bin or an info file cannot be written. The message names the file or the picture."""
+SPECIMEN: Final = Path(__file__).resolve().parents[2] / "specimen"
 
 
-def write_bins(
-    folder: str | Path, info_path: Path, tensors: Iterable[tuple[str, Floats]], *, listed_folder: str | None = None
+def main(words: Sequence[str] | None = None) -> None:
+    """Write the bins that the command line names. A wrong value ends the program with status 2 and a sentence."""
+    parser = argparse.ArgumentParser(
+        prog="python -m rfcn_lib.pictures.bins",
+        description="Write each picture as DIR/bin/<id>.bin, raw float32 (1, 3, H, W), and DIR/demo.info that lists them.",
+    )
+    add = parser.add_argument
+    add("--out", type=Path, required=True, metavar="DIR", help="where bin/ and demo.info are written")
+    add(
+        "--port",
+        type=Path,
+        default=SPECIMEN / "port.toml",
+        metavar="FILE",
+        help="the port's numbers; default: the specimen's",
+    )
+    add(
+        "--devkit",
+        type=Path,
+        default=SPECIMEN / "VOCdevkit",
+        metavar="DIR",
+        help="the folder that holds VOC2007/; default: the specimen's",
+    )
+    add("--canvas", metavar="WIDTHxHEIGHT", help="px of the network's input; default: the port's")
+    add("--limit", metavar="N", help="the first N pictures of the set; default: all")
+    add("ids", nargs="*", metavar="ID", help="these pictures instead of the set")
+    given = parser.parse_args(words)
+    try:
+        write(given.out, given.port, given.devkit, given.canvas, given.limit, given.ids)
+    except SuiteError as error:
+        parser.error(str(error))
+
+
+def write(
+    out: Path, port_path: Path, devkit_path: Path, canvas: str | None, limit: str | None, ids: Sequence[str]
 ) -> None:
-    """Write `<folder>/<id>.bin` for each (id, (1, 3, H, W) float32), then the info file; each is whole or absent.
-
-    The folder gets the mode 0o750 and its files 0o640, whatever the umask: the vendor's tools refuse files that others may write.
-    An older info file is removed first and the new one is written last, so an info file says that all its bins are there. It
-    names the folder as given (a str keeps "./bin"), or `listed_folder` where the bins will be moved before they are read.
+    """Write the bins and the info file.
 
     Raises:
-        BinError: a path with white space (the info file cannot express it), an unsafe or doubled id, no tensor at all,
-            a tensor of another shape or type, NaN or Inf, or a disk that does not take it.
+        BinError: a wrong value, or the disk has no room for all bins; then nothing is written.
+        PortError, DevkitError, PictureError: see `read_port`, `read_devkit`, `prepare`.
     """
-    listed = (os.fspath(folder) if listed_folder is None else listed_folder).rstrip("/") or "/"
-    if re.search(r"\s", listed):
+    if limit is not None and (ids or not (limit.isascii() and limit.isdigit() and int(limit[:9]) > 0)):
         raise BinError(
-            f"the folder {listed!r} has white space in its path, but an info file separates its columns by blanks and "
-            "cannot express it; use a folder without"
+            f"--limit={limit} should be a whole number of pictures, 1 or more, and without ids; give one of both"
         )
-    lines: dict[str, str] = {}
-    shape: tuple[int, ...] | None = None
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        Path(folder).chmod(FOLDER_MODE)
-        info_path.unlink(missing_ok=True)
-        for id, tensor in tensors:
-            if not SAFE_NAME.fullmatch(id) or id in lines:
-                what = "there twice" if id in lines else "unsafe in a path"
-                raise BinError(f"id {id!r:.80} is {what}; ids should differ and be of letters, digits, '_' and '-'")
-            shape = shape or tensor.shape
-            _expect_tensor(id, tensor, shape)
-            write_whole(Path(folder) / f"{id}.bin", np.ascontiguousarray(tensor, "<f4").data, mode=FILE_MODE)
-            lines[id] = f"{len(lines)} {listed}/{id}.bin {shape[3]} {shape[2]}\n"
-        if not lines:
-            raise BinError(f"no picture was given, so {info_path} would list none; there should be at least one")
-        write_whole(info_path, "".join(lines.values()).encode(), mode=FILE_MODE)
-    except OSError as error:
+    port = read_port(port_path)
+    if canvas is not None:
+        width, _, height = canvas.partition("x")
+        if not all(side.isascii() and side.isdigit() and len(side) <= 4 for side in (width, height)):
+            raise BinError(f"--canvas={canvas} should be WIDTHxHEIGHT in px, such as 1344x1344")
+        port = on_canvas(port, (int(width), int(height)))
+    devkit = read_devkit(devkit_path, port.classes, limit=int(limit) if limit else None, only=ids or None)
+    need = len(devkit.ids) * bin_bytes(port.pictures.canvas_wh_px)
+    there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.is_dir())
+    free = shutil.disk_usage(there).free
+    if need > free:
         raise BinError(
-            f"cannot write {error.filename or folder}: {error.strerror or error}; make room or choose another folder"
-        ) from error
-
-
-def bin_bytes(canvas_wh: tuple[int, int]) -> int:
-    """Size of one bin: (1, 3, H, W) float32. 21,676,032 at the published canvas of 1344 x 1344 px."""
-    return FLOAT32_BYTES * 3 * canvas_wh[0] * canvas_wh[1]
-
-
-def lay_out(work: Path, ids: Iterable[str], load: LoadPicture) -> None:
-    """Write `<work>/bin/<id>.bin`, and `<work>/demo.info` that names them as seen from `work`. Errors: BinError.
-
-    `work` gets the mode 0o750: ais_bench writes its outputs there, and refuses a folder that others may read.
-    """
-    try:
-        make_folder(work)
-    except OSError as error:
-        raise BinError(f"cannot make {work}: {error.strerror}; make room or choose another folder") from error
-    write_bins(work / BINS, work / INFO, ((id, load(id)[0]) for id in ids), listed_folder=f"./{BINS}")
-
-
-def _expect_tensor(id: str, tensor: Floats, shape: tuple[int, ...]) -> None:
-    if tensor.dtype != np.float32 or tensor.ndim != 4 or tensor.shape[:2] != (1, 3) or tensor.size == 0:
-        raise BinError(
-            f"the tensor of {id} is {tensor.dtype} {tensor.shape}, but should be float32 (1, 3, height, width)"
+            f"the bins of {len(devkit.ids):,} pictures need {need / 1e9:.1f} GB, but the disk of {there} has {free / 1e9:.1f} GB "
+            "left; free some space, name another --out=DIR, or write fewer with --limit=N"
         )
-    if tensor.shape != shape:
-        raise BinError(
-            f"the tensor of {id} has shape {tensor.shape}, but the first had {shape}; one canvas should serve all"
-        )
-    if not np.isfinite(tensor).all():
-        raise BinError(f"the tensor of {id} holds NaN or Inf, but a picture should not; look at how it was prepared")
+    sizes_wh = devkit.sizes_wh
+    load = lambda id: prepare(devkit.picture_path(id), id, sizes_wh[id], port.pictures)  # noqa: E731
+    lay_out(out, progress(devkit.ids, len(devkit.ids), "bins"), load)
+    say(f"{len(devkit.ids):,} bins are in {out / 'bin'}; {out / INFO} lists them, seen from {out}")
 
 
 if __name__ == "__main__":
-    from rfcn_lib.pictures.bins_command import main
-
     main()

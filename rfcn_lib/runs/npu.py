@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rfcn_lib.ascend.tool_run import OmRunError, Task, ToolResult
-from rfcn_lib.pictures.bins import BinError
+from rfcn_lib.pictures.bin_files import BinError
 from rfcn_lib.pictures.canvases import Wh
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.runs.disk import NoRoomError, bin_bytes, in_batches

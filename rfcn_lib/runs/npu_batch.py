@@ -13,7 +13,7 @@ from rfcn_lib.ascend.outputs import content_fault, format_fault
 from rfcn_lib.ascend.place import needs_plain_folder, paths_after_the_run, tool_folder
 from rfcn_lib.ascend.tool_run import LOG, OmRunError, OutputFiles, RefusedError, Task, ToolResult
 from rfcn_lib.files import plain_place
-from rfcn_lib.pictures.bins import BINS, lay_out
+from rfcn_lib.pictures.bin_files import BINS, lay_out
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.pictures.preprocess import PictureError
 from rfcn_lib.runs.disk import NoRoomError, expect_batch_room, is_full

@@ -38,7 +38,7 @@ CODE_OF_DUMPS = (
         f"rfcn_lib.{name}"
         for name in (
             "pictures.preprocess",
-            "pictures.bins",
+            "pictures.bin_files",
             "ascend.benchmark",
             "ascend.ais_bench",
             "ascend.outputs",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from rfcn_lib import spec
 from rfcn_lib.ascend import toolkit
@@ -22,7 +22,7 @@ from rfcn_lib.store.store import Store
 from rfcn_lib.suite.canvases import Canvases
 from rfcn_lib.suite.inputs import input_paths
 from rfcn_lib.suite.options import Options
-from rfcn_lib.verdict.verdict import CandidateOn, Trial
+from rfcn_lib.verdict.verdict import CandidateOn, Exhibit, Trial
 
 LEAST_REFERENCE_MEAN_AP = 0.3  # a reference that finds less cannot show what a port lost; upstream scores 0.6986
 LEAST_OF_A_PART = 0.05  # a few pictures may be hard ones
@@ -180,7 +180,7 @@ def _exhibits(
     input_digests: Mapping[str, str],
     store: Store,
     options: Options,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Exhibit]:
     """Name -> path, sha256 and bytes of every file that took part."""
     inputs = input_paths(options.weights, options.port, devkit)
     if not reference.ap:  # a published figure: no weights were run
@@ -211,12 +211,12 @@ def _exhibits(
     return found
 
 
-def _exhibit(store: Store, path: Path) -> dict[str, Any]:
+def _exhibit(store: Store, path: Path) -> Exhibit:
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return {"path": str(path), "sha256": store.digests.of(path), "bytes": sum(file.stat().st_size for file in files)}
 
 
-def _dumps_exhibit(judged: Judged) -> dict[str, Any]:
+def _dumps_exhibit(judged: Judged) -> Exhibit:
     names = (name for id in judged.evaluation.ids for name in file_names(id))  # others may lie there, unread
     size = sum((judged.folder / name).stat().st_size for name in names)
     return {"path": str(judged.folder), "sha256": judged.sha256, "bytes": size}

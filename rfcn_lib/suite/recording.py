@@ -31,7 +31,10 @@ def pytest_fixture_setup(
 
 @pytest.fixture
 def criterion(record_property: Callable[[str, object], None]) -> Callable[..., Criterion]:
-    """criterion(name, number, relation, limit, source): record what this test judges, whatever the outcome."""
+    """Record what a test judges, whatever the outcome.
+
+    Call it as criterion(name, number, relation, limit, source); it returns the `Criterion`.
+    """
 
     def record(name: str, number: float, relation: Relation, limit: float, source: str) -> Criterion:
         judged = Criterion(name, float(number), relation, float(limit), source)

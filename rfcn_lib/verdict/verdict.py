@@ -6,7 +6,7 @@ made elsewhere do not say which device made them.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, TypedDict, get_args
 
 Relation = Literal["<=", ">=", "=="]
 Outcome = Literal["passed", "failed", "error", "skipped"]
@@ -44,12 +44,20 @@ class Criterion:
         return f"{self.name}: {self.number:.6g}, but should be {self.relation} {self.limit:.6g} ({self.source})"
 
 
+class Exhibit(TypedDict):
+    """A file or folder that was used: where it lies, sha256 (hex) of its content, its size."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """Everything that took part in a judgement, so that another person can judge the same files again.
 
     device        "host" or "npu": which of the run's candidates this is
-    exhibits      name -> {"path", "sha256", "bytes"} of every file that was used
+    exhibits      name -> every file that was used
     commands      external commands, ready to paste
     loosened      limits that ask for less than the published ones
     unpublished   flags given to the compiler besides the published ones
@@ -63,7 +71,7 @@ class Trial:
     candidate_on: CandidateOn
     candidate_device: str
     reference_device: str
-    exhibits: Mapping[str, Mapping[str, Any]]
+    exhibits: Mapping[str, Exhibit]
     commands: Sequence[str]
     ids: Sequence[str]
     set_size: int
@@ -131,7 +139,7 @@ def _words(
         names = [row["name"] for row in rows if row["outcome"] == "failed"] or [test.split("::")[-1] for test in failed]
         also = f"; {len(unjudged)} more could not be judged" if unjudged else ""
         by = f" ({trial.candidate_device})" if trial and trial.candidate_on == SIMULATED else ""
-        return "FAILED", f"judged and found wanting{by}: {'; '.join(dict.fromkeys(names))}{also}"
+        return "FAILED", f"does not hold{by}: {'; '.join(dict.fromkeys(names))}{also}"
     if unjudged:
         what = ", ".join(test.split("::")[-1] for test in unjudged)
         return "NOT JUDGED", f"no verdict, because of errors and not of numbers: {what}"

@@ -18,7 +18,7 @@ import numpy as np
 
 from rfcn_lib.command import CommandResult
 from rfcn_lib.graph.adapt import adapted_from_exported
-from rfcn_lib.pictures.bins import write_bins
+from rfcn_lib.pictures.bin_files import write_bins
 from tests.support import tiny
 from tests.support.places import STANDIN
 

@@ -155,7 +155,7 @@ def test_a_throughput_that_is_not_reached_fails(fresh, published_rate, tmp_path,
     code, words = run_npu(f"--store={fresh}", FEW, f"--port={fast}")
 
     assert code == 1
-    assert "throughput, interface x chips" in words.split("FAILED: judged and found wanting (SIMULATED")[1]
+    assert "throughput, interface x chips" in words.split("FAILED: does not hold (SIMULATED")[1]
 
 
 @pytest.mark.slow
@@ -214,7 +214,7 @@ def test_a_planted_failure_is_reported_by_its_cause(fresh, run_npu, fault, cause
 
 def test_a_dump_that_is_not_what_the_device_made_is_refused(fresh, run_npu):
     _, words = run_npu(f"--store={fresh}", FEW)
-    assert "no device was judged" in words or "judged and found wanting (SIMULATED" in words
+    assert "no device was judged" in words or "does not hold (SIMULATED" in words
     dump = fresh / "dumps" / "npu" / "000002_3.bin"
     better = np.fromfile(dump, "<f4")
     better[5] += 1e-4

@@ -16,7 +16,7 @@ from rfcn_lib.ascend.ais_bench import run_batch
 from rfcn_lib.ascend.place import paths_after_the_run, tool_folder
 from rfcn_lib.ascend.tool_run import OmRunError, Task
 from rfcn_lib.files import PathError, is_plain, plain_place
-from rfcn_lib.pictures.bins import lay_out
+from rfcn_lib.pictures.bin_files import lay_out
 from tests.support.standin_here import IDS, im_data_of
 from tests.support.tiny import CANVAS_WH, picture_of
 

@@ -66,6 +66,13 @@ def test_a_file_left_half_written_is_not_mistaken_for_a_finished_one(folder):
     assert set(audit(folder, IDS, PORT)) == set(IDS), "and it is gone afterwards"
 
 
+def test_what_a_kill_left_of_pictures_that_are_not_asked_for_any_more_is_removed(folder):
+    make_dumps(folder, FakePictures(IDS[:2]))
+    (folder / f".{file_names(IDS[3])[0]}.partial").write_bytes(b"half")
+    assert make_dumps(folder, FakePictures(IDS[:2])) == 0
+    assert set(audit(folder, IDS[:2], PORT)) == set(IDS[:2])
+
+
 def test_an_id_that_leads_out_of_the_folder_is_refused_before_the_engine_starts(folder):
     pictures, model = FakePictures(("../000001",)), FakeModel()
     with pytest.raises(DumpError, match="cannot name a dump"):

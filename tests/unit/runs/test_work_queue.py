@@ -4,7 +4,7 @@ import threading
 import time
 
 from rfcn_lib.ascend.tool_run import OmRunError
-from rfcn_lib.pictures.bins import BinError
+from rfcn_lib.pictures.bin_files import BinError
 from rfcn_lib.runs.work_queue import WorkQueue, run_batches
 
 
