@@ -3,14 +3,9 @@
 import os
 import socket
 import subprocess
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-
-# these files still start processes; test_filling.py kills a forked copy of itself at every write, and mounts a small disk
-NOT_YET = ("runs/test_npu.py", "runs/test_dask_members.py", "runs/test_plans.py", "runs/test_filling.py")
-HERE = Path(__file__).parent
 
 # how many examples a test of any input tries: few each time, many with HYPOTHESIS_PROFILE=thorough, as .ci/run sets it
 for name, examples in (("quick", 40), ("thorough", 400)):
@@ -36,9 +31,7 @@ def _refuse(*_args, **_kwargs):
 
 
 @pytest.fixture(autouse=True)
-def nothing_outside_this_process(request, monkeypatch):
-    if request.path.relative_to(HERE).as_posix() in NOT_YET:
-        return
+def nothing_outside_this_process(monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", _refuse)
     for name in ("fork", "forkpty", "posix_spawn", "posix_spawnp", "system"):
         monkeypatch.setattr(os, name, _refuse)
