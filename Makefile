@@ -1,6 +1,7 @@
 # make signoff   judge the specimen's port on this host
 # make test      lint, types, the tests of the suite; ARGS="-k atc" for some of them
 # make test-unit the tests that start no process: a minute
+# make test-full-size export and adapt of a full-size network: some minutes
 # make test-tools the tests of benchmarks/ and tools/
 # make bench     side-by-side timings; ARGS="score warm" for some of them, --json=FILE for another place of the numbers
 # make specimen  redraw and retrain the specimen from nothing
@@ -11,7 +12,7 @@ READY := $(VENV)/.ready
 
 WORKERS ?= 2
 
-.PHONY: signoff test test-unit test-tools bench specimen clean
+.PHONY: signoff test test-unit test-full-size test-tools bench specimen clean
 
 signoff: $(READY)
 	$(RUN) pytest -m accuracy $(ARGS)
@@ -21,10 +22,13 @@ test: $(READY)
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(VENV)/bin/lint-imports
-	$(RUN) pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	$(RUN) pytest -n $(WORKERS) --dist worksteal -m 'not full_size' $(ARGS)
 
 test-unit: $(READY)
 	$(RUN) pytest -n $(WORKERS) --dist worksteal tests/unit $(ARGS)
+
+test-full-size: $(READY)
+	$(RUN) pytest -m full_size $(ARGS)
 
 test-tools: $(READY)
 	$(RUN) pytest -n $(WORKERS) --dist worksteal benchmarks/tests tools/tests $(ARGS)

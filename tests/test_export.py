@@ -77,15 +77,16 @@ class Criteria:
         single = [graphs.run_source(*picture) for picture in unlike]
         double = [graphs.run_source(*picture, double=True) for picture in unlike]
         limits = noise(zip(single, double, strict=True), iou_at_least=SAME_BOX_IOU, times=TIMES_NOISE)
-        twin = [graphs.run_twin(*picture) for picture in unlike]
-        agreement = total(agree(got, want, iou_at_least=SAME_BOX_IOU) for got, want in zip(twin, single, strict=True))
+        agreement = total(
+            agree(got, want, iou_at_least=SAME_BOX_IOU) for got, want in zip(graphs.twin_outputs, single, strict=True)
+        )
 
         criterion("twin agrees with PyTorch, worst cls_prob", agreement.cls_prob, "<=", limits.cls_prob, limits.source)
         assert agreement.within(limits), f"{agreement}\n{agreement.beyond(limits)}\n{limits.source}"
 
     def test_the_two_pictures_are_unlike(self, graphs):
         """A graph that had frozen its first picture would give the second one the first one's outputs."""
-        first, second = (graphs.run_twin(*picture) for picture in graphs.two_pictures())
+        first, second = graphs.twin_outputs
 
         agreement = agree(first, second, iou_at_least=SAME_BOX_IOU)
         assert agreement.matched_share < 0.9 or agreement.cls_prob > 0.1
@@ -100,7 +101,7 @@ class TestPort(Criteria):
         return port_graphs
 
 
-@pytest.mark.slow
+@pytest.mark.full_size
 class TestFullSize(Criteria):
     """A seeded ResNet-101 in the published shape and weight."""
 

@@ -25,6 +25,7 @@ from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
+from rfcn_lib.errors import SuiteError
 from rfcn_lib.progress import say
 from rfcn_lib.store.build_folder import SLASH, Build, folder_name, last_used, remove, sizes
 from rfcn_lib.store.code import Part, code_behind, sources_at_start
@@ -155,10 +156,17 @@ class Store:
         Raises:
             StoreError: the file changed since its digest was taken, so nothing may be made of the loaded value.
         """
-        loaded = load()
-        if self.digests.of(path) != sha256:
-            raise StoreError(f"{path} changed after this run began, so nothing is made of it; start again")
+        try:
+            loaded = load()
+        except SuiteError as error:  # what cannot be read may be a file that somebody writes just now
+            self._expect_digest(path, sha256, error)
+            raise
+        self._expect_digest(path, sha256)
         return loaded
+
+    def _expect_digest(self, path: Path, sha256: str, cause: Exception | None = None) -> None:
+        if self.digests.of(path) != sha256:
+            raise StoreError(f"{path} changed after this run began, so nothing is made of it; start again") from cause
 
     def _build_of(self, name: str, code: Sequence[Part], ingredients: Mapping[str, object]) -> Build:
         if not NAME.fullmatch(name) or SLASH in name or len(name) > 100 or name.split("/")[0] == "kept":

@@ -93,5 +93,5 @@ class Canvases:
 
 def _for(canvas: Wh, value: object) -> object:
     if isinstance(value, Port):
-        return on_canvas(value, canvas)
+        return on_canvas(value, canvas).model_copy(update={"criteria": {}})  # another limit makes no other graph
     return value[canvas] if isinstance(value, Mapping) and canvas in value else value

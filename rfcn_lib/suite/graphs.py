@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,11 @@ class Graphs:
     onnx: Path
     adapted: Path
     twin: Path
+
+    @cached_property
+    def twin_outputs(self) -> tuple[Outputs, ...]:
+        """The twin's outputs for each of the two pictures."""
+        return tuple(self.run_twin(*picture) for picture in self.two_pictures())
 
     def two_pictures(self) -> Iterator[Shown]:
         """A landscape and a portrait of the specimen, as this port gives pictures to its network; cropped if need be."""

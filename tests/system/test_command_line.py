@@ -225,16 +225,17 @@ def test_a_limited_run_says_so_and_accepts_nothing(accuracy, tmp_path):
 
 @pytest.mark.slow
 def test_fitted_canvases_hold_the_same_criteria_and_crop_nothing(accuracy, store, torch_dumps, tmp_path):
-    code, words = accuracy("--canvas=fitted", f"--verdict={tmp_path / 'v.json'}")
-    trial = json.loads((tmp_path / "v.json").read_text())["on_trial"]
+    code, words = accuracy("--canvas=fitted", "--limit=40", f"--verdict={tmp_path / 'v.json'}")
+    verdict = json.loads((tmp_path / "v.json").read_text())
+    trial = verdict["on_trial"]
 
     assert code == 0, words
-    assert "canvases: fitted: 192x272 (34 pictures), " in words
+    assert re.search(r"canvases: fitted: \d+x\d+ \(\d+ pictures\), ", words)
     assert re.search(
-        r"graphs: 3 of each canvas \(exported, adapted, twin\), .* they take at most 164\.1 MB of the store", words
+        r"graphs: 3 of each canvas \(exported, adapted, twin\), .* they take at most \d+\.\d MB of the store", words
     )
-    assert re.search(r"PASSED: 4 criteria hold over 140 pictures, on 6 FITTED canvases on the host stand-in", words)
-    assert sum(trial["canvases"].values()) == 140
+    assert {row["outcome"] for row in verdict["criteria"]} == {"passed"}
+    assert sum(trial["canvases"].values()) == 40
     assert trial["canvas_area"] < 0.25
     assert trial["cropped"] == {}
     assert trial["exhibits"]["reference dumps"]["path"] == str(torch_dumps)  # the source model on the port's own canvas

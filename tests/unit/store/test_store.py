@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rfcn_lib.errors import SuiteError
 from rfcn_lib.store import store as store_module
 from rfcn_lib.store.store import BUILDS_KEPT, Store, StoreError
 
@@ -319,6 +320,14 @@ def test_what_changed_after_it_was_keyed_is_not_loaded(store: Store, source: Pat
     source.write_text("other weights")
     with pytest.raises(StoreError, match="changed after this run began, so nothing is made of it; start again"):
         store.load_unchanged(source, source.read_text, keyed)
+
+    def half_written() -> str:
+        raise SuiteError("is no checkpoint")
+
+    with pytest.raises(StoreError, match="changed after this run began"):
+        store.load_unchanged(source, half_written, keyed)
+    with pytest.raises(SuiteError, match="is no checkpoint"):
+        store.load_unchanged(source, half_written, store.digests.of(source))
 
 
 def test_a_full_disk_is_said_and_keeps_the_pieces(store: Store, source: Path) -> None:
