@@ -264,7 +264,7 @@ def test_the_verdict_is_the_local_one(specimen_store, pytestconfig, tmp_path):
 
     The second run takes the first one's graphs; dumps are made anew, by one process and by two.
     """
-    given = ("--limit=4", "--canvas=fitted")
+    given = ("--limit=2", "--canvas=fitted")
     if any(pytestconfig.getoption(f"--{name}") for name in ("weights", "port", "devkit", "dumps", "limit")):
         pytest.skip("compared on the specimen alone")
 

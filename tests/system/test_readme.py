@@ -77,12 +77,12 @@ def test_the_pages_show_commands():
     assert len(PYTEST) > 10 and len(MAKE) > 4 and len(DASK) == 2
 
 
-@pytest.mark.parametrize("command", PYTEST, ids=" ".join)
-def test_a_pytest_command_is_understood(command, printed):
-    status, text = printed[command]
+def test_each_pytest_command_is_understood(printed):
+    for command in PYTEST:
+        status, text = printed[command]
 
-    assert status == 0, text
-    assert re.search(r"[1-9]\d*(/\d+)? tests collected|1 test collected|[1-9]\d*/\d+ tests", text), text
+        assert status == 0, text
+        assert re.search(r"[1-9]\d*(/\d+)? tests collected|1 test collected|[1-9]\d*/\d+ tests", text), text
 
 
 @pytest.mark.parametrize("command", MAKE, ids=" ".join)
