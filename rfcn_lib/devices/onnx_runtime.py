@@ -11,7 +11,7 @@ from rfcn_lib.errors import SuiteError
 from rfcn_lib.processors import usable_processors
 from rfcn_lib.records import Floats, Outputs, Picture, RunPicture
 
-SPIN_US: Final = "50"  # how long a thread without work spins before it sleeps; see rfcn_lib/devices/threads.py
+SPIN_US: Final = "1000"  # how long a thread without work spins before it sleeps; see rfcn_lib/devices/threads.py
 
 
 class SessionError(SuiteError):
