@@ -9,8 +9,8 @@ Waiting: a thread that has no work spins before it sleeps. PyTorch's threads are
 times. Where other work needs the processor, this spinning takes it from the very thread that the others wait for: beside two busy
 processes on 2 processors PyTorch was seen to fall to a 25th of its speed. So they spin 10,000 times, and ONNX Runtime's
 for a millisecond: alone that is as fast as each library's own number, beside two busy processes 2.5 times slower than alone
-(with 1,000 spins PyTorch alone is 1.5 times slower, with 100,000 a picture beside busy processes took 11 s once). `python -m benchmarks busy` measures both
-alone and beside busy processes. How threads wait changes no output.
+(with 1,000 spins PyTorch alone is 1.5 times slower, with 100,000 a picture beside busy processes took 11 s once). `python -m
+benchmarks busy` measures both alone and beside busy processes. How threads wait changes no output.
 """
 
 import os

@@ -4,6 +4,7 @@ import asyncio
 import importlib.util
 import os
 import re
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,11 +51,16 @@ def checked(address: str) -> str:
 @contextmanager
 def connected(address: str) -> Iterator[Any]:
     """A client of the cluster at `address`, or of one that lives on this machine as long as it is used."""
+    import dask
     from distributed import Client, LocalCluster
 
     local = _LOCAL.fullmatch(address)
     if local:
-        with _environment_kept():
+        with (
+            _environment_kept(),
+            tempfile.TemporaryDirectory(prefix="rfcn-dask-") as scratch,
+            dask.config.set({"temporary-directory": scratch}),
+        ):
             try:
                 cluster = LocalCluster(  # type: ignore[no-untyped-call]
                     n_workers=int(local[1]),
