@@ -1,6 +1,6 @@
-"""What measures; `tests/` judges. The journey: source -> graph -> (pictures) -> devices -> score."""
+"""The library measures; the criteria in `tests/` judge. The rooms are in the README's map."""
 
 import os
 
-# ONNX Runtime reports its use to its makers, and leaves a file `.ses` in the temporary folder; it reads this when it is imported.
+# ONNX Runtime 1.32 has telemetry, which leaves a file `.ses` in the temporary folder. It reads this variable at its import.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

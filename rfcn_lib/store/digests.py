@@ -12,15 +12,17 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel
 
 from rfcn_lib.errors import SuiteError
 
+T = TypeVar("T")
 SETTLED_AFTER_NS = 2_000_000_000
 
 
@@ -87,6 +89,24 @@ class Digests:
             raise StoreError(f"cannot read {error.filename}: {error.strerror}; is the path right?") from error
         self._remember(fresh)
         return found
+
+    def load_unchanged(self, path: Path, load: Callable[[], T], sha256: str) -> T:
+        """Return load(), which reads `path`. Then check that the file still has the digest `sha256`.
+
+        Raises:
+            StoreError: the file changed since its digest was taken, so nothing may be made of the loaded value.
+        """
+        try:
+            loaded = load()
+        except SuiteError as error:  # what cannot be read may be a file that somebody writes just now
+            self._expect_digest(path, sha256, error)
+            raise
+        self._expect_digest(path, sha256)
+        return loaded
+
+    def _expect_digest(self, path: Path, sha256: str, cause: Exception | None = None) -> None:
+        if self.of(path) != sha256:
+            raise StoreError(f"{path} changed after this run began, so nothing is made of it; start again") from cause
 
     def as_json(self, value: object, where: str) -> object:
         """A value as plain JSON, for a key of the store. 1, 1.0, True and "1" stay different.

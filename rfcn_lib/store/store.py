@@ -21,11 +21,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
-from rfcn_lib.errors import SuiteError
 from rfcn_lib.progress import say
 from rfcn_lib.store.build_folder import SLASH, Build, folder_name, last_used, remove, sizes
 from rfcn_lib.store.code import Part, code_behind, sources_at_start
@@ -37,7 +35,6 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 BUILDS_KEPT = 6  # builds per name
 IN_USE_S = 24 * 3600  # a build that was used within this time also stays: another process may still read it
 SAY_WAITING_AFTER_S = 3.0
-T = TypeVar("T")
 NO_ARGUMENTS: Mapping[str, object] = MappingProxyType({})
 Maker = Callable[..., object] | str  # a str: "rfcn_lib.room.module:function", imported when something is made
 
@@ -116,7 +113,7 @@ class Store:
         process at a time is inside; the next one waits, and finds the files. After an interruption the files stay.
 
         If an ingredient changes while the caller fills the folder, `open_folder` raises StoreError at the end; finished files
-        stay. So the caller must load its ingredients with `load_unchanged`: then no file is made of a changed ingredient.
+        stay. So the caller must load its ingredients with `Digests.load_unchanged`: then no file is made of a changed ingredient.
 
         Raises:
             StoreError, TypeError: as `build`.
@@ -149,24 +146,6 @@ class Store:
         aside.unlink(missing_ok=True)
         aside.symlink_to(target)
         aside.replace(link)
-
-    def load_unchanged(self, path: Path, load: Callable[[], T], sha256: str) -> T:
-        """Return load(), which reads `path`. Then check that the file still has the digest `sha256`.
-
-        Raises:
-            StoreError: the file changed since its digest was taken, so nothing may be made of the loaded value.
-        """
-        try:
-            loaded = load()
-        except SuiteError as error:  # what cannot be read may be a file that somebody writes just now
-            self._expect_digest(path, sha256, error)
-            raise
-        self._expect_digest(path, sha256)
-        return loaded
-
-    def _expect_digest(self, path: Path, sha256: str, cause: Exception | None = None) -> None:
-        if self.digests.of(path) != sha256:
-            raise StoreError(f"{path} changed after this run began, so nothing is made of it; start again") from cause
 
     def _build_of(self, name: str, code: Sequence[Part], ingredients: Mapping[str, object]) -> Build:
         if not NAME.fullmatch(name) or SLASH in name or len(name) > 100 or name.split("/")[0] == "kept":

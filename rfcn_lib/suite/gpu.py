@@ -77,7 +77,7 @@ def measure(store: Store, gpu: str, where: str, weights: Path, pictures: Picture
     made_of = {"weights": weights, "pictures": port.pictures, "proposals": port.proposals, "gpu": gpu}
     sha256 = store.digests.of(weights)
     with store.open_folder(f"dumps/{where}", [pytorch, "rfcn_lib.pictures.preprocess"], **made_of) as folder:
-        load = lambda _: store.load_unchanged(weights, lambda: pytorch.load_model(weights, port, where), sha256)  # noqa: E731
+        load = lambda _: store.digests.load_unchanged(weights, lambda: pytorch.load_model(weights, port, where), sha256)  # noqa: E731
         run_missing(RunFolder(folder, port), pictures, LocalEngine(load), f"dumps/{where}")
     found = judge_own_dumps(folder, pictures).evaluation
     expect_fair(found.mean_ap, devkit.ids == devkit.all_ids)

@@ -120,11 +120,11 @@ class HostRun:
         return ModelFile(self.model.engine, self.model.file(canvas), self.file_digests[canvas])
 
     def _load(self, canvas: Wh) -> RunPicture:
-        return self.store.load_unchanged(
+        return self.store.digests.load_unchanged(
             self.model.file(canvas), lambda: self.model.load(canvas), self.file_digests[canvas]
         )
 
     def _expect_same_files(self) -> None:
         """Hours may lie between the first pictures and the others, and workers load the file that was there first."""
         for canvas, sha256 in self.file_digests.items():
-            self.store.load_unchanged(self.model.file(canvas), lambda: None, sha256)
+            self.store.digests.load_unchanged(self.model.file(canvas), lambda: None, sha256)

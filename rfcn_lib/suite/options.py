@@ -167,7 +167,7 @@ def options(pytestconfig: pytest.Config) -> Options:
 
 
 class OptionError(SuiteError):
-    """Values of options are wrong; the text has a line for each."""
+    """Values of options are wrong, a line for each."""
 
 
 def read(given: Mapping[str, Any], *, marks: str = "", here: Path | None = None) -> Options:

@@ -316,18 +316,18 @@ def test_pieces_made_while_their_source_changed_do_not_count(store: Store, root:
 
 def test_what_changed_after_it_was_keyed_is_not_loaded(store: Store, source: Path) -> None:
     keyed = store.digests.of(source)
-    assert store.load_unchanged(source, source.read_text, keyed) == source.read_text()
+    assert store.digests.load_unchanged(source, source.read_text, keyed) == source.read_text()
     source.write_text("other weights")
     with pytest.raises(StoreError, match="changed after this run began, so nothing is made of it; start again"):
-        store.load_unchanged(source, source.read_text, keyed)
+        store.digests.load_unchanged(source, source.read_text, keyed)
 
     def half_written() -> str:
         raise SuiteError("is no checkpoint")
 
     with pytest.raises(StoreError, match="changed after this run began"):
-        store.load_unchanged(source, half_written, keyed)
+        store.digests.load_unchanged(source, half_written, keyed)
     with pytest.raises(SuiteError, match="is no checkpoint"):
-        store.load_unchanged(source, half_written, store.digests.of(source))
+        store.digests.load_unchanged(source, half_written, store.digests.of(source))
 
 
 def test_a_full_disk_is_said_and_keeps_the_pieces(store: Store, source: Path) -> None:
