@@ -80,7 +80,7 @@ def spawn(words, log, cwd=ROOT, **environment):
             cwd=cwd,
             stdout=stream,
             stderr=stream,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "DASK_TEMPORARY_DIRECTORY": str(log.parent), **environment},
         )
 
 

@@ -7,6 +7,8 @@ import subprocess
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.scratch import inductor_cache  # noqa: F401  a fixture
+
 # how many examples a test of any input tries: few each time, many with HYPOTHESIS_PROFILE=thorough, as .ci/run sets it
 for name, examples in (("quick", 40), ("thorough", 400)):
     settings.register_profile(
