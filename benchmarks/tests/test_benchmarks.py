@@ -188,13 +188,6 @@ def test_slow_imports_are_named_with_all_they_bring_in():
     assert warm.slowest_imports(text) == [(300.0, "torch"), (0.009, "re")]
 
 
-def test_no_unit_test_bears_a_mark_of_the_contract_whose_runs_do_not_collect_them(pytestconfig):
-    root = pytestconfig.pluginmanager.get_plugin(str(ROOT / "conftest.py"))
-    marks = re.compile(rf"mark\.({'|'.join(root.CONTRACT)})\b")
-    assert Path(__file__).parent == root.UNIT
-    assert [path.name for path in root.UNIT.glob("*.py") if marks.search(path.read_text(encoding="utf-8"))] == []
-
-
 @pytest.mark.parametrize("mark", ["export", "adapt", "accuracy", "performance"])
 def test_a_run_of_the_contract_loses_none_of_its_tests(mark):
     """`(mark)` asks for the same and takes no short way."""

@@ -3,6 +3,7 @@
 import importlib
 import re
 
+from rfcn_lib.suite.collection import CONTRACT, TESTS
 from tests.support.places import ROOT
 
 NAMES = re.findall(r"\"(rfcn_lib[a-z_.]*(?::[a-z_]+)?)\"", (ROOT / "conftest.py").read_text(encoding="utf-8"))
@@ -27,3 +28,12 @@ def test_no_fixture_is_fetched_by_name():
         text = path.read_text(encoding="utf-8")
         assert "getfixturevalue" not in text, path
         assert "pytest_collection_modifyitems" not in text, path
+
+
+def test_no_test_of_the_suite_itself_has_a_marker_of_the_contract():
+    """A run of such a marker does not read those files, so the test would never run."""
+    marker = re.compile(rf"pytest\.mark\.({'|'.join(CONTRACT)})\b")
+    files = [*(TESTS / "unit").rglob("*.py"), *(TESTS / "system").rglob("*.py")]
+
+    assert len(files) > 50
+    assert [path.name for path in files if marker.search(path.read_text(encoding="utf-8"))] == []
