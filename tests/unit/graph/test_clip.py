@@ -39,8 +39,8 @@ ZERO = (0.0,) * 4
             (63.0, 63.0, None, None),
         ),
         (
-            "once = Clip (moved, low, high) raw = Abs (moved) where = Cast <to = 7> (best) "
-            "at = Unsqueeze <axes = [2]> (where) clipped = ScatterElements <axis = 2> (once, at, raw)",
+            "once = Clip (moved, low, high) raw = Abs (moved) at = Cast <to = 7> (im_data) "
+            "clipped = ScatterElements <axis = 2> (once, at, raw)",
             (None, 0.0, 0.0, 0.0),
             (None, 63.0, 63.0, 63.0),
         ),
