@@ -28,7 +28,7 @@ from rfcn_lib.graph.int64 import (
     pinned_slots,
     slots,
 )
-from rfcn_lib.graph.legal import damaged, legal_copy, read_graph
+from rfcn_lib.graph.legal import damaged, read_legal
 from rfcn_lib.graph.values import GraphError, fresh_name, infer_types, node_name, stored_tensor
 
 
@@ -54,7 +54,7 @@ def adapted_from_exported(target: Path, exported: Path) -> AdaptReport:
     Raises:
         AdaptError: `exported` has another opset than 11; `target` is the same file; or a constant does not fit into int32
             and is not the open end of a slice.
-        GraphError: `exported` cannot be read (see `legal.read_graph`), or ONNX finds two types for one value.
+        GraphError: `exported` cannot be read (see `legal.read_legal`), or ONNX finds two types for one value.
     """
     model = _read(exported)
     if target.exists() and target.samefile(exported):
@@ -213,7 +213,7 @@ def _nodes(model: ir.Model, operator: str) -> Iterator[ir.Node]:
 
 
 def _read(source: Path) -> ir.Model:
-    model = legal_copy(read_graph(source)).model
+    model = read_legal(source).model
     if (opset := model.opset_imports.get("")) != spec.OPSET:
         raise AdaptError(f"{source} has opset {opset}, but should have {spec.OPSET}; export it with that opset")
     return model

@@ -17,7 +17,7 @@ from rfcn_lib.graph.inspect import (
     unread_inputs,
     vendor_nodes,
 )
-from rfcn_lib.graph.legal import declare_vendor_outputs, legal_copy, read_graph
+from rfcn_lib.graph.legal import declare_vendor_outputs, read_legal
 from rfcn_lib.port import Port
 
 VENDOR_OPERATORS: Final = (spec.NMS_OPERATOR, spec.POOL_OPERATOR, spec.POOL_OPERATOR)
@@ -37,7 +37,7 @@ def graph_to_judge(path: Path) -> JudgedGraph:
     Raises:
         GraphError: the file cannot be read, or ONNX finds a contradiction in it.
     """
-    legal = legal_copy(read_graph(path))
+    legal = read_legal(path)
     declare_vendor_outputs(legal.model)
     folded = fold(legal.model)
     declare_vendor_outputs(legal.model)  # a shape that was computed is known now

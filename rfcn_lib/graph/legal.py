@@ -54,6 +54,21 @@ def read_graph(path: Path) -> ir.Model:
     return model
 
 
+def read_legal(path: Path) -> LegalCopy:
+    """The graph of a file as ONNX wants it; the file does not change.
+
+    Raises:
+        GraphError: as `read_graph` and `legal_copy`, or the file is damaged in another way.
+    """
+    model = read_graph(path)
+    try:
+        return legal_copy(model)
+    except GraphError:
+        raise
+    except Exception as error:  # on a damaged file onnx and onnx_ir raise exceptions without a common base class
+        raise GraphError(damaged(path, error)) from error
+
+
 def legal_copy(model: ir.Model) -> LegalCopy:
     """The same graph as ONNX wants it. `model` may change: use the copy from here on.
 
@@ -113,8 +128,10 @@ def declare_vendor_outputs(model: ir.Model) -> None:
         value.shape = found.shape if known and found is not None else declared[value]
 
 
-def damaged(path: Path, error: Exception) -> str:
+def damaged(path: Path, error: BaseException) -> str:
     """The sentence about a file that is no whole ONNX."""
+    while error.__cause__ is not None:  # onnx_ir names the function that failed, and the cause the reason
+        error = error.__cause__
     first, *_ = str(error).splitlines() or [""]
     return f"{path} is damaged or not an ONNX model: {type(error).__name__}: {first[:200]}; export it again"
 

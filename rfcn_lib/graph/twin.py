@@ -12,7 +12,7 @@ import onnx_ir as ir
 
 from rfcn_lib import spec
 from rfcn_lib.graph.host_definitions import HOST_DOMAIN, TwinError, nms_function, pool_function
-from rfcn_lib.graph.legal import legal_copy, read_graph
+from rfcn_lib.graph.legal import read_legal
 
 
 def twin_from_vendor(target: Path, vendor: Path) -> None:
@@ -38,7 +38,7 @@ def vendor_model(vendor: Path) -> onnx.ModelProto:
     Raises:
         GraphError: the file cannot be read.
     """
-    legal = legal_copy(read_graph(vendor))
+    legal = read_legal(vendor)
     return ir.to_proto(legal.model) if legal.notes else onnx.load(vendor)
 
 
