@@ -1,10 +1,10 @@
-"""The graphs that test_export.py and test_adapt.py ask about: the port's, and a full-size network's."""
+"""The graphs that test_export.py and test_adapt.py ask about: the port's own, or given ones."""
 
 import pytest
 
 from rfcn_lib.pictures.canvases import Wh
 from rfcn_lib.port import Port, on_canvas
-from rfcn_lib.suite.graphs import Exported, Graphs, full_size_graphs
+from rfcn_lib.suite.graphs import Exported, Graphs
 from rfcn_lib.suite.options import Options
 
 
@@ -18,9 +18,3 @@ def port_exported(port: Port, canvas: Wh, onnx, options: Options) -> Exported:
 def port_graphs(port_exported: Exported, weights, canvas: Wh, adapted, twin, options: Options) -> Graphs:
     """The files of the port, on one of its canvases."""
     return Graphs(port_exported, weights, adapted[canvas], twin[canvas], adapted_given=options.adapted is not None)
-
-
-@pytest.fixture(scope="session")
-def seeded_graphs(store) -> Graphs:
-    """The files of a seeded ResNet-101 in the published shape and weight."""
-    return full_size_graphs(store)

@@ -128,16 +128,6 @@ class TestPort(Criteria):
         return port_graphs
 
 
-@pytest.mark.full_size
-class TestFullSize(Criteria):
-    """A seeded ResNet-101 in the published shape and weight."""
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def graphs(cls, seeded_graphs: Graphs) -> Graphs:
-        return seeded_graphs
-
-
 @pytest.mark.npu
 def test_there_is_a_compiled_model(om):
     """The NPU's compiler took the adapted graph; or it is the file of --om."""

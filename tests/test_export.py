@@ -108,18 +108,3 @@ class TestPort(Criteria):
     @classmethod
     def graphs(cls, port_graphs: Graphs) -> Graphs:
         return port_graphs
-
-
-@pytest.mark.full_size
-class TestFullSize(Criteria):
-    """A seeded ResNet-101 in the published shape and weight."""
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def exported(cls, seeded_graphs: Graphs) -> Exported:
-        return seeded_graphs.exported
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def graphs(cls, seeded_graphs: Graphs) -> Graphs:
-        return seeded_graphs
