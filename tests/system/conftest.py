@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.places import ROOT
 from tests.support.signals import heed_ctrl_c
+from tests.support.tiny_made import tiny_exported, tiny_made  # noqa: F401  fixtures
 
 FEW = "--limit=40"
 
