@@ -4,6 +4,7 @@ import pytest
 
 from rfcn_lib.ascend import tool_run
 from tests.support.standin_here import run_here
+from tests.support.toolkit_host import host  # noqa: F401  a fixture of test_toolkit.py
 
 
 @pytest.fixture
