@@ -18,7 +18,7 @@ from rfcn_lib.source.network import Rfcn
 from tests.support import tiny
 
 WIDTH, HEIGHT = tiny.CANVAS_WH
-ROWS, COLUMNS = tiny.PORT.proposals.kept, tiny.SHAPE.columns
+ROWS, COLUMNS = tiny.PORT.proposals.kept, tiny.architecture().columns
 FLOAT = onnx.TensorProto.FLOAT
 
 
@@ -162,7 +162,7 @@ class Branching(Rfcn):
 
 @pytest.mark.parametrize("kind", [Freezing, Branching])
 def test_a_number_frozen_by_the_tracer_is_an_error(kind, tmp_path):
-    network = kind(tiny.SHAPE, tiny.PORT.proposals).eval()
+    network = kind(tiny.architecture(), tiny.PORT.proposals).eval()
     network.load_state_dict(tiny.network_of().state_dict())
     with pytest.raises(
         (torch.jit.TracerWarning, SystemError)
