@@ -28,6 +28,7 @@ from rfcn_lib.suite.host_runs import HostRun, SourceModel, Twin
 from rfcn_lib.suite.inputs import require
 from rfcn_lib.suite.judging import Candidate, Reference, judge_own_dumps, trial_of
 from rfcn_lib.suite.options import Options
+from rfcn_lib.suite.rehearsal import Chip, rehearsed_graphs, run_rehearsed
 from rfcn_lib.verdict.verdict import NPU, SIMULATED, Trial
 
 prepare_threads()  # before torch is imported
@@ -35,7 +36,18 @@ prepare_threads()  # before torch is imported
 # A plugin comes before those that import it. pytest calls the hooks of the last one first.
 pytest_plugins = tuple(
     f"rfcn_lib.suite.{name}"
-    for name in ("collection", "inputs", "commands", "ascend", "gpu", "recording", "report", "options")
+    for name in (
+        "collection",
+        "inputs",
+        "commands",
+        "ascend",
+        "gpu",
+        "rehearsal",
+        "explain",
+        "recording",
+        "report",
+        "options",
+    )
 )
 
 ONNX_FROM_CHECKPOINT = "rfcn_lib.graph.export:onnx_from_checkpoint"
@@ -120,6 +132,26 @@ def npu_run(
 def npu_dumps(npu_run: NpuRun) -> Path:
     """rois, cls_prob and bbox_pred of every picture, as the vendor's tool wrote them."""
     return npu_run.dumps
+
+
+@pytest.fixture(scope="session")
+def rehearsed(store: Store, canvases: Canvases, adapted: PerCanvas, chip: Chip) -> PerCanvas:
+    """The adapted graph with the chip's arithmetic: rounding to fp16, and the vendor's two kernels."""
+    return rehearsed_graphs(store, canvases, adapted, chip)
+
+
+@pytest.fixture(scope="session")
+def rehearsal_run(
+    store: Store, canvases: Canvases, rehearsed: PerCanvas, pictures: Pictures, options: Options
+) -> HostRun:
+    """The rehearsed graph over every picture."""
+    return run_rehearsed(store, canvases, rehearsed, pictures, options)
+
+
+@pytest.fixture(scope="session")
+def rehearsal_dumps(rehearsal_run: HostRun) -> Path:
+    """rois, cls_prob and bbox_pred of every picture, with the chip's arithmetic."""
+    return rehearsal_run.all()
 
 
 # -- the comparison -------------------------------------------------------------------------------------------------------

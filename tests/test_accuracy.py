@@ -76,3 +76,21 @@ class TestNpu(Criteria):
     @classmethod
     def candidate(cls, npu_candidate: Candidate) -> Candidate:
         return npu_candidate
+
+
+@pytest.mark.rehearsal
+@pytest.mark.usefixtures(
+    "chip", "pictures", "graph_facts", "reference_first_pictures", "rehearsal_dumps", "reference_dumps"
+)
+class TestRehearsal(Criteria):
+    """The chip's arithmetic, computed on this host: a prediction of what the NPU will give."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def candidate(cls, rehearsal_candidate: Candidate) -> Candidate:
+        return rehearsal_candidate
+
+    def test_where_the_points_go(self, explanation, chip, record_property):
+        """With --explain; it judges nothing."""
+        record_property("explanation", (str(chip), explanation, chip.assumed))
+        assert len(explanation) > 2

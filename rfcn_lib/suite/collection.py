@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 # markers of the contract; the first four have one file each, tests/test_<marker>.py
-CONTRACT = ("export", "adapt", "accuracy", "performance", "npu", "gpu")
+CONTRACT = ("export", "adapt", "accuracy", "performance", "rehearsal", "npu", "gpu")
 TESTS = Path(__file__).resolve().parents[2] / "tests"
 
 

@@ -74,6 +74,7 @@ class HostRun:
     """One run over a set: `first_pictures()` and then `all()`, or `all()` alone.
 
     name      of the folder of dumps in the store
+    label     stands before the name in every line that is said, for example "REHEARSED "
     code      functions and modules that make a dump: a part of the folder's key
     dask      address of a cluster; None: this host
     """
@@ -84,6 +85,7 @@ class HostRun:
     store: Store
     code: tuple[Part, ...]
     dask: str | None
+    label: str = ""
     plan_said: bool = False
     file_digests: Mapping[Wh, str] = field(init=False)
 
@@ -114,7 +116,14 @@ class HostRun:
             folder.note_canvases(list(pictures.by_canvas))
             engine = DaskEngine(self.dask, self._model_file) if self.dask else LocalEngine(self._load)
             say_plan, self.plan_said = not self.plan_said, True
-            run_missing(folder, pictures, engine, self.name, first_pictures=first_pictures, say_plan_first=say_plan)
+            run_missing(
+                folder,
+                pictures,
+                engine,
+                f"{self.label}{self.name}",
+                first_pictures=first_pictures,
+                say_plan_first=say_plan,
+            )
         return path
 
     def _model_file(self, canvas: Wh) -> ModelFile:

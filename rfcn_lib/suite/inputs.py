@@ -1,7 +1,8 @@
 """What a run reads: weights, port, devkit and pictures; and the canvases of the pictures."""
 
 import functools
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,7 +33,17 @@ def require(value: T | None, sentence: object) -> T:
 def read_inputs(options: Options) -> tuple[Port, Devkit]:
     """The port and the devkit. Raises PortError, DevkitError."""
     port = read_port(options.port)
-    return port, read_devkit(options.devkit, port.classes, limit=options.limit, pictures=options.needs_jpegs)
+    devkit = read_devkit(options.devkit, port.classes, limit=options.limit, pictures=options.needs_jpegs)
+    if options.sample and len(devkit.ids) > options.sample:
+        chosen = sample_of(devkit.ids, options.sample)
+        devkit = read_devkit(options.devkit, port.classes, only=chosen, pictures=options.needs_jpegs)
+    return port, devkit
+
+
+def sample_of(ids: Sequence[str], count: int) -> tuple[str, ...]:
+    """`count` of the ids, chosen by the sha256 of the id, in the order of the set; all where there are no more."""
+    chosen = set(sorted(ids, key=lambda id: hashlib.sha256(id.encode()).hexdigest())[:count])
+    return tuple(id for id in ids if id in chosen)
 
 
 @functools.cache

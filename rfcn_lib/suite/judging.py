@@ -37,7 +37,7 @@ class UnfairError(SuiteError):
 class Candidate:
     """What is judged: the outputs of one device.
 
-    device       "host" or "npu": which of the run's candidates this is
+    device       "host", "rehearsal" or "npu": which of the run's candidates this is
     on           what kind of device made the outputs
     description  the device in words, for header and verdict
     files        name -> path of the graphs that took part
@@ -46,7 +46,7 @@ class Candidate:
     unpublished  flags that the compiler got besides the published ones
     """
 
-    device: Literal["host", "npu"]
+    device: Literal["host", "rehearsal", "npu"]
     on: CandidateOn
     description: str
     judged: Judged

@@ -21,6 +21,9 @@ SPECIMEN = Path(__file__).resolve().parents[2] / "specimen"
 SPECIMEN_WEIGHTS = SPECIMEN / "rfcn_specimen.pth"
 ON_ITS_OWN_CANVAS = "published figures are of the published canvas; judge them without --canvas=fitted"
 
+REHEARSED_CHIP = "Ascend310P3"
+REHEARSED_PICTURES = 500  # with fitted canvases under two hours on 2 cores at full size
+
 DECLARED: Sequence[tuple[str, str, str | None, str]] = (  # name, example of a value, default, help
     ("--weights", "PATH", None, "source checkpoint, upstream format; default: the specimen's"),
     (
@@ -79,7 +82,12 @@ DECLARED: Sequence[tuple[str, str, str | None, str]] = (  # name, example of a v
         None,
         "a GPU baseline made by `pytest -m gpu`: replaces the published constants in the criteria",
     ),
-    ("--soc", "NAME", None, "chip to compile for, such as Ascend310; default: the device's"),
+    (
+        "--soc",
+        "NAME",
+        None,
+        "chip to compile for, such as Ascend310; default: the device's; rehearsed: Ascend310P3",
+    ),
     ("--runner", "benchmark|ais_bench", None, "the vendor's inference tool; default: the one that is there"),
     ("--devices", "0,1,...", None, "device ids that share the pictures; default: the first"),
     ("--precision-mode", "MODE", None, "handed to atc; default: atc's own, force_fp16"),
@@ -116,6 +124,7 @@ class Options:
     canvas: Literal["published", "fitted"]
     dask: str | None
     accept: bool
+    explain: bool
     verdict: Path | None
     protocols: Path | None
     baseline: Path | None
@@ -135,6 +144,16 @@ class Options:
         return self.canvas == "fitted"
 
     @property
+    def chip(self) -> str:
+        """The chip that a rehearsal is of."""
+        return self.soc or REHEARSED_CHIP
+
+    @property
+    def sample(self) -> int | None:
+        """How many pictures of a larger set are rehearsed, where --limit does not say it; None: all."""
+        return REHEARSED_PICTURES if self.marks == "rehearsal" and self.limit is None else None
+
+    @property
     def needs_jpegs(self) -> bool:
         """Whether any picture is read: not where both candidate and reference come without a run."""
         return self.dumps is None or self.reference == "torch"
@@ -147,6 +166,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("acceptance", "what is judged (write --option=value, with '=')")
     for name, metavar, default, text in DECLARED:
         group.addoption(name, metavar=metavar, default=default, help=text)
+    text = "with -m rehearsal: what each of the chip's effects costs alone"
+    group.addoption("--explain", action="store_true", help=text)
     group.addoption("--accept", action="store_true", help="nothing may be skipped: what would be skipped is an error")
     text = "one more flag for atc; may be repeated"
     group.addoption("--atc-arg", metavar="--FLAG=VALUE", action="append", default=[], help=text)
@@ -158,7 +179,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not __debug__:
         raise pytest.UsageError("python -O removes every assert, so every criterion would pass; run without -O")
     names = [name.removeprefix("--") for name, *_ in DECLARED]
-    given = {name: config.getoption(f"--{name}") for name in (*names, "accept", "atc-arg")}
+    given = {name: config.getoption(f"--{name}") for name in (*names, "accept", "explain", "atc-arg")}
     try:
         options = read(given, marks=config.getoption("markexpr"), here=config.invocation_params.dir)
     except SuiteError as error:
@@ -211,6 +232,7 @@ def read(given: Mapping[str, Any], *, marks: str = "", here: Path | None = None)
         canvas=given["canvas"],
         dask=given.get("dask"),
         accept=given["accept"],
+        explain=given["explain"],
         verdict=_path(given, "verdict"),
         protocols=_path(given, "protocols"),
         baseline=_path(given, "baseline"),
@@ -250,6 +272,10 @@ def _faults(given: Mapping[str, Any], marks: str, here: Path) -> Iterator[str]:
     for name in ("verdict", "protocols"):
         yield from values.a_file_to_write(name, given.get(name))
     yield from values.a_folder_to_write("store", given["store"])
+    if "rehearsal" in marks:
+        yield from _faults_of_a_rehearsal(given)
+    elif given["explain"]:
+        yield "--explain is about the arithmetic that -m rehearsal predicts; use -m rehearsal --explain, or leave it out"
     if given["accept"] and given["canvas"] == "fitted":
         yield (
             "--accept judges the published criteria, which are of the published canvas; leave out --canvas=fitted, or "
@@ -281,6 +307,18 @@ def _faults_of_given_files(given: Mapping[str, Any], marks: str) -> Iterator[str
         yield f"{together}: dumps that were made elsewhere are judged without it; leave it out, or leave out --dumps"
     if given.get("om") and "npu" not in marks:
         yield f"--om={given['om']}: only an NPU runs a compiled model; use -m npu, or leave out --om"
+
+
+def _faults_of_a_rehearsal(given: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each option that cannot go with a prediction."""
+    if given["accept"]:
+        yield "--accept accepts an NPU, but -m rehearsal only predicts one; leave out --accept"
+    for name in ("dumps", "om"):
+        if given.get(name):
+            yield (
+                f"--{name}={given[name]}: -m rehearsal computes the chip's arithmetic on a graph, but this is the work of "
+                f"another device; leave out --{name}"
+            )
 
 
 def _expect_known_soc(soc: str) -> None:

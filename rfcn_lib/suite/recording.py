@@ -13,7 +13,7 @@ from rfcn_lib.suite.options import OPTIONS
 from rfcn_lib.verdict.verdict import Criterion, Relation
 
 OURS = ("conftest", "rfcn_lib.suite")
-DEVICES = {"accuracy": "host", "npu": "npu"}  # marker -> the device that a test is about
+DEVICES = {"accuracy": "host", "rehearsal": "rehearsal", "npu": "npu"}  # marker -> the device that a test is about
 
 
 @pytest.hookimpl(wrapper=True)

@@ -15,10 +15,10 @@ from rfcn_lib.ascend import toolkit
 from rfcn_lib.files import write_whole
 from rfcn_lib.suite.commands import commands
 from rfcn_lib.suite.options import OPTIONS, SPECIMEN_WEIGHTS, Options
-from rfcn_lib.verdict.page import page
+from rfcn_lib.verdict.page import explanation_page, page
 from rfcn_lib.verdict.verdict import Criterion, Outcome, Trial, Verdict, verdict, worst
 
-DEVICES = ("host", "npu")
+DEVICES = ("host", "rehearsal", "npu")
 CONTRACT = ("test_export.py", "test_adapt.py", "test_accuracy.py", "test_performance.py")
 
 
@@ -39,6 +39,10 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         if options.dumps
         else "ONNX Runtime on this host, in place of an NPU (-m npu: the NPU)"
     )
+    if "rehearsal" in options.marks:
+        judged = (
+            f"REHEARSED {options.chip}, {options.precision_mode or 'force_fp16'}: its arithmetic on this host, no NPU"
+        )
     judged += f"; pictures shared over Dask, {options.dask}" if options.dask else ""
     return [
         f"judged: weights {named}; port {port}; devkit {given['devkit'] or 'the specimen'}{part}",
@@ -58,6 +62,7 @@ class Reporter:
         self.trials: dict[str, Trial] = {}
         self.rates: list[str] = []
         self.notes: dict[str, None] = {}
+        self.explanation: tuple[Any, ...] = ()
         self.stopped = False
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
@@ -78,6 +83,7 @@ class Reporter:
         if report.when == "call":
             self.criteria[test] = [Criterion(**row) for name, row in recorded if name == "criterion"]
             self.notes.update((str(words), None) for name, words in recorded if name == "note")
+            self.explanation = properties.get("explanation", self.explanation)
             self.rates = properties.get("rates", self.rates)
             if "trial" in properties:
                 found = Trial(**properties["trial"])
@@ -102,6 +108,11 @@ class Reporter:
             width = terminalreporter._tw.fullwidth
             for line in page(self.trials.get(device), self.judged(device), rates, width).splitlines():
                 terminalreporter.write_line(line)
+        if self.explanation:
+            terminalreporter.section("where the points go")
+            chip, lines, assumed = self.explanation
+            for line in explanation_page(lines, chip, assumed, terminalreporter._tw.fullwidth).splitlines():
+                terminalreporter.write_line(line)
         if self.notes:
             terminalreporter.section("notes")
             for words in self.notes:
@@ -117,7 +128,9 @@ class Reporter:
         if any(one.status == "NOT JUDGED" for one in found.values()):  # a part of the criteria is no verdict
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
         if self.options.verdict is not None:
-            first = found.pop("npu", None) or found.pop("host", None) or self.judged("host")
+            first = next((found.pop(device) for device in reversed(DEVICES) if device in found), None) or self.judged(
+                "host"
+            )
             content = as_json(
                 first, list(found.values()), self.rates, [*self.notes], list(map(str, self.args)), self.options.given
             )

@@ -1,7 +1,8 @@
 """The pages that a person reads: the verdict, and the scores under each protocol. Values in, text out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import StringIO
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -93,6 +94,38 @@ def protocols_page(
         console.print(table)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return text
+
+
+def explanation_page(lines: Sequence[Mapping[str, Any]], chip: str, assumed: Sequence[str], width: int) -> str:
+    """What each effect of a chip costs: a line per run, the first one is the reference, the second one the twin.
+
+    lines    `what`, `mean_ap`, and `ap` by class
+    assumed  the rules that the rehearsal rests on, a sentence each
+    """
+    console = _console(width)
+    console.print(f"{chip}: where the points go")
+    table = Table("run", "mean AP", "from the reference", "from the twin", "classes that move most, from the twin")
+    reference, twin = lines[0], lines[1]
+    for line in lines:
+        table.add_row(
+            line["what"],
+            f"{line['mean_ap']:.4f}",
+            "" if line is reference else f"{line['mean_ap'] - reference['mean_ap']:+.4f}",
+            "" if line in (reference, twin) else f"{line['mean_ap'] - twin['mean_ap']:+.4f}",
+            "" if line in (reference, twin) else _moved(line["ap"], twin["ap"]),
+        )
+    console.print(table)
+    console.print("The rehearsal rests on:")
+    for words in assumed:
+        console.print(f"  - {words}")
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return text
+
+
+def _moved(ap: Mapping[str, float], other: Mapping[str, float], count: int = 3) -> str:
+    by = {name: ap[name] - other[name] for name in ap if name in other and ap[name] != other[name]}
+    worst = sorted(by, key=lambda name: -abs(by[name]))[:count]
+    return ", ".join(f"{name} {by[name]:+.3f}" for name in worst)
 
 
 def _console(width: int) -> Console:

@@ -10,12 +10,15 @@ from typing import Any, Final, Literal, TypedDict, get_args
 
 Relation = Literal["<=", ">=", "=="]
 Outcome = Literal["passed", "failed", "error", "skipped"]
-Status = Literal["ACCEPTED", "PASSED", "PARTIAL", "SIMULATED", "NOT JUDGED", "FAILED"]  # the last is the worst
-CandidateOn = Literal["NPU", "dumps made elsewhere", "host stand-in", "SIMULATED"]
+Status = Literal[
+    "ACCEPTED", "PASSED", "PARTIAL", "REHEARSED", "SIMULATED", "NOT JUDGED", "FAILED"
+]  # the last is the worst
+CandidateOn = Literal["NPU", "dumps made elsewhere", "host stand-in", "REHEARSED", "SIMULATED"]
 
 NPU: Final = "NPU"
 ELSEWHERE: Final = "dumps made elsewhere"
 HOST: Final = "host stand-in"  # ONNX Runtime on the CPU
+REHEARSED: Final = "REHEARSED"  # the chip's arithmetic, computed on the CPU
 SIMULATED: Final = "SIMULATED"  # test equipment in the place of the vendor's tools
 
 BY_CLASS: Final = "no class lost"
@@ -56,7 +59,7 @@ class Exhibit(TypedDict):
 class Trial:
     """Everything that took part in a judgement, so that another person can judge the same files again.
 
-    device        "host" or "npu": which of the run's candidates this is
+    device        "host", "rehearsal" or "npu": which of the run's candidates this is
     exhibits      name -> every file that was used
     commands      external commands, ready to paste
     loosened      limits that ask for less than the published ones
@@ -142,7 +145,7 @@ def _words(
     if failed:
         names = [row["name"] for row in rows if row["outcome"] == "failed"] or [test.split("::")[-1] for test in failed]
         also = f"; {len(unjudged)} more could not be judged" if unjudged else ""
-        by = f" ({trial.candidate_device})" if trial and trial.candidate_on == SIMULATED else ""
+        by = f" ({trial.candidate_device})" if trial and trial.candidate_on in (SIMULATED, REHEARSED) else ""
         return "FAILED", f"does not hold{by}: {'; '.join(dict.fromkeys(names))}{also}"
     if unjudged:
         what = ", ".join(test.split("::")[-1] for test in unjudged)
@@ -157,6 +160,9 @@ def _words(
     held += f", on {len(trial.canvases)} FITTED canvases" if trial.canvas == "fitted" else ""
     if trial.candidate_on == SIMULATED:
         return "SIMULATED", f"{held}, but no device was judged ({trial.candidate_device})"
+    if trial.candidate_on == REHEARSED:
+        part = f", {len(trial.ids)} of {trial.set_size} pictures" if trial.partial else ""
+        return "REHEARSED", f"{held}{part}; a prediction, no NPU was judged ({trial.candidate_device})"
     if trial.partial:
         return (
             "PARTIAL",

@@ -1,0 +1,75 @@
+"""Make the rehearsed graph: the graph for the compiler with the chip's rounding and the chip's two vendor kernels."""
+
+from pathlib import Path
+from typing import Final, Literal
+
+import onnx
+import onnx_ir as ir
+
+from rfcn_lib import spec
+from rfcn_lib.graph.host_definitions import HOST_DOMAIN
+from rfcn_lib.graph.rehearsal.kernels import Kernels, Statement, chip_functions, statements
+from rfcn_lib.graph.rehearsal.rounding import GUIDE, round_to_fp16, rounds_in
+from rfcn_lib.graph.twin import vendor_model
+from rfcn_lib.graph.vendor_facts import chip_family
+
+Effect = Literal["fp16", "nms", "pool"]
+EFFECTS: Final[tuple[Effect, ...]] = ("fp16", "nms", "pool")  # rounding, the NMS kernel, the pooling kernel's corners
+Ties = Literal["first", "last"]
+
+
+def rehearsed_from_vendor(
+    target: Path,
+    vendor: Path,
+    soc: str,
+    precision_mode: str | None = None,
+    effects: tuple[Effect, ...] = EFFECTS,
+    ties: Ties = "first",
+) -> None:
+    """Write the rehearsed graph of the graph in `vendor` to the file `target`. `vendor` does not change.
+
+    soc             the chip, such as "Ascend310P3"
+    precision_mode  as for atc; None: atc's default
+    effects         which of the chip's effects are rehearsed
+    ties            which of two equal scores NMS takes first; the vendor does not promise an order
+
+    Raises:
+        RehearsalError: the facts do not carry the precision mode.
+        PreflightError: no facts about the chip are known.
+        TwinError, GraphError: as for the twin.
+    """
+    rounds, _ = rounds_in(precision_mode)
+    model = vendor_model(vendor)
+    functions = chip_functions(model, chip_family(soc), _kernels(effects, ties, fp16=rounds == "everything"))
+    for node in model.graph.node:
+        if node.domain == "" and node.op_type in spec.VENDOR_ATTRIBUTES:
+            node.domain = HOST_DOMAIN
+    model.opset_import.append(onnx.helper.make_opsetid(HOST_DOMAIN, 1))
+    graph = ir.from_proto(model)
+    if "fp16" in effects:
+        round_to_fp16(graph, rounds)
+    proto = ir.to_proto(graph)
+    proto.functions.extend(functions)
+    onnx.save(proto, target)
+
+
+def assumptions(soc: str, precision_mode: str | None) -> tuple[Statement, ...]:
+    """Every rule that a rehearsal of this chip rests on, with its source and its standing.
+
+    Raises:
+        RehearsalError, PreflightError: see `rehearsed_from_vendor`.
+    """
+    rounds, assumed = rounds_in(precision_mode)
+    words = {
+        "everything": "weights, input and tensors between operators are fp16; products are added in float32, rounded once",
+        "products": "what Conv, Gemm and MatMul multiply is fp16, and nothing else",
+        "nothing": "nothing is fp16",
+    }[rounds]
+    mode = precision_mode or "force_fp16, atc's default"
+    arithmetic = Statement(f"precision mode {mode}: {words}", GUIDE, "unverified" if assumed else "documented")
+    more = (Statement(f"precision mode {mode}: {assumed}", GUIDE, "unverified"),) if assumed else ()
+    return (arithmetic, *more, *statements(chip_family(soc), _kernels(EFFECTS, "first", fp16=rounds == "everything")))
+
+
+def _kernels(effects: tuple[Effect, ...], ties: Ties, *, fp16: bool) -> Kernels:
+    return Kernels(nms="nms" in effects, pool="pool" in effects, fp16=fp16 and "fp16" in effects, ties=ties)

@@ -1,0 +1,67 @@
+"""--explain: what each of the chip's effects costs alone, so that a porting engineer knows which one to fight."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from rfcn_lib.graph.rehearsal.rehearsed import EFFECTS, Effect, Ties
+from rfcn_lib.pictures.loading import Pictures
+from rfcn_lib.score.average_precision import Evaluation
+from rfcn_lib.store.store import Store
+from rfcn_lib.suite.canvases import Canvases, PerCanvas
+from rfcn_lib.suite.inputs import require
+from rfcn_lib.suite.judging import Candidate, Reference, judge_own_dumps
+from rfcn_lib.suite.options import Options
+from rfcn_lib.suite.rehearsal import Chip, name_of, rehearsed_graphs, run_rehearsed
+
+ALONE: Final[Mapping[str, tuple[tuple[Effect, ...], Ties]]] = {
+    "fp16 alone": (("fp16",), "first"),
+    "NMS kernel alone": (("nms",), "first"),
+    "pooling's corners alone": (("pool",), "first"),
+    "all, equal scores in the other order": (EFFECTS, "last"),
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table: what was run, its mean AP, and AP by class."""
+
+    what: str
+    mean_ap: float
+    ap: Mapping[str, float]
+
+
+@pytest.fixture(scope="session")
+def explanation(
+    reference: Reference,
+    host_dumps: Path,
+    rehearsal_candidate: Candidate,
+    store: Store,
+    canvases: Canvases,
+    adapted: PerCanvas,
+    pictures: Pictures,
+    chip: Chip,
+    options: Options,
+) -> tuple[Mapping[str, object], ...]:
+    """The reference, the twin, each effect alone, all together: mean AP and AP by class, one line each."""
+    require(options.explain, "--explain was not asked for")
+    lines = [
+        Line("reference", reference.mean_ap, reference.ap),
+        _line(
+            "clip to the canvas" if options.clip == "canvas" else "no clip",
+            judge_own_dumps(host_dumps, pictures).evaluation,
+        ),
+    ]
+    for what, (effects, ties) in ALONE.items():
+        graphs = rehearsed_graphs(store, canvases, adapted, chip, effects, ties)
+        run = run_rehearsed(store, canvases, graphs, pictures, options, name_of(effects, ties))
+        lines.append(_line(what, judge_own_dumps(run.all(), pictures).evaluation))
+    lines.append(_line("all together", rehearsal_candidate.evaluation))
+    return tuple(asdict(line) for line in lines)
+
+
+def _line(what: str, found: Evaluation) -> Line:
+    return Line(what, found.mean_ap, dict(found.ap))
