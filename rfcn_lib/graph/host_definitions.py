@@ -1,9 +1,11 @@
 """Definitions of the vendor's two operators for a host without an NPU: model-local functions of standard ONNX operators.
 
 They compute what the source model computes, that is upstream's CUDA kernels. The vendor's own kernels differ from that in
-rounding and precision.
+rounding and precision; `rfcn_lib.graph.rehearsal` replaces the steps that differ.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 import onnx
@@ -29,15 +31,13 @@ NMS: Final = """
     none = Constant <value = int64[1] {{0}}> ()
     second = Constant <value = int64[1] {{1}}> ()
     row_column = Constant <value = int64 {{2}}> ()
-    by_row = Squeeze <axes = [2]> (boxes)
-    by_class = Transpose <perm = [0, 2, 1]> (scores)
-    x1, y1, x2, y2 = Split <axis = 2, split = [1, 1, 1, 1]> (by_row)
-    x2_next = Add (x2, one)
-    y2_next = Add (y2, one)
-    x_end = Max (x2_next, x1)
-    y_end = Max (y2_next, y1)
+    {prepared}
+    by_row = Squeeze <axes = [2]> ({boxes})
+    by_class = Transpose <perm = [0, 2, 1]> ({scores})
+    x1, y1, x2, y2 = Split <axis = 2, split = [1, 1, 1, 1]> ({measured})
+    {ends}
     covered = Concat <axis = 2> (x1, y1, x_end, y_end)
-    selected = NonMaxSuppression <center_point_box = 0> (covered, by_class, kept, iou_threshold)
+    selected = NonMaxSuppression <center_point_box = 0> (covered, by_class, kept, iou_threshold{limit})
     rows = Gather <axis = 1> (selected, row_column)
     found_boxes = Gather <axis = 1> (by_row, rows)
     found_by_class = Gather <axis = 2> (by_class, rows)
@@ -53,6 +53,16 @@ NMS: Final = """
 }}
 """
 
+PLUS_ONE: Final = """
+    x2_next = Add (x2, one)
+    y2_next = Add (y2, one)
+    x_end = Max (x2_next, x1)
+    y_end = Max (y2_next, y1)
+"""
+NMS_STEPS: Final = {  # the steps in which a kernel may differ; `measured` (1, N, 4) has the corners whose IoU counts
+    "prepared": "", "boxes": "boxes", "scores": "scores", "measured": "by_row", "ends": PLUS_ONE, "limit": "",
+}  # fmt: skip
+
 # First compute the cells that each of the k bins covers, as masks of 0 and 1 along both axes. Then one matrix product per bin:
 # the bin's own maps, (classes, H*W), times the cells it covers, (H*W, R). One row of bins at a time keeps the masks small.
 POOL: Final = """
@@ -66,15 +76,9 @@ POOL: Final = """
     group = Constant <value = float {{{group_size}}}> ()
     bin = Constant <value = float[{group_size}, 1] {{{bins}}}> ()
     next_bin = Constant <value = float[{group_size}, 1] {{{next_bins}}}> ()
-    corners = Squeeze <axes = [0]> (rois)
-    size = Abs (corners)
-    whole = Floor (size)
-    part = Sub (size, whole)
-    under_half = Less (part, half)
-    whole_up = Add (whole, one)
-    away = Where (under_half, whole, whole_up)
-    sign = Sign (corners)
-    rounded = Mul (away, sign)
+    {prepared}
+    corners = Squeeze <axes = [0]> ({rois})
+    {rounding}
     batch, x1, y1, x2, y2 = Split <axis = 0, split = [1, 1, 1, 1, 1]> (rounded)
     sides = Shape (maps)
     first = Constant <value = int64 {{0}}> ()
@@ -92,7 +96,7 @@ POOL: Final = """
     cell_count_1d = Unsqueeze <axes = [0]> (cell_count)
     some_by_group = Constant <value = int64[3] {{-1, {group_size}, {group_size}}}> ()
     bins_shape = Concat <axis = 0> (some_by_group, cell_count_1d)
-    by_class = Reshape (maps, bins_shape)
+    by_class = Reshape ({maps}, bins_shape)
     by_bin = Transpose <perm = [1, 2, 0, 3]> (by_class)
     {maps_rows} = Split <axis = 0, split = [{ones}]> (by_bin)
     {mask_rows} = Split <axis = 0, split = [{ones}]> (mask_y)
@@ -102,9 +106,23 @@ POOL: Final = """
     {products}
     sums = Concat <axis = 0> ({sums})
     means = Div (sums, area)
-    pooled = Transpose <perm = [3, 2, 0, 1]> (means)
+    {finished}
+    pooled = Transpose <perm = [3, 2, 0, 1]> ({result})
 }}
 """
+HALF_AWAY: Final = """
+    size = Abs (corners)
+    whole = Floor (size)
+    part = Sub (size, whole)
+    under_half = Less (part, half)
+    whole_up = Add (whole, one)
+    away = Where (under_half, whole, whole_up)
+    sign = Sign (corners)
+    rounded = Mul (away, sign)
+"""
+POOL_STEPS: Final = {  # the steps in which a kernel may differ
+    "prepared": "", "maps": "maps", "rois": "rois", "rounding": HALF_AWAY, "finished": "", "result": "means",
+}  # fmt: skip
 
 # start = round(low) / 16, end = (round(high) + 1) / 16; bin i from floor(i * bin + start) to ceil((i + 1) * bin + start).
 # No mask has cells outside the map, so this also clips. mask_x has shape (1, k, 1, W, R), mask_y (k, 1, H, 1, R).
@@ -150,9 +168,15 @@ class TwinError(SuiteError):
 
 
 def nms_function(
-    score_threshold: float, iou_threshold: float, max_size_per_class: int, max_total_size: int
+    score_threshold: float,
+    iou_threshold: float,
+    max_size_per_class: int,
+    max_total_size: int,
+    changed: Mapping[str, str] = MappingProxyType({}),
 ) -> onnx.FunctionProto:
     """BatchMultiClassNMS for one picture and one class: boxes (1, N, 1, 4), scores (1, N, 1), "+1" areas, IoU > limit.
+
+    `changed` replaces steps of NMS_STEPS by other ONNX text.
 
     Raises:
         TwinError: the two sizes differ, or score_threshold is above 0.
@@ -174,12 +198,21 @@ def nms_function(
         max_total_size=max_total_size,
         zeros=", ".join(["0"] * max_total_size),
         zeros_4=", ".join(["0"] * 4 * max_total_size),
+        **NMS_STEPS | dict(changed),
     )
     return parser.parse_function(text)
 
 
-def pool_function(pooled_height: int, pooled_width: int, spatial_scale: float, group_size: int) -> onnx.FunctionProto:
+def pool_function(
+    pooled_height: int,
+    pooled_width: int,
+    spatial_scale: float,
+    group_size: int,
+    changed: Mapping[str, str] = MappingProxyType({}),
+) -> onnx.FunctionProto:
     """PSROIPooling of one picture: maps (1, C * k * k, H, W), rois (1, 5, R) -> (R, C, k, k).
+
+    `changed` replaces steps of POOL_STEPS by other ONNX text.
 
     Raises:
         TwinError: the pooled size is not group_size x group_size.
@@ -205,6 +238,7 @@ def pool_function(pooled_height: int, pooled_width: int, spatial_scale: float, g
         mask_rows=", ".join(f"mask_row_{i}" for i in bins),
         products="".join(PRODUCT.format(i=i) for i in bins),
         sums=", ".join(f"sums_{i}" for i in bins),
+        **POOL_STEPS | dict(changed),
     )
     return parser.parse_function(text)
 

@@ -44,8 +44,19 @@ def vendor_model(vendor: Path) -> onnx.ModelProto:
 
 def host_functions(model: onnx.ModelProto) -> list[onnx.FunctionProto]:
     """One function for each vendor operator, with the numbers from the attributes of its nodes."""
-    functions = []
-    for name, write in ((spec.NMS_OPERATOR, nms_function), (spec.POOL_OPERATOR, pool_function)):
+    numbers = operator_numbers(model)
+    return [nms_function(**numbers[spec.NMS_OPERATOR]), pool_function(**numbers[spec.POOL_OPERATOR])]
+
+
+def operator_numbers(model: onnx.ModelProto) -> dict[str, dict[str, Any]]:
+    """For each vendor operator: the attributes that all its nodes have, except output_dim.
+
+    Raises:
+        TwinError: the graph has no node of a vendor operator; a node lacks an attribute or has another one; or two nodes of
+            one operator have different numbers.
+    """
+    numbers = {}
+    for name in (spec.NMS_OPERATOR, spec.POOL_OPERATOR):
         nodes = [node for node in model.graph.node if node.op_type == name and node.domain == ""]
         for node in nodes:
             if attributes(node).keys() != spec.VENDOR_ATTRIBUTES[name].keys():
@@ -64,8 +75,8 @@ def host_functions(model: onnx.ModelProto) -> list[onnx.FunctionProto]:
                 f"the graph has {len(found)} kinds of {name} nodes, but should have one: {sorted(found)}. "
                 "A host definition has one set of numbers; export the port again"
             )
-        functions.append(write(**dict(found.pop())))
-    return functions
+        numbers[name] = dict(found.pop())
+    return numbers
 
 
 def attributes(node: onnx.NodeProto) -> dict[str, Any]:
