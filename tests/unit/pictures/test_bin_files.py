@@ -112,9 +112,9 @@ BROKEN[0, 1, 2, 3] = np.nan
     ("tensors", "said"),
     [
         pytest.param([], "no picture was given", id="nothing"),
-        pytest.param([("../x", tensor())], "id '../x' is unsafe in a path", id="path escape"),
-        pytest.param([("a b", tensor())], "id 'a b' is unsafe", id="blank in the id"),
-        pytest.param([("a", tensor()), ("a", tensor())], "id 'a' is there twice", id="doubled"),
+        pytest.param([("../x", tensor())], "name '../x' is unsafe in a path", id="path escape"),
+        pytest.param([("a b", tensor())], "name 'a b' is unsafe", id="blank in the name"),
+        pytest.param([("a", tensor()), ("a", tensor())], "name 'a' is there twice", id="doubled"),
         pytest.param([("a", tensor().astype(float))], "is float64 (1, 3, 4, 6), but should be float32", id="double"),
         pytest.param([("a", tensor()[0])], "is float32 (3, 4, 6), but should be", id="no batch axis"),
         pytest.param([("a", tensor()[:, :1])], "is float32 (1, 1, 4, 6), but should be", id="one channel"),

@@ -62,7 +62,7 @@ def test_without_ids_the_first_pictures_of_the_set_are_written_with_the_publishe
 def test_a_set_that_the_disk_cannot_hold_is_refused_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**6))
     with pytest.raises(BinError, match=r"the bins of 140 pictures need 0\.4 GB, but the disk of .* has 0\.0 GB left"):
-        bins.write(tmp_path / "new", PORT, DEVKIT, None, None, ())
+        bins.write(tmp_path / "new", PORT, DEVKIT, "test", None, None, ())
     assert not (tmp_path / "new").exists()
 
 

@@ -226,11 +226,32 @@ def test_a_truncated_picture_is_refused(tmp_path, share):
 
 
 def test_what_is_not_a_jpeg_is_refused(tmp_path):
-    Image.new("RGB", (60, 40)).save(tmp_path / "png.jpg", "PNG")
+    Image.new("RGB", (60, 40)).save(tmp_path / "gif.jpg", "GIF")
     (tmp_path / "text.jpg").write_text("no picture")
     (tmp_path / "folder.jpg").mkdir()
-    for name in ("png.jpg", "text.jpg", "folder.jpg", "none.jpg"):
+    for name in ("gif.jpg", "text.jpg", "folder.jpg", "none.jpg"):
         assert "cannot be decoded as a JPEG" in refusal(tmp_path / name)
+    assert "it begins as a GIF" in refusal(tmp_path / "gif.jpg")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "1"])
+def test_the_bytes_of_a_png_are_a_picture_whatever_the_name(tmp_path, mode):
+    pixels = np.random.default_rng(0).integers(0, 2, (40, 60, 3), np.uint8) * 255
+    picture = Image.fromarray(pixels if mode in ("RGB", "P") else pixels[:, :, 0]).convert(mode)
+    picture.save(tmp_path / "000001.jpg", "PNG")
+    want = picture.convert("RGB")
+    assert np.array_equal(decode(tmp_path / "000001.jpg", (60, 40)), np.asarray(want))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "I;16"])
+def test_a_png_of_other_channels_is_refused(tmp_path, mode):
+    Image.new(mode, (60, 40)).save(tmp_path / "000001.jpg", "PNG")
+    assert f"colour mode {mode}, but should be RGB or grey" in refusal(tmp_path / "000001.jpg")
+
+
+def test_a_palette_that_is_seen_through_is_refused(tmp_path):
+    Image.new("P", (60, 40)).save(tmp_path / "000001.jpg", "PNG", transparency=0)
+    assert "colour mode P with transparency" in refusal(tmp_path / "000001.jpg")
 
 
 @pytest.mark.parametrize("side", [8_000, 10_000, 60_000])
