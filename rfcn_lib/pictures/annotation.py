@@ -26,6 +26,7 @@ LARGEST_SIDE_PX: Final = 65_535  # what a JPEG's header can say
 BEYOND_PX: Final = 2  # seen in public sets: side + 1 (one was added twice) and side + 2
 AT_ZERO: Final = "annotations with a box that begins at 0 (VOC counts from 1), kept as written"
 BEYOND: Final = "annotations with a box that ends 1 or 2 px beyond the picture, kept as written"
+FAR_BEYOND: Final = "annotations without a size and with a box that ends farther beyond the picture, kept as written"
 _NUMBER: Final = re.compile(r"[0-9]{1,6}(\.[0-9]*)?")  # VOC2007 writes whole pixels, later years fractions too
 _WHOLE: Final = re.compile(r"([0-9]{1,5})(\.0*)?")
 
@@ -85,22 +86,25 @@ def read_annotation(path: Path, labels: Mapping[str, int]) -> Annotation:
 
 
 def truth_of(annotation: Annotation, size_wh: tuple[int, int]) -> tuple[Truth, list[str], set[str]]:
-    """-> truth in the picture frame; faults; which of AT_ZERO and BEYOND it needed. `size_wh`: px of the picture.
+    """-> truth in the picture frame; faults; which of the tolerances above it needed. `size_wh`: px of the picture.
 
-    A fault is a box that is farther outside the picture than `BEYOND_PX`.
+    A fault is a box that ends more than `BEYOND_PX` outside the size that its annotation states: they contradict each other. An
+    annotation without a size does not contradict itself; there a fault is a box that begins outside the picture.
     """
     faults: list[str] = []
     tolerated: set[str] = set()
     for box in annotation.boxes:
         left, top, right, bottom = box.corners
-        if right > size_wh[0] + BEYOND_PX or bottom > size_wh[1] + BEYOND_PX:
+        beyond_px = max(right - size_wh[0], bottom - size_wh[1])
+        outside = beyond_px > BEYOND_PX if annotation.size_wh else left > size_wh[0] or top > size_wh[1]
+        if outside:
             want = (
                 f"inside the picture, 1 to {size_wh[0]} across and 1 to {size_wh[1]} down (up to {BEYOND_PX} px beyond are "
                 "kept as written)"
             )
             faults.append(_fault(annotation.path, f"the box of {box.where}", list(box.corners), want))
         tolerated |= {AT_ZERO} if min(left, top) < 1 else set()
-        tolerated |= {BEYOND} if right > size_wh[0] or bottom > size_wh[1] else set()
+        tolerated |= {BEYOND if beyond_px <= BEYOND_PX else FAR_BEYOND} if beyond_px > 0 else set()
     corners = np.array([box.corners for box in annotation.boxes], np.float64).reshape(-1, 4)
     labels = np.array([box.label for box in annotation.boxes], np.int64)
     difficult = np.array([box.difficult for box in annotation.boxes], np.bool_)

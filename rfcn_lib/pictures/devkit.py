@@ -3,14 +3,14 @@
 Layout: the PASCAL VOC2007 development kit.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from rfcn_lib import spec
-from rfcn_lib.pictures.annotation import Annotation, read_annotation, truth_of
+from rfcn_lib.pictures.annotation import Annotation, Box, read_annotation, truth_of
 from rfcn_lib.pictures.annotation import DevkitError as DevkitError
 from rfcn_lib.pictures.devkit_files import SHOWN, Fault, expect_all, files_in, picture_files, year_folder
 from rfcn_lib.pictures.headers import Header, read_header, size_fault
@@ -155,20 +155,24 @@ def _header(path: Path, annotation: Annotation | None, renumbered: bool, said: l
 
 
 def _renumbered(annotations: Mapping[str, Annotation], known_ids: Collection[str], faults: list[Fault]) -> set[str]:
-    """Ids whose <filename> is another picture of the set. It is a mix-up where two annotations name that picture.
+    """Ids whose <filename> is another picture of the set. It is a mix-up where two annotations of that name have the same boxes.
 
-    A <filename> that is no id of the set is harmless, and so is a set that was renumbered after the labelling.
+    A <filename> that is no id of the set is harmless. So is a set that was renumbered after the labelling; where pictures were
+    added, two annotations may have one name, but each has boxes of its own.
     """
-    named = Counter(annotation.named for annotation in annotations.values())
     other = {id for id, annotation in annotations.items() if annotation.named != id and annotation.named in known_ids}
-    for id in [id for id in annotations if id in other and named[annotations[id].named] > 1]:
-        name = annotations[id].named
-        sentence = (
-            f"{annotations[id].path}: <filename> is {name}.jpg, as in {named[name] - 1} more, but should be {id}.jpg (this is "
-            "another picture's annotation); restore the file"
-        )
-        faults.append(Fault(sentence, (sentence,)))
-        other.remove(id)
+    alike: dict[tuple[str, tuple[Box, ...]], list[str]] = defaultdict(list)
+    for id, annotation in annotations.items():
+        alike[annotation.named, annotation.boxes].append(id)
+    for (name, boxes), ids in alike.items():
+        for id in other.intersection(ids) if boxes and len(ids) > 1 else ():
+            twin = next(one for one in ids if one != id)
+            sentence = (
+                f"{annotations[id].path}: <filename> is {name}.jpg and the boxes are those of {twin}.xml, but should be {id}.jpg "
+                "and its own (this is another picture's annotation); restore the file"
+            )
+            faults.append(Fault(sentence, (sentence,)))
+            other.remove(id)
     return other
 
 
