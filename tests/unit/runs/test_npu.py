@@ -9,7 +9,10 @@ import os
 import re
 import resource
 from contextlib import nullcontext
+from dataclasses import replace
+from typing import ClassVar
 
+import numpy as np
 import pytest
 
 from rfcn_lib.ascend.tool_run import OmRunError
@@ -20,11 +23,11 @@ from rfcn_lib.runs.npu_batch import Tool
 from rfcn_lib.runs.npu_folder import NpuRunFolder
 from rfcn_lib.runs.work_queue import WorkQueue
 from rfcn_lib.score.dump_audit import audit
-from rfcn_lib.score.dumps import DumpError
+from rfcn_lib.score.dumps import DumpError, file_names, shapes
 from rfcn_lib.speed.perf import PerfError
 from rfcn_lib.speed.throughput import expect_timed, interface_rate
 from tests.support.fake_npu import FakeTool, NpuPictures, dumps_in, run_npu
-from tests.support.fake_tools import CANVAS_WH, IDS, MODEL, PORT
+from tests.support.fake_tools import CANVAS_WH, IDS, MODEL, PORT, first_number, outputs_of
 
 OM_SHA256 = hashlib.sha256(MODEL).hexdigest()
 
@@ -371,3 +374,57 @@ def test_a_model_that_is_not_there(run, tmp_path):
     (tmp_path / "rfcn.om").unlink()
     with pytest.raises(OmRunError, match=r"cannot read the compiled model .*rfcn\.om: No such file"):
         run()
+
+
+# -- ids that the vendor's tool would not take ---------------------------------------------------------------------------
+
+ODD = {
+    "102-3\u6a2a\u7ed3\u80a0+0.4": "000001",
+    "000003": "000003",
+    "IMG 0001": "000004",
+    "v1.2": "000005",
+    "-x": "000006",
+}
+
+
+class OddPictures(NpuPictures):
+    """Pictures whose ids no vendor's tool takes; each has the numbers of a plain one."""
+
+    def __init__(self):
+        super().__init__(tuple(ODD))
+
+    def load(self, id):
+        im_data, picture = NpuPictures().load(ODD[id])
+        return im_data, replace(picture, id=id)
+
+
+class NumberedTool(FakeTool):
+    """Remembers the names of the bins that it got."""
+
+    names: ClassVar[list[str]] = []
+
+    def __call__(self, tool, task):
+        assert sorted(file.name for file in (task.work / "bin").iterdir()) == sorted(f"{id}.bin" for id in task.ids)
+        self.names.extend(task.ids)
+        return super().__call__(tool, task)
+
+
+@pytest.mark.parametrize("suffix", [".bin", ".npy"])
+def test_the_tool_gets_plain_names_and_the_dumps_have_the_ids(root, tmp_path, suffix):
+    om, tool, pictures = tmp_path / "rfcn.om", NumberedTool(suffix), OddPictures()
+    om.write_bytes(MODEL)
+    tool.names.clear()
+    tool.fault = "half"
+    with pytest.raises(OmRunError, match=r"ids\.txt says which picture a number is"):
+        run_npu(root, Tool("benchmark", "no program"), om, pictures, batch=3, run_tool=tool)
+    tool.fault = ""
+    timings = run_npu(root, Tool("benchmark", "no program"), om, pictures, batch=3, run_tool=tool)
+    assert all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name) for name in tool.names)
+    assert "000003" in tool.names, "a plain id is the bin's name"
+    for id, plain in ODD.items():
+        want = outputs_of(np.float32(first_number(plain)), shapes(PORT))
+        for name, array in zip(file_names(id), want, strict=True):
+            assert np.array_equal(np.fromfile(root / "dumps" / name, "<f4"), array.ravel()), id
+    expect_timed(timings, dict.fromkeys(ODD, OM_SHA256))
+    assert NpuRunFolder(root, PORT, {}).finished(tuple(ODD)) == tuple(ODD)
+    assert run_npu(root, Tool("benchmark", "no program"), om, pictures, batch=3, run_tool=tool) == timings
