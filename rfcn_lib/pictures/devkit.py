@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from rfcn_lib import spec
-from rfcn_lib.pictures.annotation import Annotation, Box, read_annotation, truth_of
+from rfcn_lib.pictures.annotation import Annotation, read_annotation, truth_of
 from rfcn_lib.pictures.annotation import DevkitError as DevkitError
 from rfcn_lib.pictures.devkit_files import SHOWN, Fault, expect_all, files_in, picture_files, year_folder
 from rfcn_lib.pictures.headers import Header, read_header, size_fault
 from rfcn_lib.pictures.preprocess import PictureError
-from rfcn_lib.pictures.set_file import read_ids, set_path
+from rfcn_lib.pictures.set_file import first_of, read_ids, set_path
 from rfcn_lib.records import Truth
 
 NO_SIZE: Final = "annotations without a size; the picture's own was taken"
@@ -155,21 +155,20 @@ def _header(path: Path, annotation: Annotation | None, renumbered: bool, said: l
 
 
 def _renumbered(annotations: Mapping[str, Annotation], known_ids: Collection[str], faults: list[Fault]) -> set[str]:
-    """Ids whose <filename> is another picture of the set. It is a mix-up where two annotations of that name have the same boxes.
+    """Ids whose <filename> is another picture of the set. It is a mix-up where two annotations name that picture.
 
-    A <filename> that is no id of the set is harmless. So is a set that was renumbered after the labelling; where pictures were
-    added, two annotations may have one name, but each has boxes of its own.
+    A <filename> that is no id of the set is harmless, and so is a set that was renumbered after the labelling.
     """
-    other = {id for id, annotation in annotations.items() if annotation.named != id and annotation.named in known_ids}
-    alike: dict[tuple[str, tuple[Box, ...]], list[str]] = defaultdict(list)
+    naming: dict[str, list[str]] = defaultdict(list)
     for id, annotation in annotations.items():
-        alike[annotation.named, annotation.boxes].append(id)
-    for (name, boxes), ids in alike.items():
-        for id in other.intersection(ids) if boxes and len(ids) > 1 else ():
-            twin = next(one for one in ids if one != id)
+        naming[annotation.named].append(id)
+    other = {id for id, annotation in annotations.items() if annotation.named != id and annotation.named in known_ids}
+    for name, ids in naming.items():
+        for id in other.intersection(ids) if len(ids) > 1 else ():
+            twins = first_of([f"{one}.xml" for one in ids if one != id])
             sentence = (
-                f"{annotations[id].path}: <filename> is {name}.jpg and the boxes are those of {twin}.xml, but should be {id}.jpg "
-                "and its own (this is another picture's annotation); restore the file"
+                f"{annotations[id].path}: <filename> is {name}.jpg, as in {twins}, but should be {id}.jpg (this is another "
+                "picture's annotation); correct or restore the file"
             )
             faults.append(Fault(sentence, (sentence,)))
             other.remove(id)

@@ -41,8 +41,8 @@ def real_set(tmp_path):
             xml = re.sub(r"<xmin>\d+", "<xmin>0", xml, count=1)
         if number == 1:
             xml = re.sub(r"\s*<size>.*?</size>", "", xml, flags=re.DOTALL)
-        if number == 2:
-            xml = xml.replace(f"{name}.jpg", f"{NAMES[0]}.jpg")
+        if number in (2, 3):
+            xml = xml.replace(f"{name}.jpg", f"{NAMES[5 - number]}.jpg")
         (year / f"Annotations/{name}.xml").write_text(xml, encoding="utf-8")
         if number == 3:
             Image.open(SPECIMEN / f"JPEGImages/{id}.jpg").save(year / f"JPEGImages/{name}.jpg", "PNG")
@@ -92,7 +92,7 @@ def test_a_set_as_people_make_them_is_judged_on_every_device(real_set, run, stor
     verdict = json.loads((tmp_path / "verdict.json").read_text())
     judged = verdict["on_trial"]
     assert (judged["set_name"], judged["ids"]) == ("val", list(NAMES[:4]))
-    assert sorted(judged["tolerated"].values()) == [1, 1, 1, 1]
+    assert sorted(judged["tolerated"].values()) == [1, 1, 1, 2]
     for what, count in judged["tolerated"].items():
         assert words.count(f"tolerated {count} {what}") == 2
     assert set(judged["candidate_ap"]) & set(CLASSES.values())
