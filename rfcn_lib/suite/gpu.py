@@ -67,7 +67,7 @@ def measure(store: Store, gpu: str, where: str, weights: Path, pictures: Picture
     import torch
 
     from rfcn_lib.devices import pytorch
-    from rfcn_lib.runs.dask.worker import cpu_model
+    from rfcn_lib.processors import cpu_model
     from rfcn_lib.runs.folder import RunFolder
     from rfcn_lib.runs.local import LocalEngine
     from rfcn_lib.runs.loop import run_missing
