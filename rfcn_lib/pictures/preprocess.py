@@ -7,7 +7,7 @@ Protocol: rfcn_preprocess.py of the published port and its source's config.py. R
 import math
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -137,6 +137,20 @@ def picture_record(id: str, size_wh: tuple[int, int], pictures: PictureRules) ->
             f"but at most {LARGEST_PICTURE_PX:,} px are held; take it out of the set"
         )
     return Picture(id, size_wh, scaled_wh, pictures.canvas_wh_px, scale)
+
+
+def picture_records(sizes_wh: Mapping[str, tuple[int, int]], pictures: PictureRules) -> dict[str, Picture]:
+    """Id -> record. Raises PictureError, which names the first pictures that have none, and counts the others."""
+    found: dict[str, Picture] = {}
+    faults: list[str] = []
+    for id, size_wh in sizes_wh.items():
+        try:
+            found[id] = picture_record(id, size_wh, pictures)
+        except PictureError as error:
+            faults.append(str(error))
+    if faults:
+        raise PictureError("\n".join(faults[:5]) + (f"\nand {len(faults) - 5} more" if len(faults) > 5 else ""))
+    return found
 
 
 def prepare(

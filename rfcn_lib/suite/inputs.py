@@ -12,7 +12,7 @@ from rfcn_lib.pictures.canvases import Wh, fitted_canvases, name_of, shared_out
 from rfcn_lib.pictures.devkit import Devkit, DevkitError, read_devkit
 from rfcn_lib.pictures.devkit_files import FAULTS, with_all_faults
 from rfcn_lib.pictures.loading import Pictures
-from rfcn_lib.pictures.preprocess import picture_record, refuse_cropped
+from rfcn_lib.pictures.preprocess import picture_records, refuse_cropped
 from rfcn_lib.pictures.set_file import set_path
 from rfcn_lib.port import Port, on_canvas, read_port
 from rfcn_lib.store.store import Store
@@ -58,7 +58,7 @@ def choose_canvases(options: Options) -> Canvases:
     port, devkit = read_inputs(options)
     if not options.fitted:
         return Canvases({port.pictures.canvas_wh_px: devkit.ids}, port.pictures.canvas_wh_px, fitted=False)
-    scaled_wh = {id: picture_record(id, size, port.pictures).scaled_wh for id, size in devkit.sizes_wh.items()}
+    scaled_wh = {id: record.scaled_wh for id, record in picture_records(devkit.sizes_wh, port.pictures).items()}
     found = shared_out(scaled_wh, fitted_canvases(list(scaled_wh.values())))
     for canvas in found:
         on_canvas(port, canvas)
@@ -147,8 +147,9 @@ def pictures(
 ) -> Pictures:
     """The pictures as the candidate reads them, each on its canvas."""
     found = Pictures(devkit, port, canvases.by_canvas, store.digests.of_each)
+    records = found.records.values()  # now: a picture that cannot be resized is an error before the first one is run
     if options.overflow == "error":
-        refuse_cropped(found.records.values())
+        refuse_cropped(records)
     return found
 
 

@@ -16,6 +16,7 @@ from rfcn_lib.pictures.preprocess import (
     cropped,
     decode,
     picture_record,
+    picture_records,
     prepare,
     refuse_cropped,
 )
@@ -196,6 +197,20 @@ def test_a_picture_without_pixels_has_no_record(size_wh):
 def test_a_thread_of_a_picture_is_not_resized_to_billions():
     with pytest.raises(PictureError, match="would be resized to 30720000 x 512, but at most 50,000,000 px are held"):
         picture_record("x", (60_000, 1), AS_PUBLISHED)
+
+
+def test_all_pictures_that_cannot_be_resized_are_one_message():
+    sizes_wh = {f"{k:06}": (60_000, 1) if k else (60, 40) for k in range(8)}
+    with pytest.raises(PictureError) as caught:
+        picture_records(sizes_wh, AS_PUBLISHED)
+    assert [word in str(caught.value) for word in ("000000", "000001", "000005", "000006")] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert "and 2 more" in str(caught.value)
+    assert list(picture_records({"a": (60, 40)}, AS_PUBLISHED)) == ["a"]
 
 
 # -- what is refused -------------------------------------------------------------------------------------------------
