@@ -146,7 +146,7 @@ def picture_records(sizes_wh: Mapping[str, tuple[int, int]], pictures: PictureRu
     for id, size_wh in sizes_wh.items():
         try:
             found[id] = picture_record(id, size_wh, pictures)
-        except PictureError as error:
+        except PictureError as error:  # noqa: PERF203  all of them are named
             faults.append(str(error))
     if faults:
         raise PictureError("\n".join(faults[:5]) + (f"\nand {len(faults) - 5} more" if len(faults) > 5 else ""))
