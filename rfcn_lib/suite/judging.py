@@ -20,6 +20,7 @@ from rfcn_lib.score.evaluation import Judged, judge
 from rfcn_lib.speed.baseline import Baseline
 from rfcn_lib.store.store import Store
 from rfcn_lib.suite.canvases import Canvases
+from rfcn_lib.suite.given import GraphFacts
 from rfcn_lib.suite.inputs import input_paths
 from rfcn_lib.suite.options import Options
 from rfcn_lib.verdict.verdict import CandidateOn, Exhibit, Trial
@@ -132,6 +133,7 @@ def trial_of(
     baseline: Baseline | None,
     pictures: Pictures,
     canvases: Canvases,
+    graph_facts: GraphFacts,
     input_digests: Mapping[str, str],
     store: Store,
     options: Options,
@@ -172,6 +174,8 @@ def trial_of(
         canvas="fitted" if canvases.fitted else "published",
         canvases={name_of(canvas): len(ids) for canvas, ids in canvases.by_canvas.items()},
         canvas_area=canvases.area_share,
+        clip=graph_facts.clip,
+        notes=graph_facts.notes,
     )
 
 

@@ -218,9 +218,10 @@ def test_the_dumps_are_a_local_run_s_byte_for_byte(kind, files, two, few, folder
 
 
 @pytest.mark.slow
-def test_a_model_that_workers_cannot_see_is_sent(files, two, few, folder, local, tmp_path, monkeypatch):
+def test_a_model_that_workers_cannot_see_is_sent_in_pieces(files, two, few, folder, local, tmp_path, monkeypatch):
     shutil.copy(files["onnx_runtime"], tmp_path / "elsewhere.onnx")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cluster, "PIECE_BYTES", 10_000)
     model = model_of(Path("/proc/self/cwd/elsewhere.onnx"))
     over_cluster(folder, few, model, two.address, "sent")
 

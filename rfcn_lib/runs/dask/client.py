@@ -5,6 +5,7 @@ lost costs nothing: Dask gives its pictures to the others.
 """
 
 import hashlib
+import os
 import queue
 import time
 import uuid
@@ -12,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from rfcn_lib.runs.dask.worker import Model  # imports Dask, which need not be installed
 
 LOOK_S: Final = 5.0  # how often the list of workers is read while no picture is finished
+PIECE_BYTES: Final = 16_000_000
 AGAIN_AFTER_S: Final = 1.0  # a worker was lost while the model was given to all
 LARGEST_JPEG_BYTES: Final = 3 * LARGEST_PICTURE_PX
 
@@ -89,8 +91,11 @@ def _on_canvas(
     from rfcn_lib.runs.dask.worker import NoFileError, run_picture
 
     at_once, plugins = sum(model.at_once.values()), [f"rfcn-{uuid.uuid4().hex}"]
+    sent = False  # the file, to workers that do not see it
     waiting, failed, done = deque(ids), dict[str, Exception](), queue.SimpleQueue[Any]()
-    under_way: dict[Any, tuple[str, str, str]] = {}  # future -> id, sha256 of its JPEG, plugin
+    under_way: dict[
+        Any, tuple[str, str, bool]
+    ] = {}  # future -> id, sha256 of its JPEG, whether the file was sent before
     finished_s, workers_seen_s = list[float](), time.monotonic()
     try:
         _give(client, plugins[0], model)
@@ -113,27 +118,26 @@ def _on_canvas(
                     failed[id] = error
                     break
                 key = f"picture-{id}-{uuid.uuid4().hex}"
-                future = client.submit(run_picture, plugins[-1], id, size_wh, path, jpeg, key=key, pure=False)
+                future = client.submit(run_picture, plugins[0], id, size_wh, path, jpeg, key=key, pure=False)
                 future.add_done_callback(done.put)
-                under_way[future] = id, hashlib.sha256(jpeg).hexdigest(), plugins[-1]
+                under_way[future] = id, hashlib.sha256(jpeg).hexdigest(), sent
             try:
                 future = done.get(timeout=LOOK_S if under_way else 1)
             except queue.Empty:
                 continue
-            id, jpeg_sha256, plugin = under_way[future]
+            id, jpeg_sha256, after_sending = under_way[future]
             try:
                 outputs = future.result(timeout=LOOK_S)
             except CancelledError:  # the scheduler is lost
                 raise
             except NoFileError as error:
-                if plugin == plugins[0]:
-                    waiting.appendleft(id)
-                else:
+                if after_sending:
                     failed[id] = error
-                if len(plugins) == 1:
-                    # not in the place of the first one, for which a picture may be looking just now
-                    plugins.append(f"{plugins[0]}-file")
-                    _give(client, plugins[1], model, with_file=True)
+                else:
+                    waiting.appendleft(id)
+                if not sent:
+                    _send(client, model.file, plugins)
+                    sent = True
             except Exception as error:
                 if isinstance(error, distributed.TimeoutError) and future.status != "error":
                     future.add_done_callback(done.put)  # Dask gives up a worker that does not answer, after a while
@@ -173,22 +177,41 @@ def _jpeg_of(path: Path) -> bytes:
     return jpeg
 
 
-def _give(client: Any, plugin: str, model: "Model", *, with_file: bool = False, tries: int = 3) -> None:
-    """Give `model` to all workers, also to those that join later.
+def _send(client: Any, file: ModelFile, plugins: list[str]) -> None:
+    """Give the file to all workers, also to those that join later; the names of its plugins are added to `plugins`.
+
+    Raises:
+        ClusterError: the file cannot be read; and as `_give`.
+    """
+    from rfcn_lib.runs.dask.worker import Piece
+
+    sending = plugins[0]
+    try:
+        with file.path.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            while data := stream.read(PIECE_BYTES):
+                start = stream.tell() - len(data)
+                plugins.append(f"{sending}-{start}")
+                _give(client, plugins[-1], Piece(file, sending, start, data, stream.tell() >= size))
+    except OSError as error:
+        raise ClusterError(f"cannot read {file.path}: {error.strerror}; run the same command again") from error
+
+
+def _give(client: Any, name: str, plugin: Any, tries: int = 3) -> None:
+    """Give a plugin to all workers, also to those that join later.
 
     Raises:
         ClusterError: a worker is not like this machine, or cannot keep the file.
     """
     try:
-        data = model.file.path.read_bytes() if with_file else None
-        client.register_plugin(replace(model, data=data), name=plugin)
+        client.register_plugin(plugin, name=name)
     except ClusterError:
         raise
     except Exception as error:  # a worker was lost at this moment
         if tries == 1:
             said = f"{type(error).__name__}: {str(error)[:300]}"
             raise ClusterError(
-                f"not every worker takes {model.file.path} ({said}); run the same command again"
+                f"not every worker takes {plugin.file.path} ({said}); run the same command again"
             ) from error
         time.sleep(AGAIN_AFTER_S)
-        _give(client, plugin, model, with_file=with_file, tries=tries - 1)
+        _give(client, name, plugin, tries - 1)

@@ -1,7 +1,7 @@
 """What a worker of a Dask cluster does: say how it differs from the machine that asks, keep a model's file, run a picture."""
 
 import functools
-import hashlib
+import os
 import platform
 import signal
 import sys
@@ -17,7 +17,6 @@ from distributed import WorkerPlugin, get_worker
 from distributed.comm.addressing import get_address_host
 
 from rfcn_lib.devices.threads import prepare_threads, torch_threads
-from rfcn_lib.files import write_whole
 from rfcn_lib.pictures.preprocess import prepare
 from rfcn_lib.port import Port
 from rfcn_lib.processors import usable_processors
@@ -40,7 +39,6 @@ class Model(WorkerPlugin):
     like        `described()` of the machine that asks
     one_thread  whether PyTorch uses one thread there
     at_once     host -> pictures that its workers run at a time
-    data        bytes of the file; None where it is not sent
     ready       whether `setup` ended well on this worker
     """
 
@@ -49,32 +47,57 @@ class Model(WorkerPlugin):
     like: Mapping[str, str]
     one_thread: bool
     at_once: Mapping[str, int]
-    data: bytes | None = None
     ready: bool = False
 
     def setup(self, worker: Any) -> None:
-        """Compare the worker with the machine that asks, and write the file into its folder, under its digest.
+        """Compare the worker with the machine that asks.
 
         Raises:
-            ClusterError: the worker has other code or libraries, the bytes are not those that the run began with, or the
-                disk does not take them.
+            ClusterError: the worker has other code or libraries.
         """
         if other := differences(self.like):
             raise ClusterError(f"worker {worker.address} {'; '.join(other)}; {ALIKE}")
-        if self.data is not None:
-            got, want = hashlib.sha256(self.data).hexdigest(), self.file.sha256
-            if got != want:
+        self.ready = True
+
+
+@dataclass
+class Piece(WorkerPlugin):
+    """A piece of the model's file, for workers that do not see it. After the last piece the file has its digest as its name.
+
+    In pieces, because Dask copies a plugin for each worker: a whole file of 250 MB took the scheduler 0.25 GB per worker.
+
+    sending  names one sending, as two clients may send the same file
+    start    bytes of the file before this piece
+    """
+
+    file: ModelFile
+    sending: str
+    start: int
+    data: bytes
+    last: bool
+
+    def setup(self, worker: Any) -> None:
+        """Write the piece into the worker's folder; after the last one, check the whole file.
+
+        Raises:
+            ClusterError: the disk does not take it, or the file is not the one that the run began with.
+        """
+        partial, want = Path(worker.local_directory, self.sending), self.file.sha256
+        try:
+            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as stream:
+                stream.seek(self.start)
+                stream.write(self.data)
+            self.data = b""  # the worker keeps the plugin
+            if self.last and (got := Digests(partial.with_name("digests.sqlite")).of(partial)) == want:
+                partial.replace(partial.with_name(want))
+            elif self.last:
                 raise ClusterError(
                     f"worker {worker.address} received {self.file.path} with sha256 {got[:12]}, but should with {want[:12]}; "
                     "did the file change after the run began? run again"
                 )
-            try:
-                write_whole(Path(worker.local_directory, want), self.data)
-            except OSError as error:
-                said = f"worker {worker.address} could not write into {worker.local_directory}: {error.strerror}"
-                raise ClusterError(f"{said}; make room on its disk") from error
-            self.data = None  # the worker keeps the plugin
-        self.ready = True
+        except OSError as error:
+            said = f"worker {worker.address} could not write into {worker.local_directory}: {error.strerror}"
+            raise ClusterError(f"{said}; make room on its disk") from error
 
 
 def dask_setup(worker: Any) -> None:  # noqa: ARG001
