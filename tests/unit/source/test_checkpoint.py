@@ -145,7 +145,7 @@ def test_a_checkpoint_of_pytorch_0_3_has_no_counters_of_batches_and_is_the_same_
 )
 def test_numbers_of_numpy_beside_the_model_hold_no_code(weights, state, value, zipped):
     torch.save({"model": state, "best_score": value}, weights, _use_new_zipfile_serialization=zipped)
-    assert network_from_checkpoint(weights, tiny.PORT).shape == tiny.SHAPE
+    assert network_from_checkpoint(weights, tiny.PORT).shape == tiny.architecture()
 
 
 def test_numbers_of_numpy_1_hold_no_code_either(weights, state):
@@ -153,7 +153,7 @@ def test_numbers_of_numpy_1_hold_no_code_either(weights, state):
     content = weights.read_bytes()
     assert content.count(b"numpy._core.multiarray") == 1, "the name that numpy 1 writes replaces it"
     weights.write_bytes(content.replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
-    assert network_from_checkpoint(weights, tiny.PORT).shape == tiny.SHAPE
+    assert network_from_checkpoint(weights, tiny.PORT).shape == tiny.architecture()
 
 
 def test_numpy_s_numbers_are_no_weights(weights, state):
