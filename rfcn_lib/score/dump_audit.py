@@ -15,10 +15,11 @@ import numpy as np
 
 from rfcn_lib import spec
 from rfcn_lib.files import read_bounded
+from rfcn_lib.names import name_fault
 from rfcn_lib.port import Port
 from rfcn_lib.progress import progress
 from rfcn_lib.records import Floats, Outputs
-from rfcn_lib.score.dumps import FLOAT32, ID, DumpError, file_names, shapes
+from rfcn_lib.score.dumps import FLOAT32, DumpError, file_names, shapes
 
 SUM_TOLERANCE: Final = (
     1e-2  # an fp16 softmax of 21 moves its sum by some 1e-3 (2**-11 a number, fast exp); ten times that
@@ -90,7 +91,7 @@ def _audit_files(folder: Path, ids: Sequence[str], port: Port, surplus_allowed: 
         for id in ids
         for name, shape in zip(file_names(id), shapes(port), strict=True)
     }
-    allowed = set(surplus_allowed).union(*(file_names(id) for id in surplus_allowed if ID.fullmatch(id)))
+    allowed = set(surplus_allowed).union(*(file_names(id) for id in surplus_allowed if not name_fault(id)))
     got: dict[str, int] = {}
     try:
         with os.scandir(folder) as entries:

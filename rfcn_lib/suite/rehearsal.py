@@ -42,7 +42,12 @@ class Chip:
 def chip(options: Options) -> Chip:
     """The chip and the precision mode; refused here, before any picture, where the facts do not carry them."""
     return Chip(
-        options.chip, options.precision_mode, tuple(map(str, assumptions(options.chip, options.precision_mode)))
+        options.chip,
+        options.precision_mode,
+        tuple(
+            f"{one.sentence} [{one.standing}: {one.source}]"
+            for one in assumptions(options.chip, options.precision_mode)
+        ),
     )
 
 

@@ -64,6 +64,8 @@ class Trial:
     commands      external commands, ready to paste
     loosened      limits that ask for less than the published ones
     unpublished   flags given to the compiler besides the published ones
+    set_name      which set of the devkit
+    tolerated     what of the set is not as VOC2007 has it and was read all the same -> how many annotations or pictures
     canvas        which canvases: the published port's own, or some that fit the pictures
     canvases      `<width>x<height>` -> pictures shown on it
     canvas_area   area of all pictures' canvases over that of as many published ones
@@ -79,7 +81,9 @@ class Trial:
     exhibits: Mapping[str, Exhibit]
     commands: Sequence[str]
     ids: Sequence[str]
+    set_name: str
     set_size: int
+    tolerated: Mapping[str, int]
     protocol: Mapping[str, str]
     reference_mean_ap: float
     reference_ap: Mapping[str, float]

@@ -8,7 +8,8 @@ import onnx_ir as ir
 
 from rfcn_lib import spec
 from rfcn_lib.graph.host_definitions import HOST_DOMAIN
-from rfcn_lib.graph.rehearsal.kernels import Kernels, Statement, chip_functions, statements
+from rfcn_lib.graph.rehearsal.facts import Statement
+from rfcn_lib.graph.rehearsal.kernels import Kernels, chip_functions, statements
 from rfcn_lib.graph.rehearsal.rounding import GUIDE, round_to_fp16, rounds_in
 from rfcn_lib.graph.twin import vendor_model
 from rfcn_lib.graph.vendor_facts import chip_family
