@@ -7,6 +7,7 @@ from typing import Literal
 
 from rfcn_lib import spec
 from rfcn_lib.ascend import toolkit
+from rfcn_lib.ascend.outputs import SUMMARY_FILES
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.pictures.canvases import name_of
 from rfcn_lib.pictures.devkit import Devkit
@@ -15,7 +16,7 @@ from rfcn_lib.pictures.preprocess import cropped
 from rfcn_lib.port import PUBLISHED, Port, read_port
 from rfcn_lib.runs.folder import RunFolder
 from rfcn_lib.score.average_precision import Evaluation
-from rfcn_lib.score.dumps import file_names
+from rfcn_lib.score.dump_forms import OWN, Form
 from rfcn_lib.score.evaluation import Judged, judge
 from rfcn_lib.speed.baseline import Baseline
 from rfcn_lib.store.store import Store
@@ -74,10 +75,11 @@ class Reference:
     judged: Judged | None = None
 
 
-def judge_dumps(folder: Path, pictures: Pictures, digests: Mapping[str, str] | None = None) -> Judged:
+def judge_dumps(folder: Path, pictures: Pictures, digests: Mapping[str, str] | None = None, form: Form = OWN) -> Judged:
     """Evaluate the dumps in a folder over exactly the pictures of the run.
 
     digests  id -> sha256 of each dump as the device made it; None for dumps made elsewhere
+    form     in which the files are there; this suite's own are `OWN`
 
     Raises:
         DumpError: a dump is missing, surplus, damaged, or not the one that the device made.
@@ -89,7 +91,9 @@ def judge_dumps(folder: Path, pictures: Pictures, digests: Mapping[str, str] | N
         devkit.truth,
         pictures.port,
         whole_set=devkit.ids == devkit.all_ids,
+        form=form,
         surplus_allowed=(*devkit.all_ids, *(digests or ()), toolkit.MARK),
+        surplus_names=SUMMARY_FILES if digests is None else None,
         made=digests,
     )
 
@@ -217,9 +221,7 @@ def _exhibit(store: Store, path: Path) -> Exhibit:
 
 
 def _dumps_exhibit(judged: Judged) -> Exhibit:
-    names = (name for id in judged.evaluation.ids for name in file_names(id))  # others may lie there, unread
-    size = sum((judged.folder / name).stat().st_size for name in names)
-    return {"path": str(judged.folder), "sha256": judged.sha256, "bytes": size}
+    return {"path": str(judged.folder), "sha256": judged.sha256, "bytes": judged.size_bytes}
 
 
 def _looser(port: Port) -> tuple[str, ...]:
