@@ -8,7 +8,7 @@ from rfcn_lib.suite.judging import Candidate, Reference
 from rfcn_lib.verdict.verdict import Trial
 
 
-@pytest.mark.usefixtures("protocols")
+@pytest.mark.usefixtures("written_reference", "protocols")
 class Criteria:
     """The criteria, the same for each device. A class of a device names its candidate."""
 

@@ -33,12 +33,7 @@ DECLARED: Sequence[tuple[str, str, str | None, str]] = (  # name, example of a v
     ("--store", "DIR", ".artifacts", "where artifacts are kept; default: %(default)s"),
     ("--dumps", "DIR", None, "judge these dumps, made elsewhere, instead of making any"),
     ("--limit", "N", None, "first N ids of the set; the verdict says PARTIAL"),
-    (
-        "--reference",
-        "torch|published",
-        "torch",
-        "source model on the same pictures, or published figure",
-    ),
+    ("--reference", "torch|published|FILE", "torch", "source model run here, published figure, or a reference packet"),
     (
         "--overflow",
         "crop|error",
@@ -64,12 +59,8 @@ DECLARED: Sequence[tuple[str, str, str | None, str]] = (  # name, example of a v
         None,
         "write a table of the same detections under each evaluation protocol",
     ),
-    (
-        "--baseline",
-        "FILE",
-        None,
-        "a GPU baseline made by `pytest -m gpu`: replaces the published constants in the criteria",
-    ),
+    ("--write-reference", "FILE", None, "write what the source model finds as a packet, for other hosts"),
+    ("--baseline", "FILE", None, "a packet of `pytest -m gpu`: its figures replace the published ones in the criteria"),
     ("--soc", "NAME", None, "chip to compile for, such as Ascend310; default: the device's"),
     ("--runner", "benchmark|ais_bench", None, "the vendor's inference tool; default: the one that is there"),
     ("--devices", "0,1,...", None, "device ids that share the pictures; default: the first"),
@@ -98,7 +89,9 @@ class Options:
     store: Path
     dumps: Path | None
     limit: int | None
-    reference: Literal["torch", "published"]
+    reference: Literal["torch", "published", "packet"]
+    reference_packet: Path | None
+    write_reference: Path | None
     overflow: Literal["crop", "error"]
     canvas: Literal["published", "fitted"]
     dask: str | None
@@ -123,10 +116,11 @@ class Options:
 
     @property
     def needs_jpegs(self) -> bool:
-        """Whether any picture is read: not where both candidate and reference come without a run."""
-        return self.dumps is None or self.reference == "torch"
+        """Whether any JPEG is read, by a network or for its digest."""
+        return self.dumps is None or self.reference != "published" or self.baseline is not None
 
 
+REFERENCES = {"torch": "reference_measured", "published": "reference_published", "packet": "reference_given"}
 OPTIONS = pytest.StashKey[Options]()
 
 
@@ -152,7 +146,8 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from error
     config.stash[OPTIONS] = options
     for module in (
-        "reference_measured" if options.reference == "torch" else "reference_published",
+        REFERENCES[options.reference],
+        "packet_left_out" if options.write_reference is None else "packet_written",
         "candidate_made" if options.dumps is None else "candidate_given",
         "limits_published" if options.baseline is None else "limits_measured",
         "protocols_left_out" if options.protocols is None else "protocols_written",
@@ -187,7 +182,9 @@ def read(given: Mapping[str, Any], *, marks: str = "", here: Path | None = None)
         store=here / given["store"],
         dumps=_path(given, "dumps"),
         limit=int(given["limit"]) if given.get("limit") else None,
-        reference=given["reference"],
+        reference="packet" if _is_packet(given) else given["reference"],
+        reference_packet=_path(given, "reference") if _is_packet(given) else None,
+        write_reference=_path(given, "write-reference"),
         overflow=given["overflow"],
         canvas=given["canvas"],
         dask=given.get("dask"),
@@ -211,10 +208,14 @@ def _path(given: Mapping[str, Any], name: str) -> Path | None:
     return Path(given[name]) if given.get(name) else None
 
 
+def _is_packet(given: Mapping[str, Any]) -> bool:
+    """Whether --reference names a file. A file called `torch` is --reference=./torch."""
+    return given["reference"] not in ("torch", "published")
+
+
 def _faults(given: Mapping[str, Any], marks: str, here: Path) -> Iterator[str]:
     """A sentence for each wrong value."""
     for name, allowed in (
-        ("reference", ("torch", "published")),
         ("overflow", ("crop", "error")),
         ("canvas", ("published", "fitted")),
     ):
@@ -223,17 +224,23 @@ def _faults(given: Mapping[str, Any], marks: str, here: Path) -> Iterator[str]:
     yield from values.one_of("precision-mode", given.get("precision-mode"), atc.PRECISION_MODES)
     yield from values.whole_number("limit", given.get("limit"), 10**8, "of pictures", "--limit=10")
     yield from values.whole_number("tool-timeout", given.get("tool-timeout"), 10**7, "of seconds", "--tool-timeout=600")
-    for name in ("weights", "port", "baseline"):
+    packet = ("reference",) if _is_packet(given) else ()
+    for name in ("weights", "port", "baseline", *packet):
         yield from values.a_file(name, given.get(name), here)
     for name in ("devkit", "dumps"):
         yield from values.a_folder(name, given.get(name), here)
-    for name in ("verdict", "protocols"):
+    for name in ("verdict", "protocols", "write-reference"):
         yield from values.a_file_to_write(name, given.get(name))
     yield from values.a_folder_to_write("store", given["store"])
     if given["accept"] and given["canvas"] == "fitted":
         yield (
             "--accept judges the published criteria, which are of the published canvas; leave out --canvas=fitted, or "
             "leave out --accept for a look at what fitted canvases cost"
+        )
+    if given.get("write-reference") and given["reference"] != "torch":
+        yield (
+            f"--write-reference writes what the source model finds here, but --reference={given['reference']} does not run it; "
+            "leave one of both out"
         )
     if marks == "npu" and given.get("dumps"):
         yield (

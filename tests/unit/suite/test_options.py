@@ -37,10 +37,30 @@ def test_weights_of_ones_own_are_of_the_published_port(tmp_path):
 
 @pytest.mark.parametrize(
     ("dumps", "reference", "needed"),
-    [(None, "torch", True), (None, "published", True), (".", "torch", True), (".", "published", False)],
+    [
+        (None, "torch", True),
+        (None, "published", True),
+        (".", "torch", True),
+        (".", "README.md", True),
+        (".", "published", False),
+    ],
 )
-def test_jpegs_are_needed_where_anything_is_run(dumps, reference, needed):
+def test_jpegs_are_needed_where_a_network_or_a_packet_is_of_them(dumps, reference, needed):
     assert read_with(dumps=dumps, reference=reference).needs_jpegs is needed
+
+
+def test_a_reference_is_a_word_or_a_packet():
+    assert read_with().reference == "torch"
+    assert read_with("--reference=published").reference_packet is None
+    given = read_with("--reference=README.md")
+    assert (given.reference, given.reference_packet) == ("packet", Path("README.md"))
+
+
+@pytest.mark.parametrize("reference", ["published", "README.md"])
+def test_a_reference_that_is_not_run_is_not_written(reference, tmp_path):
+    with pytest.raises(OptionError, match=f"but --reference={reference} does not run it"):
+        read_with(f"--reference={reference}", f"--write-reference={tmp_path / 'r.zip'}")
+    assert read_with(f"--write-reference={tmp_path / 'r.zip'}").write_reference == tmp_path / "r.zip"
 
 
 def test_numbers_are_read():
@@ -61,7 +81,9 @@ WRONG = [
     ("--limit=\u0663", "should be a whole number"),
     ("--limit=99999999999999999999", "should be a whole number"),
     ("--tool-timeout=1.5", "--tool-timeout=1.5 should be a whole number of seconds"),
-    ("--reference=gpu", "--reference=gpu should be torch or published"),
+    ("--reference=gpu", "--reference=gpu is not torch, published, or a file"),
+    ("--reference=", "--reference= is empty"),
+    ("--write-reference=/nowhere/r.zip", "there is no folder /nowhere"),
     ("--overflow=warn", "--overflow=warn should be crop or error"),
     ("--canvas=square", "--canvas=square should be published or fitted"),
     ("--runner=msame", "--runner=msame should be benchmark or ais_bench"),
