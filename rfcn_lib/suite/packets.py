@@ -3,7 +3,6 @@
 import os
 import platform
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -88,6 +87,6 @@ def this_machine(device: str, driver: str = "", more: Mapping[str, str] | None =
     """Who makes a packet here. `device` ran the network; `more`: versions of what only that device has."""
     from rfcn_lib.runs.dask.worker import cpu_model
 
-    libraries = {name: version(name) for name in ("torch", "numpy", "pillow")} | {"python": platform.python_version()}
     machine = f"{platform.node()}, {cpu_model()}, {os.cpu_count()} cores"
-    return Maker(machine=machine, device=device, driver=driver, versions={**libraries, **(more or {})})
+    versions = {"python": platform.python_version(), **code_behind(*MADE_BY)[1], **(more or {})}
+    return Maker(machine=machine, device=device, driver=driver, versions=versions)

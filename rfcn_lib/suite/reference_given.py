@@ -62,8 +62,8 @@ def reference(
     expect_fair(evaluation.mean_ap, whole_set)
     judged = Judged(evaluation, path, facts.outputs_sha256, packet.size_bytes, detections)
     maker = facts.maker
-    torch = f"PyTorch {maker.versions.get('torch', 'of unknown version')}, float32"
-    words = f"{torch} on {maker.device} of {maker.machine}; packet {path.name}"
+    torch = maker.versions.get("torch", "torch of unknown version")
+    words = f"{torch}, float32 on {maker.device} of {maker.machine}; packet {path.name}"
     exhibit: Exhibit = {"path": str(path), "sha256": packet.sha256, "bytes": packet.size_bytes}
     return Reference(words, evaluation.mean_ap, evaluation.ap, judged, exhibit)
 
