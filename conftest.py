@@ -6,8 +6,8 @@
     weights, port, pictures --- torch_run --- torch_dumps ------------------------ reference ----------------------+
 
 Each artifact is built when a test needs it, once, and kept in the store. With --canvas=fitted, `onnx`, `adapted`, `twin` and
-`om` have one file per canvas. Options exchange the modules that define `reference`, `host_dumps` and the limits: see
-rfcn_lib/suite/options.py.
+`om` have one file per canvas. Options exchange the modules that define `reference`, `host_dumps`, the limits and what is
+written: see rfcn_lib/suite/options.py.
 """
 
 from collections.abc import Mapping

@@ -53,7 +53,9 @@ class Criteria:
 
 
 @pytest.mark.accuracy
-@pytest.mark.usefixtures("pictures", "host_first_pictures", "reference_first_pictures", "host_dumps", "reference_dumps")
+@pytest.mark.usefixtures(
+    "pictures", "baseline", "host_first_pictures", "reference_first_pictures", "host_dumps", "reference_dumps"
+)
 class TestHost(Criteria):
     """The twin in ONNX Runtime on this host, or the dumps of --dumps."""
 
@@ -65,7 +67,7 @@ class TestHost(Criteria):
 
 @pytest.mark.npu
 @pytest.mark.usefixtures(
-    "npu_ready", "atc", "pictures", "om", "reference_first_pictures", "npu_dumps", "reference_dumps"
+    "npu_ready", "atc", "pictures", "baseline", "om", "reference_first_pictures", "npu_dumps", "reference_dumps"
 )
 class TestNpu(Criteria):
     """The compiled model on this host's NPU."""

@@ -10,14 +10,16 @@ from rfcn_lib.speed.throughput import Rate, by_agreement
 from rfcn_lib.suite.canvases import Canvases
 from rfcn_lib.suite.inputs import require
 from rfcn_lib.suite.options import ON_ITS_OWN_CANVAS, Options
-from rfcn_lib.suite.packets import read_of_this_run
+from rfcn_lib.suite.packets import evaluation_of, read_of_this_run
 
 
 @pytest.fixture(scope="session")
-def baseline(options: Options, devkit: Devkit, origin: Origin) -> Facts:
-    """What the packet of --baseline says. Raises PacketError where it is of other inputs, or has no rates."""
+def baseline(options: Options, port: Port, devkit: Devkit, origin: Origin) -> Facts:
+    """What the packet of --baseline says. Raises PacketError where it is of other inputs, was edited, or has no rates."""
     path = require(options.baseline, "no --baseline")
-    facts = read_of_this_run(path, origin, devkit, options, whole=True).facts
+    packet = read_of_this_run(path, origin, devkit, options, whole=True)
+    evaluation_of(packet, path, devkit, port)
+    facts = packet.facts
     if facts.rates is None:
         raise PacketError(
             f"the packet {path} has no rates, as a run on a host writes it ({facts.maker.device}); for --baseline make one with "

@@ -10,16 +10,19 @@ import pytest
 from rfcn_lib import spec
 from rfcn_lib.pictures.devkit import Devkit
 from rfcn_lib.port import Port
+from rfcn_lib.score.arrays import classes_with_truth
+from rfcn_lib.score.average_precision import Evaluation, evaluate
 from rfcn_lib.score.evaluation import Judged
 from rfcn_lib.score.packet import Packet, read_packet, write_packet
 from rfcn_lib.score.packet_origin import expect_same
-from rfcn_lib.score.packet_records import Facts, Maker, Origin, PictureFiles, Rates
+from rfcn_lib.score.packet_records import HOW, LARGEST_AP, Facts, Maker, Origin, PacketError, PictureFiles, Rates
 from rfcn_lib.store.code import code_behind
 from rfcn_lib.store.store import Store
 from rfcn_lib.suite.judging import UnfairError
 from rfcn_lib.suite.options import Options
 
 MADE_BY = ("rfcn_lib.devices.pytorch", "rfcn_lib.pictures.preprocess", "rfcn_lib.score.postprocess")
+ROUNDING = LARGEST_AP - 1  # another machine may add the APs of the classes in another order
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +60,24 @@ def read_of_this_run(path: Path, origin: Origin, devkit: Devkit, options: Option
     }
     expect_same(path, packet.facts.origin, origin, files, devkit.all_ids, whole=whole)
     return packet
+
+
+def evaluation_of(packet: Packet, path: Path, devkit: Devkit, port: Port) -> Evaluation:
+    """The evaluation of the packet's detections, on the pictures of this run.
+
+    Raises:
+        PacketError: the packet says another mean AP than its detections have.
+    """
+    detections = {id: packet.detections[id] for id in devkit.ids}
+    classes = None if devkit.ids == devkit.all_ids else classes_with_truth(devkit.truth, port.classes)
+    found, facts = evaluate(detections, devkit.truth, port.classes, judged=classes), packet.facts
+    said, should = (facts.protocol, facts.mean_ap), (found.protocol.name, found.mean_ap)
+    if packet.ids == devkit.ids and not (said[0] == should[0] and abs(said[1] - should[1]) <= ROUNDING):
+        raise PacketError(
+            f"{path} says mean AP {said[1]:.6f} ({said[0]}), but its detections have {should[1]:.6f} ({should[0]}); it was "
+            f"edited: {HOW}"
+        )
+    return found
 
 
 def write_reference(

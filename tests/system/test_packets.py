@@ -135,13 +135,17 @@ def test_figures_of_other_pictures_are_no_limits(written, dumps, tmp_path):
     assert "NOT JUDGED" in words
 
 
-def test_a_packet_that_says_another_mean_ap_than_its_detections_have_is_refused(written, dumps, tmp_path):
+@pytest.mark.parametrize("option", ["reference", "baseline"])
+def test_a_packet_that_says_another_mean_ap_than_its_detections_have_is_refused(written, dumps, tmp_path, option):
     packet, edited = read_packet(written[0]), tmp_path / "edited.zip"
-    write_packet(edited, packet.facts.model_copy(update={"mean_ap": 0.9999}), packet.detections)
-    code, words = run(tmp_path / "store", LIMIT, f"--reference={edited}", f"--dumps={dumps}")
+    write_packet(edited, packet.facts.model_copy(update={"mean_ap": 0.9999, "rates": RATES}), packet.detections)
+    packets = {"reference": written[0], option: edited}
+    code, words = run(
+        tmp_path / "store", LIMIT, f"--dumps={dumps}", *(f"--{name}={path}" for name, path in packets.items())
+    )
 
     assert code == 1
-    assert "says mean AP 0.999900, but its detections have" in words
+    assert "says mean AP 0.999900 (VOC2007 AP, 11 recall marks, IoU > 0.5), but its detections have" in words
     assert "NOT JUDGED" in words
 
 
