@@ -28,7 +28,8 @@ def expect_same(
     said = list(_differences(made_of, here, files, here.pictures if whole else set_ids))
     if said:
         lines = "\n  ".join(said)
-        raise PacketError(f"{packet} was made of other inputs than are on trial:\n  {lines}\n{HOW}")
+        edition = "" if made_of.code == here.code else "judge with the edition of this suite that made it, or "
+        raise PacketError(f"{packet} was made of other inputs than are on trial:\n  {lines}\n{edition}{HOW}")
 
 
 def _differences(

@@ -78,6 +78,11 @@ def test_all_differences_are_named_at_once():
     ]
 
 
+def test_another_edition_of_the_code_may_still_be_at_hand():
+    assert "the edition of this suite that made it" in refusal(origin_with(IDS), origin_with(IDS, code={}))
+    assert "edition" not in refusal(origin_with(IDS), origin_with(IDS, weights=OTHER))
+
+
 def test_many_pictures_are_counted_and_a_few_named():
     said = refusal(origin_with(IDS), origin_with(IDS, pictures=pictures(**{f"p{id}": (7, 2) for id in IDS})))
 
