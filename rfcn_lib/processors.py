@@ -1,4 +1,4 @@
-"""How many processors this process may really use: its affinity, cores with two hyperthreads, and the quotas of its cgroups.
+"""The processor's name, and how many this process may really use: affinity, hyperthreads, the quotas of its cgroups.
 
 A container started with `--cpus=2` on 64 cores sees all 64, but the kernel stops its threads when together they have used
 the time of two. 64 threads then wait for one another most of the time.
@@ -9,6 +9,7 @@ os.process_cpu_count none. A systemd slice or a pod sets its quota on a group be
 
 import math
 import os
+import platform
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -25,6 +26,12 @@ def usable_processors(root: Path = Path("/"), cpus: Collection[int] | None = Non
     """
     cpus = os.sched_getaffinity(0) if cpus is None else cpus
     return max(1, min([_cores(root, cpus), *(math.ceil(quota) for quota in _quotas(root))]))
+
+
+def cpu_model() -> str:
+    """The processor's name as Linux gives it, or else its architecture."""
+    lines = (line.partition(":") for line in _text(Path("/proc/cpuinfo")).splitlines())
+    return next((name.strip() for key, _, name in lines if key.strip() == "model name"), platform.machine())
 
 
 def _cores(root: Path, cpus: Collection[int]) -> int:

@@ -10,7 +10,8 @@ from rfcn_lib.pictures.canvases import Wh, name_of
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.port import Port
 from rfcn_lib.records import RunPicture
-from rfcn_lib.runs.dask.client import DaskEngine, ModelFile
+from rfcn_lib.runs.dask.client import DaskEngine
+from rfcn_lib.runs.dask.members import ModelFile
 from rfcn_lib.runs.folder import RunFolder
 from rfcn_lib.runs.local import LocalEngine
 from rfcn_lib.runs.loop import run_missing
@@ -117,7 +118,7 @@ class HostRun:
         return path
 
     def _model_file(self, canvas: Wh) -> ModelFile:
-        return ModelFile(self.model.engine, self.model.file(canvas), self.file_digests[canvas])
+        return ModelFile(self.model.engine, self.model.file(canvas).absolute(), self.file_digests[canvas])
 
     def _load(self, canvas: Wh) -> RunPicture:
         return self.store.digests.load_unchanged(

@@ -14,7 +14,7 @@ import pytest
 from rfcn_lib.ascend import atc, toolkit
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.port import PUBLISHED
-from rfcn_lib.runs.dask import client
+from rfcn_lib.runs.dask import members
 from rfcn_lib.suite import option_values as values
 
 SPECIMEN = Path(__file__).resolve().parents[2] / "specimen"
@@ -248,7 +248,7 @@ def _faults(given: Mapping[str, Any], marks: str, here: Path) -> Iterator[str]:
             "-m accuracy, or leave out --dumps"
         )
     yield from values.device_ids("devices", given.get("devices"))
-    yield from values.accepted_by(given.get("dask"), client.checked)
+    yield from values.accepted_by(given.get("dask"), members.checked)
     yield from values.accepted_by(given["atc-arg"], lambda words: atc.atc_arguments(words, here))
     yield from values.accepted_by(given.get("soc"), _expect_known_soc)
 

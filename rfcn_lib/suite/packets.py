@@ -10,6 +10,7 @@ import pytest
 from rfcn_lib import spec
 from rfcn_lib.pictures.devkit import Devkit
 from rfcn_lib.port import Port
+from rfcn_lib.processors import cpu_model
 from rfcn_lib.score.arrays import classes_with_truth
 from rfcn_lib.score.average_precision import Evaluation, evaluate
 from rfcn_lib.score.evaluation import Judged
@@ -106,8 +107,6 @@ def write_reference(
 
 def this_machine(device: str, driver: str = "", more: Mapping[str, str] | None = None) -> Maker:
     """Who makes a packet here. `device` ran the network; `more`: versions of what only that device has."""
-    from rfcn_lib.runs.dask.worker import cpu_model
-
     machine = f"{platform.node()}, {cpu_model()}, {os.cpu_count()} cores"
     versions = {"python": platform.python_version(), **code_behind(*MADE_BY)[1], **(more or {})}
     return Maker(machine=machine, device=device, driver=driver, versions=versions)

@@ -5,31 +5,35 @@ lost costs nothing: Dask gives its pictures to the others.
 """
 
 import hashlib
-import statistics
+import os
+import queue
 import time
 import uuid
-import warnings
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from rfcn_lib.devices.threads import one_thread
 from rfcn_lib.errors import SuiteError
+from rfcn_lib.files import read_bounded
 from rfcn_lib.pictures.canvases import Wh
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.pictures.preprocess import LARGEST_PICTURE_PX, PictureError
-from rfcn_lib.progress import say
-from rfcn_lib.records import Outputs
-from rfcn_lib.runs.dask import members, worker
-from rfcn_lib.runs.dask.members import checked, connected, set_up, threads_here
-from rfcn_lib.runs.dask.worker import ClusterError, ModelFile, NoFileError, SetUp
+from rfcn_lib.runs.dask import members
+from rfcn_lib.runs.dask.members import ClusterError, ModelFile
 from rfcn_lib.runs.folder import RunFolder
 from rfcn_lib.runs.loop import Finished
 
-__all__ = ["ClusterError", "DaskEngine", "ModelFile", "checked"]
+if TYPE_CHECKING:
+    from rfcn_lib.runs.dask.worker import Model  # imports Dask, which need not be installed
 
 LOOK_S: Final = 5.0  # how often the list of workers is read while no picture is finished
+PIECE_BYTES: Final = 16_000_000
+AGAIN_AFTER_S: Final = 1.0  # a worker was lost while the model was given to all
 LARGEST_JPEG_BYTES: Final = 3 * LARGEST_PICTURE_PX
 
 
@@ -61,20 +65,16 @@ class DaskEngine:
         """
         from distributed.comm.core import CommClosedError
 
-        wanted = set(ids)
+        from rfcn_lib.runs.dask.worker import Model, described
+
+        wanted, alone = set(ids), one_thread()  # asked before `connected`, which changes the environment
         on = {wh: [id for id in on_canvas if id in wanted] for wh, on_canvas in pictures.by_canvas.items()}
-        canvases = sorted((wh for wh in on if on[wh]), key=lambda wh: -len(on[wh]))
-        files = {wh: self.model_file(wh) for wh in canvases}
-        torch_threads = threads_here(files[canvases[0]])
-        with connected(checked(self.address)) as client:
+        with members.connected(self.address) as client:
             try:
-                for wh in canvases:
-                    file = replace(files[wh], path=files[wh].path.absolute())
-                    shared, all_see_it = set_up(client, file, pictures.port_on(wh), torch_threads)
-                    if wh == canvases[0]:
-                        count = len(client.nthreads())
-                        say(f"{count} worker{'s' if count != 1 else ''} at {self.address}")
-                    yield from _on_canvas(client, shared, all_see_it, folder, pictures, on[wh])
+                at_once = members.wait_for_workers(client)
+                for wh in sorted((wh for wh in on if on[wh]), key=lambda wh: -len(on[wh])):
+                    model = Model(self.model_file(wh), pictures.port_on(wh), described(), alone, at_once)
+                    yield from _on_canvas(client, model, folder, pictures, on[wh])
             except (CommClosedError, CancelledError) as error:
                 raise ClusterError(
                     f"the Dask scheduler at {client.scheduler.address} was lost; the finished pictures are kept; start it "
@@ -83,125 +83,135 @@ class DaskEngine:
 
 
 def _on_canvas(
-    client: Any, shared: SetUp, all_see_it: bool, folder: RunFolder, pictures: Pictures, ids: Sequence[str]
+    client: Any, model: "Model", folder: RunFolder, pictures: Pictures, ids: Sequence[str]
 ) -> Iterator[Finished]:
     """Run the pictures of one canvas, and add each to the folder."""
-    from rfcn_lib.runs.dask import model_file
-
-    plugins, at_once, second_s = list[str](), sum(shared.at_once.values()), list[float]()
-    second = set(ids[at_once : 2 * at_once])  # the first picture of a thread also pays for its start
-    try:
-        if not all_see_it:
-            model_file.send(client, shared.file, plugins)
-        for id, outputs, jpeg_sha256, taken_s in _outputs(client, shared, pictures, ids, plugins):
-            folder.add(id, outputs, jpeg_sha256)
-            second_s += [taken_s] * (id in second)
-            yield Finished((id,), statistics.median(second_s) / at_once if len(second_s) == at_once else None)
-    finally:
-        model_file.forget(client, plugins)
-
-
-def _outputs(
-    client: Any, shared: SetUp, pictures: Pictures, ids: Sequence[str], plugins: list[str]
-) -> Iterator[tuple[str, Outputs, str, float]]:
-    """(id, outputs, sha256 of its JPEG, seconds since it was handed out) of each picture as it comes back.
-
-    plugins  names of the plugins that give the model's file to the workers; empty while all workers see it at its own path
-    """
     import distributed
 
-    from rfcn_lib.runs.dask import model_file
+    from rfcn_lib.runs.dask.worker import NoFileError, run_picture
 
-    waiting, failed = list(reversed(ids)), dict[str, Exception]()
-    under_way: dict[Any, tuple[str, str, float]] = {}  # future -> id, sha256 of its JPEG, when it was handed out
-    alone_since, sent_at = time.monotonic(), 0.0
-    while under_way or (waiting and not failed):
-        threads = sum(client.nthreads().values())
-        alone_since = time.monotonic() if threads else alone_since
-        if time.monotonic() - alone_since > members.WORKERS_WITHIN_S:
-            raise ClusterError(
-                f"all workers of {client.scheduler.address} are lost, and none came back within {members.WORKERS_WITHIN_S} s; "
-                "what is finished is kept; see the workers' logs, start them again and run the same command"
-            )
-        # one picture for each thread: what waits on a worker that dies would be suspected too
-        while waiting and not failed and len(under_way) < threads:
-            id = waiting.pop()
+    at_once, plugins = sum(model.at_once.values()), [f"rfcn-{uuid.uuid4().hex}"]
+    sent = False  # the file, to workers that do not see it
+    waiting, failed, done = deque(ids), dict[str, Exception](), queue.SimpleQueue[Any]()
+    under_way: dict[
+        Any, tuple[str, str, bool]
+    ] = {}  # future -> id, sha256 of its JPEG, whether the file was sent before
+    finished_s, workers_seen_s = list[float](), time.monotonic()
+    try:
+        _give(client, plugins[0], model)
+        while under_way or (waiting and not failed):
+            threads = sum(client.nthreads().values())
+            workers_seen_s = time.monotonic() if threads else workers_seen_s
+            if time.monotonic() - workers_seen_s > members.WORKERS_WITHIN_S:
+                raise ClusterError(
+                    f"all workers of {client.scheduler.address} are lost, and none came back within "
+                    f"{members.WORKERS_WITHIN_S} s; what is finished is kept; see the workers' logs, start them again and "
+                    "run the same command"
+                )
+            # one picture for each thread: what waits on a worker that dies would be suspected too
+            while waiting and not failed and len(under_way) < threads:
+                id = waiting.popleft()
+                path, size_wh = pictures.source(id)
+                try:
+                    jpeg = _jpeg_of(path)
+                except PictureError as error:
+                    failed[id] = error
+                    break
+                key = f"picture-{id}-{uuid.uuid4().hex}"
+                future = client.submit(run_picture, plugins[0], id, size_wh, path, jpeg, key=key, pure=False)
+                future.add_done_callback(done.put)
+                under_way[future] = id, hashlib.sha256(jpeg).hexdigest(), sent
             try:
-                future, jpeg_sha256 = _submitted(client, shared, id, *pictures.source(id))
-                under_way[future] = id, jpeg_sha256, time.monotonic()
-            except PictureError as error:
-                failed[id] = error
-        for future in _done(list(under_way)):
-            id, jpeg_sha256, since = under_way.pop(future)
+                future = done.get(timeout=LOOK_S if under_way else 1)
+            except queue.Empty:
+                continue
+            id, jpeg_sha256, after_sending = under_way[future]
             try:
                 outputs = future.result(timeout=LOOK_S)
             except CancelledError:  # the scheduler is lost
                 raise
             except NoFileError as error:
-                if not plugins:  # a worker that joined later does not see the file where the others do
-                    model_file.send(client, shared.file, plugins)
-                    sent_at = time.monotonic()
-                if since < sent_at:
-                    waiting.append(id)
-                else:
+                if after_sending:
                     failed[id] = error
+                else:
+                    waiting.appendleft(id)
+                if not sent:
+                    _send(client, model.file, plugins)
+                    sent = True
             except Exception as error:
                 if isinstance(error, distributed.TimeoutError) and future.status != "error":
-                    under_way[future] = (
-                        id,
-                        jpeg_sha256,
-                        since,
-                    )  # Dask gives up a worker that does not answer, after a while
-                else:
-                    failed[id] = error
+                    future.add_done_callback(done.put)  # Dask gives up a worker that does not answer, after a while
+                    continue
+                said = (
+                    f"picture {id} failed on the cluster ({type(error).__name__}: {' '.join(str(error).split())[:300]})"
+                )
+                ours = isinstance(error, SuiteError)  # a sentence already
+                failed[id] = error if ours else ClusterError(f"{said}; finished pictures are kept")
             else:
-                yield id, outputs, jpeg_sha256, time.monotonic() - since
+                folder.add(id, outputs, jpeg_sha256)
+                finished_s.append(time.monotonic())
+                pace_s = None
+                if len(finished_s) == 2 * at_once:  # the first picture of a thread also paid for its start
+                    pace_s = (finished_s[-1] - finished_s[at_once - 1]) / at_once
+                yield Finished((id,), pace_s)
+            del under_way[future]
+    finally:
+        for plugin in plugins:
+            with suppress(Exception):  # a scheduler that is lost has forgotten it
+                client.unregister_worker_plugin(plugin)
     for id in ids:
         if id in failed:
-            raise _in_words(id, failed[id])
+            raise failed[id]
 
 
-def _submitted(client: Any, shared: SetUp, id: str, path: Path, size_wh: tuple[int, int]) -> tuple[Any, str]:
-    """The future of one picture, and its JPEG's sha256. PictureError: the file cannot be read, or is too large."""
+def _jpeg_of(path: Path) -> bytes:
+    """The bytes of a picture's file. PictureError: it cannot be read, or is too large."""
     try:
-        with path.open("rb") as file:
-            jpeg = file.read(LARGEST_JPEG_BYTES + 1)
+        jpeg = read_bounded(path, LARGEST_JPEG_BYTES)
     except OSError as error:
         raise PictureError(f"{path} cannot be decoded as a JPEG: {error}; restore the file") from error
-    if len(jpeg) > LARGEST_JPEG_BYTES:
+    if jpeg is None:
         raise PictureError(
             f"{path} has more than {LARGEST_JPEG_BYTES:,} bytes, the most that is sent; use a smaller one"
         )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sending large graph")  # of a JPEG above 10 MB
-        key, words = f"picture-{id}-{uuid.uuid4().hex}", (shared, id, size_wh, path, jpeg)
-        return client.submit(worker.run_picture, *words, key=key, pure=False), hashlib.sha256(jpeg).hexdigest()
+    return jpeg
 
 
-def _done(futures: list[Any]) -> list[Any]:
-    """Those that are finished or failed; after LOOK_S without any, none."""
-    import distributed
+def _send(client: Any, file: ModelFile, plugins: list[str]) -> None:
+    """Give the file to all workers, also to those that join later; the names of its plugins are added to `plugins`.
 
-    if not futures:
-        time.sleep(1)  # no worker
-        return []
+    Raises:
+        ClusterError: the file cannot be read; and as `_give`.
+    """
+    from rfcn_lib.runs.dask.worker import Piece
+
+    sending = plugins[0]
     try:
-        return list(distributed.wait(futures, timeout=LOOK_S, return_when="FIRST_COMPLETED").done)  # type: ignore[no-untyped-call]
-    except distributed.TimeoutError:  # not the builtin one on Python 3.10
-        return []
+        with file.path.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            while data := stream.read(PIECE_BYTES):
+                start = stream.tell() - len(data)
+                plugins.append(f"{sending}-{start}")
+                _give(client, plugins[-1], Piece(file, sending, start, data, stream.tell() >= size))
+    except OSError as error:
+        raise ClusterError(f"cannot read {file.path}: {error.strerror}; run the same command again") from error
 
 
-def _in_words(id: str, error: Exception) -> Exception:
-    """An error of ours is a sentence already."""
-    from distributed import KilledWorker
+def _give(client: Any, name: str, plugin: Any, tries: int = 3) -> None:
+    """Give a plugin to all workers, also to those that join later.
 
-    if isinstance(error, SuiteError):
-        return error
-    if isinstance(error, KilledWorker):
-        return ClusterError(
-            f"picture {id} was under way on {error.allowed_failures + 1} workers when they died, the last one "
-            f"{error.last_worker.address}; has a worker too little memory for it? see its log; finished pictures are kept"
-        )
-    return ClusterError(
-        f"picture {id} failed on a worker ({type(error).__name__}: {str(error)[:300]}); finished pictures are kept"
-    )
+    Raises:
+        ClusterError: a worker is not like this machine, or cannot keep the file.
+    """
+    try:
+        client.register_plugin(plugin, name=name)
+    except ClusterError:
+        raise
+    except Exception as error:  # a worker was lost at this moment
+        if tries == 1:
+            said = f"{type(error).__name__}: {str(error)[:300]}"
+            raise ClusterError(
+                f"not every worker takes {plugin.file.path} ({said}); run the same command again"
+            ) from error
+        time.sleep(AGAIN_AFTER_S)
+        _give(client, name, plugin, tries - 1)

@@ -6,27 +6,43 @@ import os
 import re
 import tempfile
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
 
-from rfcn_lib.port import Port
+from rfcn_lib.errors import SuiteError
+from rfcn_lib.processors import cpu_model
 from rfcn_lib.progress import say
-from rfcn_lib.runs.dask import worker
-from rfcn_lib.runs.dask.worker import ClusterError, ModelFile, SetUp
 
 CONNECT_S: Final = 10
 WORKERS_WITHIN_S: Final = 60  # also how long a run that lost all workers waits for one to come back
 MOST_PROCESSES: Final = 256
-TLS_NAMES: Final = tuple(  # of the environment; docs.dask.org, distributed, TLS/SSL
-    f"DASK_DISTRIBUTED__COMM__TLS__{name}" for name in ("CA_FILE", "CLIENT__CERT", "CLIENT__KEY")
-)
 _ADDRESS: Final = re.compile(r"(tcp|tls)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):([0-9]{1,5})")
 _LOCAL: Final = re.compile(r"local:([0-9]{1,5})")
-_ALIKE: Final = (
+ALIKE: Final = (
     "check out the same commit on that machine, `pip install --constraint constraints.txt '.[cluster]'` there, and "
     "start it again in that checkout"
 )
+
+
+class ClusterError(SuiteError):
+    """The cluster cannot run the pictures, or not all of them: says which worker or picture, why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """The file of a model: the twin for ONNX Runtime, or a checkpoint for the source model in PyTorch.
+
+    path    absolute, on the machine that asks. A worker that finds the same bytes at this path (a mounted disk) reads them there
+    sha256  hex, of the file
+    """
+
+    runs: Literal["onnx_runtime", "pytorch"]
+    path: Path
+    sha256: str
 
 
 def checked(address: str) -> str:
@@ -50,112 +66,73 @@ def checked(address: str) -> str:
 
 @contextmanager
 def connected(address: str) -> Iterator[Any]:
-    """A client of the cluster at `address`, or of one that lives on this machine as long as it is used."""
-    import dask
-    from distributed import Client, LocalCluster
-
-    local = _LOCAL.fullmatch(address)
-    if local:
-        with (
-            _environment_kept(),
-            tempfile.TemporaryDirectory(prefix="rfcn-dask-") as scratch,
-            dask.config.set({"temporary-directory": scratch}),
-        ):
-            try:
-                cluster = LocalCluster(  # type: ignore[no-untyped-call]
-                    n_workers=int(local[1]),
-                    threads_per_worker=1,
-                    processes=True,
-                    memory_limit=0,  # as in a run without a cluster
-                    dashboard_address="127.0.0.1:0",  # not 8787, which may be taken
-                    preload=[worker.__name__],  # see dask_setup there
-                    silence_logs="CRITICAL",  # this suite says in a sentence what ends the run
-                )
-            except (OSError, RuntimeError) as error:
-                raise ClusterError(
-                    f"--dask={address}: the processes cannot be started ({str(error)[:300]}); name fewer, or leave it out"
-                ) from error
-            with cluster, Client(cluster, set_as_default=False) as client, client.as_current():  # type: ignore[no-untyped-call]
-                yield client
-        return
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Mismatched versions found")  # `expect_alike` compares more
-            client = Client(address, timeout=CONNECT_S, set_as_default=False)  # type: ignore[no-untyped-call]
-    except TypeError as error:  # how Dask says that it was given no certificates
-        raise ClusterError(
-            f"{address} asks for TLS, but Dask has no certificates here; name them in {', '.join(TLS_NAMES)}, those that the "
-            "scheduler was started with"
-        ) from error
-    except (OSError, ValueError, asyncio.TimeoutError) as error:  # the last: not the builtin one on Python 3.10
-        said = (str(error) or type(error).__name__).splitlines()[0][:200]
-        raise ClusterError(
-            f"no Dask scheduler answers at {address} ({said}); start one with "
-            "`python -m dask scheduler` on that machine, or correct --dask=ADDRESS"
-        ) from error
-    with client, client.as_current():
-        yield client
-
-
-@contextmanager
-def _environment_kept() -> Iterator[None]:
-    """Undo what Dask leaves in this process: its nannies set OMP_NUM_THREADS=1 here, for the workers to inherit."""
-    before = dict(os.environ)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-def threads_here(file: ModelFile) -> int:
-    """PyTorch's threads on this machine. Ask before `connected`: Dask changes what PyTorch starts with."""
-    if file.runs != "pytorch":
-        return 0
-    import torch
-
-    return torch.get_num_threads()
-
-
-def set_up(client: Any, file: ModelFile, port: Port, torch_threads: int) -> tuple[SetUp, bool]:
-    """Wait for a worker, and see that all are like this machine -> (what its tasks need, whether all see the model's file).
+    """A client of the cluster at `address`, or of one that lives on this machine as long as it is used.
 
     Raises:
-        ClusterError: no worker came, or the scheduler or a worker has other code or libraries.
+        ClusterError: no scheduler answers, or the processes cannot be started.
+    """
+    import dask
+    from distributed import Client
+
+    local, environment = _LOCAL.fullmatch(address), dict(os.environ)
+    processes = {
+        "n_workers": local and int(local[1]),
+        "threads_per_worker": 1,
+        "memory_limit": 0,  # as in a run without a cluster
+        "dashboard_address": "127.0.0.1:0",  # not 8787, which may be taken
+        "preload": ["rfcn_lib.runs.dask.worker"],  # see dask_setup there
+        "silence_logs": "CRITICAL",  # this suite says in a sentence what ends the run
+    }
+    where = processes if local else {"address": address}
+    no_warning = {"distributed.admin.large-graph-warning-threshold": "1 GB"}  # of a JPEG above 10 MB
+    with (
+        tempfile.TemporaryDirectory(prefix="rfcn-dask-") as scratch,
+        dask.config.set({"temporary-directory": scratch, **no_warning}),
+    ):
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Mismatched versions found")  # Model.setup compares more
+                client = Client(**where, timeout=CONNECT_S, set_as_default=False)  # type: ignore[no-untyped-call]
+        except (OSError, RuntimeError, TypeError, ValueError, asyncio.TimeoutError) as error:
+            said = (str(error) or type(error).__name__).splitlines()[0][:200]
+            todo = "start one with `python -m dask scheduler` on that machine, or correct --dask=ADDRESS"
+            if local:
+                todo = "name fewer processes, or leave --dask out"
+            elif isinstance(error, TypeError):  # how Dask says that it was given no certificates
+                todo = "name its certificates in DASK_DISTRIBUTED__COMM__TLS__CA_FILE, ..__CLIENT__CERT and ..__CLIENT__KEY"
+            raise ClusterError(f"no Dask scheduler answers at {address} ({said}); {todo}") from error
+        else:
+            with client:
+                yield client
+        finally:  # Dask sets OMP_NUM_THREADS=1 here, for its processes to inherit
+            os.environ.clear()
+            os.environ.update(environment)
+
+
+def wait_for_workers(client: Any) -> dict[str, int]:
+    """Wait for a worker, and say who is there; returns host -> pictures that its workers run at a time.
+
+    Raises:
+        ClusterError: no worker came, or one does not run in a checkout.
     """
     import distributed
+    from distributed.comm.addressing import get_address_host
 
+    scheduler = client.scheduler.address
     try:
         client.wait_for_workers(1, timeout=WORKERS_WITHIN_S)
     except distributed.TimeoutError as error:
         raise ClusterError(
-            f"the scheduler at {client.scheduler.address} has no worker, waited {WORKERS_WITHIN_S} s; start some with "
-            f"`python -m dask worker {client.scheduler.address} --nthreads 1` in a checkout of this commit"
+            f"the scheduler at {scheduler} has no worker, waited {WORKERS_WITHIN_S} s; start some with "
+            f"`python -m dask worker {scheduler} --nthreads 1` in a checkout of this commit"
         ) from error
-    like = tuple(sorted(worker.described().items()))
-    try:
-        wrong = client.run_on_scheduler(worker.differences, like)
-    except Exception as error:
-        wrong = (_cannot_say(error),)
-    if wrong:
-        raise ClusterError(f"the scheduler at {client.scheduler.address} {'; '.join(wrong)}; {_ALIKE}")
-    seen = client.run(worker.look, file, like, on_error="return")
+    cpus, here = client.run(cpu_model, on_error="return"), cpu_model()
     threads = client.nthreads()  # without a worker that was lost meanwhile
-    for address, found in seen.items():
-        wrong = (_cannot_say(found),) if isinstance(found, Exception) else found.differences
-        if wrong and address in threads:
-            raise ClusterError(f"worker {address} {'; '.join(wrong)}; {_ALIKE}")
-    alike = [found for found in seen.values() if not isinstance(found, Exception)]
-    here = worker.cpu_model()
-    others = sorted({found.cpu for found in alike} - {here})
+    for address, cpu in cpus.items():
+        if isinstance(cpu, Exception) and address in threads:
+            raise ClusterError(f"worker {address} cannot run this suite's code ({str(cpu)[:300]}); {ALIKE}")
+    say(f"{len(threads)} worker{'s' if len(threads) != 1 else ''} at {scheduler}")
+    others = sorted({cpu for cpu in cpus.values() if isinstance(cpu, str)} - {here})
     if others:
         say(f"workers run on {', '.join(others)}, this machine is {here}: their dumps may differ in the last digits")
-    at_once: dict[str, int] = {}
-    for address, count in threads.items():
-        host = worker.host_of(address)
-        at_once[host] = at_once.get(host, 0) + count
-    return SetUp(file, port, like, torch_threads, at_once), all(found.has_file for found in alike)
-
-
-def _cannot_say(error: Exception) -> str:
-    return f"cannot run this suite's code ({type(error).__name__}: {str(error)[:300]})"
+    return Counter(get_address_host(address) for address, count in threads.items() for _ in range(count))
