@@ -28,7 +28,7 @@ test-unit: $(READY)
 	$(RUN) pytest -n $(WORKERS) --dist worksteal tests/unit $(ARGS)
 
 test-full-size: $(READY)
-	$(RUN) pytest -m full_size $(ARGS)
+	$(RUN) pytest -m full_size tests/system/test_full_size.py $(ARGS)
 
 test-tools: $(READY)
 	$(RUN) pytest -n $(WORKERS) --dist worksteal benchmarks/tests tools/tests $(ARGS)

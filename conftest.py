@@ -6,8 +6,8 @@
     weights, port, pictures --- torch_run --- torch_dumps ------------------------ reference ----------------------+
 
 Each artifact is built when a test needs it, once, and kept in the store. With --canvas=fitted, `onnx`, `adapted`, `twin` and
-`om` have one file per canvas. Options exchange the modules that define `reference`, `host_dumps`, the limits and what is
-written: see rfcn_lib/suite/options.py.
+`om` have one file per canvas. Options exchange the modules that define `om`, `reference`, `host_dumps`, the limits and what is
+written: see rfcn_lib/suite/options.py. Without --om, rfcn_lib/suite/om_compiled.py defines `om`.
 """
 
 from collections.abc import Mapping
@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from rfcn_lib.ascend.toolkit import Atc
 from rfcn_lib.devices.threads import prepare_threads
 from rfcn_lib.pictures.bin_set import BinSet
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.port import Port
 from rfcn_lib.score.packet_records import Facts
 from rfcn_lib.store.store import Store
-from rfcn_lib.suite.ascend import NpuHost, NpuRun, atc_ingredients, run_on_npus, unpublished_flags
+from rfcn_lib.suite.ascend import NpuHost, NpuRun, run_on_npus, unpublished_flags
 from rfcn_lib.suite.canvases import Canvases, PerCanvas
+from rfcn_lib.suite.given import GraphFacts, expect_runnable
 from rfcn_lib.suite.host_runs import HostRun, SourceModel, Twin
 from rfcn_lib.suite.inputs import require
 from rfcn_lib.suite.judging import Candidate, Reference, judge_own_dumps, trial_of
@@ -41,7 +41,6 @@ pytest_plugins = tuple(
 ONNX_FROM_CHECKPOINT = "rfcn_lib.graph.export:onnx_from_checkpoint"
 ADAPTED_FROM_EXPORTED = "rfcn_lib.graph.adapt:adapted_from_exported"
 TWIN_FROM_VENDOR = "rfcn_lib.graph.twin:twin_from_vendor"
-OM_FROM_ADAPTED = "rfcn_lib.ascend.atc:om_from_adapted"
 PREPROCESSING = "rfcn_lib.pictures.preprocess"
 IN_PYTORCH, IN_ONNX_RUNTIME = "rfcn_lib.devices.pytorch", "rfcn_lib.devices.onnx_runtime"
 
@@ -49,30 +48,28 @@ IN_PYTORCH, IN_ONNX_RUNTIME = "rfcn_lib.devices.pytorch", "rfcn_lib.devices.onnx
 
 
 @pytest.fixture(scope="session")
-def onnx(store: Store, weights: Path, port: Port, canvases: Canvases, input_digests: Mapping[str, str]) -> PerCanvas:
-    """The checkpoint's network as ONNX."""
-    return canvases.build(store, "rfcn.onnx", ONNX_FROM_CHECKPOINT, weights=weights, port=port)
+def onnx(
+    store: Store, weights: Path, port: Port, canvases: Canvases, input_digests: Mapping[str, str], options: Options
+) -> PerCanvas:
+    """The checkpoint's network as ONNX, or the file of --onnx."""
+    given = canvases.given(options.onnx)
+    return given or canvases.build(
+        store, "rfcn.onnx", ONNX_FROM_CHECKPOINT, weights=weights, port=port, clip=options.clip
+    )
 
 
 @pytest.fixture(scope="session")
-def adapted(store: Store, canvases: Canvases, onnx: PerCanvas) -> PerCanvas:
-    """The graph that ATC takes: int32 wherever ONNX allows it."""
-    return canvases.build(store, "rfcn_adapted.onnx", ADAPTED_FROM_EXPORTED, exported=onnx)
+def adapted(store: Store, canvases: Canvases, onnx: PerCanvas, port: Port, options: Options) -> PerCanvas:
+    """The graph that ATC takes, int32 wherever ONNX allows it; or the file of --adapted."""
+    expect_runnable(port, options)
+    given = canvases.given(options.adapted)
+    return given or canvases.build(store, "rfcn_adapted.onnx", ADAPTED_FROM_EXPORTED, exported=onnx)
 
 
 @pytest.fixture(scope="session")
 def twin(store: Store, canvases: Canvases, adapted: PerCanvas) -> PerCanvas:
     """The adapted graph with the vendor's two operators defined, so that ONNX Runtime can run it."""
     return canvases.build(store, "rfcn_twin.onnx", TWIN_FROM_VENDOR, vendor=adapted)
-
-
-@pytest.fixture(scope="session")
-def om(store: Store, canvases: Canvases, adapted: PerCanvas, atc: Atc, soc: str, options: Options) -> PerCanvas:
-    """The compiled model. Beside it lie atc.log and command.txt."""
-    limit = {"timeout_s": options.tool_timeout_s} if options.tool_timeout_s else {}
-    made_of = {"adapted": adapted, "canvas_wh": canvases.each, "soc": soc, **atc_ingredients(options, atc)}
-    folders = canvases.build(store, "rfcn_om", OM_FROM_ADAPTED, limit, **made_of)
-    return {canvas: folder / "rfcn.om" for canvas, folder in folders.items()}
 
 
 # -- the dumps: every picture through one device --------------------------------------------------------------------------
@@ -106,11 +103,17 @@ def host_run(store: Store, canvases: Canvases, twin: PerCanvas, pictures: Pictur
 
 @pytest.fixture(scope="session")
 def npu_run(
-    store: Store, npu_ready: NpuHost, om: PerCanvas, bins: BinSet, canvases: Canvases, options: Options
+    store: Store,
+    npu_ready: NpuHost,
+    om: PerCanvas,
+    compiled_by: tuple[str, ...],
+    bins: BinSet,
+    canvases: Canvases,
+    options: Options,
 ) -> NpuRun:
     """The compiled model over every picture, on every device: dumps and timings."""
     require(options.dumps is None, "--dumps judges what was made elsewhere, so this host's NPU is not asked")
-    return run_on_npus(store, npu_ready, om, bins, canvases, options)
+    return run_on_npus(store, npu_ready, om, compiled_by, bins, canvases, options)
 
 
 @pytest.fixture(scope="session")
@@ -127,21 +130,17 @@ def npu_candidate(
     npu_dumps: Path,
     reference_dumps: Path | None,
     npu_run: NpuRun,
+    npu_files: Mapping[str, Path],
     pictures: Pictures,
-    canvases: Canvases,
-    onnx: PerCanvas,
-    adapted: PerCanvas,
-    om: PerCanvas,
     options: Options,
 ) -> Candidate:
     """The NPU's evaluation, once the reference's dumps are complete too."""
-    graphs = {"onnx": onnx, "adapted": adapted, "om": om}
     return Candidate(
         device="npu",
         on=SIMULATED if npu_run.simulated else NPU,
         description=str(npu_run),
         judged=judge_own_dumps(npu_dumps, pictures),
-        files={name: path for kind, paths in graphs.items() for name, path in canvases.exhibits(kind, paths).items()},
+        files=npu_files,
         commands=npu_run.commands,
         tool=npu_run.host.tool,
         unpublished=unpublished_flags(options),
@@ -162,9 +161,10 @@ def trial(
     baseline: Facts | None,
     pictures: Pictures,
     canvases: Canvases,
+    graph_facts: GraphFacts,
     input_digests: Mapping[str, str],
     store: Store,
     options: Options,
 ) -> Trial:
     """Everything that takes part in the comparison of one candidate with the reference, with digests."""
-    return trial_of(candidate, reference, baseline, pictures, canvases, input_digests, store, options)
+    return trial_of(candidate, reference, baseline, pictures, canvases, graph_facts, input_digests, store, options)

@@ -54,7 +54,13 @@ class Criteria:
 
 @pytest.mark.accuracy
 @pytest.mark.usefixtures(
-    "pictures", "baseline", "host_first_pictures", "reference_first_pictures", "host_dumps", "reference_dumps"
+    "pictures",
+    "graph_facts",
+    "baseline",
+    "host_first_pictures",
+    "reference_first_pictures",
+    "host_dumps",
+    "reference_dumps",
 )
 class TestHost(Criteria):
     """The twin in ONNX Runtime on this host, or the dumps of --dumps."""
@@ -67,7 +73,15 @@ class TestHost(Criteria):
 
 @pytest.mark.npu
 @pytest.mark.usefixtures(
-    "npu_ready", "atc", "pictures", "baseline", "om", "reference_first_pictures", "npu_dumps", "reference_dumps"
+    "npu_ready",
+    "compiler",
+    "pictures",
+    "graph_facts",
+    "baseline",
+    "om",
+    "reference_first_pictures",
+    "npu_dumps",
+    "reference_dumps",
 )
 class TestNpu(Criteria):
     """The compiled model on this host's NPU."""

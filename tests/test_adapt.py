@@ -2,15 +2,15 @@
 
 import numpy as np
 import onnx
-import onnx_ir as ir
 import pytest
 
 from rfcn_lib import spec
 from rfcn_lib.graph.adapt import AdaptReport, adapted_from_exported
 from rfcn_lib.graph.host_definitions import HOST_DOMAIN
 from rfcn_lib.graph.inspect import foreign_operators, opset_imports, unread_inputs, vendor_nodes
+from rfcn_lib.graph.judged import JudgedGraph, graph_to_judge
 from rfcn_lib.graph.preflight import preflight
-from rfcn_lib.graph.twin import host_functions, twin_from_vendor
+from rfcn_lib.graph.twin import host_functions, twin_from_vendor, vendor_model
 from rfcn_lib.suite.graphs import Graphs, run_in_onnx_runtime
 
 pytestmark = pytest.mark.adapt
@@ -27,7 +27,10 @@ REWRITES = {  # the network's own need, at every size: nine constants of two sli
 
 
 class Criteria:
-    """The criteria, the same for each network. A class of a network names its graphs."""
+    """The criteria, the same for each network. A class of a network names its graphs.
+
+    How often each rewrite fires is demanded of this suite's own export alone. Of a given graph it is said in a note.
+    """
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -38,33 +41,43 @@ class Criteria:
         found = adapted_from_exported(again, graphs.onnx)
 
         assert graphs.onnx.read_bytes() == before
-        assert again.read_bytes() == graphs.adapted.read_bytes()
+        assert graphs.adapted_given or again.read_bytes() == graphs.adapted.read_bytes()
         return found
 
-    def test_each_rewrite_fired_as_often_as_the_network_needs(self, report):
-        assert dict(report.counts) == REWRITES
+    @pytest.fixture(scope="class")
+    @classmethod
+    def judged(cls, graphs) -> JudgedGraph:
+        """The adapted graph as the criteria read it."""
+        return graph_to_judge(graphs.adapted)
 
-    def test_a_second_pass_finds_nothing(self, graphs, tmp_path):
+    def test_each_rewrite_fired_as_often_as_the_network_needs(self, report, graphs, note):
+        if graphs.exported.given:
+            note(f"{graphs.onnx}: this suite's rewrites for the compiler: {counted(report)}")
+        assert graphs.exported.given or dict(report.counts) == REWRITES
+
+    def test_a_second_pass_finds_nothing(self, graphs, tmp_path, note):
         again = adapted_from_exported(tmp_path / "twice.onnx", graphs.adapted)
 
-        assert set(again.counts.values()) == {0}
-        assert again.clamped == ()
+        if graphs.adapted_given and any(again.counts.values()):
+            note(f"{graphs.adapted}: int64 is left that could be int32, which is slow on the chip: {counted(again)}")
+        assert graphs.adapted_given or set(again.counts.values()) == {0}
+        assert graphs.adapted_given or again.clamped == ()
 
-    def test_what_was_clamped_is_the_open_end_of_a_slice(self, report):
-        assert report.clamped
+    def test_what_was_clamped_is_the_open_end_of_a_slice(self, report, graphs):
+        assert report.clamped or graphs.exported.given
         assert all(clamp.value in (2**63 - 1, -(2**63)) and clamp.why for clamp in report.clamped)
 
-    def test_int64_is_left_only_where_onnx_demands_it(self, report):
-        assert report.left
+    def test_int64_is_left_only_where_onnx_demands_it(self, report, graphs):
+        assert report.left or graphs.exported.given
         assert all(why for why in report.left.values())
 
-    def test_the_graph_is_still_onnx_for_the_compiler(self, graphs):
-        model = ir.load(graphs.adapted)
-
-        assert opset_imports(model) == {"": spec.OPSET}
-        assert foreign_operators(model) == {spec.NMS_OPERATOR, spec.POOL_OPERATOR}
-        assert unread_inputs(model) == ()
-        assert [fault for node in vendor_nodes(model) for fault in node.faults] == []
+    def test_the_graph_is_still_onnx_for_the_compiler(self, judged, graphs, note):
+        for words in judged.notes:
+            note(f"{graphs.adapted}: {words}")
+        assert opset_imports(judged.model) == {"": spec.OPSET}
+        assert foreign_operators(judged.model) == {spec.NMS_OPERATOR, spec.POOL_OPERATOR}
+        assert unread_inputs(judged.model) == ()
+        assert [fault for node in vendor_nodes(judged.model) for fault in node.faults] == []
 
     def test_adapted_and_exported_graph_are_bit_identical(self, graphs, tmp_path):
         exported_twin = tmp_path / "exported_twin.onnx"
@@ -76,7 +89,7 @@ class Criteria:
 
     def test_the_twin_is_the_adapted_graph_and_two_functions(self, graphs):
         """Node by node: nothing differs but the domain of the vendor's nodes, its import, and the two bodies."""
-        vendor, twin = onnx.load(graphs.adapted), onnx.load(graphs.twin)
+        vendor, twin = vendor_model(graphs.adapted), onnx.load(graphs.twin)
 
         moved = [node for node in twin.graph.node if node.domain == HOST_DOMAIN]
         assert sorted(node.op_type for node in moved) == sorted(
@@ -93,16 +106,21 @@ class Criteria:
         assert twin == vendor
 
     @pytest.mark.parametrize("chip", ["Ascend310", "Ascend310P3", "Ascend910B4"])
-    def test_nothing_is_known_that_the_compiler_would_refuse(self, graphs, chip):
+    def test_nothing_is_known_that_the_compiler_would_refuse(self, judged, chip):
         """What is slow or worth a note on that chip is printed with the source of the rule; `pytest -rP` shows it."""
-        found = preflight(ir.load(graphs.adapted), chip)
+        found = preflight(judged.model, chip)
 
         print(*found, sep="\n")
         assert [str(finding) for finding in found if finding.severity == "refused"] == []
 
 
+def counted(report: AdaptReport) -> str:
+    """`constants 36, casts_to_int64 2`, or `none`."""
+    return ", ".join(f"{name} {count}" for name, count in report.counts.items() if count) or "none"
+
+
 class TestPort(Criteria):
-    """The port's own graph; with --canvas=fitted, each of its graphs."""
+    """The port's own graph, or those of --onnx and --adapted; with --canvas=fitted, each of its graphs."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -110,16 +128,7 @@ class TestPort(Criteria):
         return port_graphs
 
 
-@pytest.mark.full_size
-class TestFullSize(Criteria):
-    """A seeded ResNet-101 in the published shape and weight."""
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def graphs(cls, seeded_graphs: Graphs) -> Graphs:
-        return seeded_graphs
-
-
 @pytest.mark.npu
-def test_the_npu_compiler_takes_the_adapted_graph(om):
+def test_there_is_a_compiled_model(om):
+    """The NPU's compiler took the adapted graph; or it is the file of --om."""
     assert all(path.stat().st_size > 0 for path in om.values())

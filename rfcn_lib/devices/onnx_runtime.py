@@ -25,6 +25,7 @@ def session(twin: Path, threads: int = 0) -> onnxruntime.InferenceSession:
         SessionError: the file cannot be loaded.
     """
     options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors: warnings are about constants that its optimiser removed
     options.intra_op_num_threads = threads or usable_processors()
     options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN_US)
     options.enable_mem_pattern = False  # measured faster at full size: the arena is reused instead of one huge block

@@ -24,7 +24,7 @@ def load_model(weights: Path, port: Port, where: str = "cpu") -> RunPicture:
     return lambda im_data, picture: run(network, im_data, picture.scaled_wh, picture)
 
 
-def run(network: Rfcn, im_data: Floats, clip_wh: tuple[int, int], picture: Picture) -> Outputs:
+def run(network: Rfcn, im_data: Floats, clip_wh: tuple[int, int] | None, picture: Picture) -> Outputs:
     """One picture, (1, 3, H, W) in the network's own dtype, through the source model; outputs in that dtype."""
     width, height = picture.canvas_wh
     if im_data.shape != (1, 3, height, width):  # a canvas on its side has as many anchors, all in the wrong places

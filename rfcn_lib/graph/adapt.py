@@ -14,7 +14,6 @@ from typing import Final
 
 import numpy as np
 import onnx_ir as ir
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
 
 from rfcn_lib import spec
 from rfcn_lib.graph.int64 import (
@@ -29,9 +28,8 @@ from rfcn_lib.graph.int64 import (
     pinned_slots,
     slots,
 )
-from rfcn_lib.graph.values import GraphError, infer_types, node_name, stored_tensor
-
-LARGEST_FILE_BYTES: Final = 2**31 - 1  # protobuf's own limit on one message
+from rfcn_lib.graph.legal import damaged, read_legal
+from rfcn_lib.graph.values import GraphError, fresh_name, infer_types, node_name, stored_tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +49,12 @@ class AdaptReport:
 def adapted_from_exported(target: Path, exported: Path) -> AdaptReport:
     """Write the adapted graph of `exported` to `target`. `exported` does not change.
 
+    Of a file in the published int32 form the legal copy is adapted.
+
     Raises:
-        AdaptError: `exported` is damaged, keeps weights in other files, or has another opset than 11; `target` is the same
-            file; or a constant does not fit into int32 and is not the open end of a slice.
-        GraphError: ONNX finds two types for one value.
+        AdaptError: `exported` has another opset than 11; `target` is the same file; or a constant does not fit into int32
+            and is not the open end of a slice.
+        GraphError: `exported` cannot be read (see `legal.read_legal`), or ONNX finds two types for one value.
     """
     model = _read(exported)
     if target.exists() and target.samefile(exported):
@@ -69,7 +69,7 @@ def adapted_from_exported(target: Path, exported: Path) -> AdaptReport:
     except GraphError:
         raise
     except Exception as error:  # on a damaged file onnx and onnx_ir raise exceptions without a common base class
-        raise AdaptError(_damaged(exported, error)) from error
+        raise AdaptError(damaged(exported, error)) from error
     ir.save(model, target, format="protobuf")
     return report
 
@@ -84,7 +84,7 @@ def split_shared_constants(model: ir.Model) -> int:
         able = [use for use in value.uses() if (use.node, use.idx) not in pinned]
         if not able or all(slot not in pinned for slot in slots(value)):
             continue
-        copy = ir.Value(name=_new_name(model, f"{value.name}_int32"), type=ir.TensorType(INT64), shape=value.shape)
+        copy = ir.Value(name=fresh_name(model, f"{value.name}_int32"), type=ir.TensorType(INT64), shape=value.shape)
         if producer := value.producer():
             node = ir.Node("", "Constant", [], [ir.AttrTensor("value", tensor)], outputs=[copy], name=copy.name)
             model.graph.insert_after(producer, node)
@@ -177,7 +177,7 @@ def _cast_after(model: ir.Model, chosen: Callable[[ir.Node], bool]) -> int:
             readers = [use for use in output.uses() if use.node.op_type != "Cast"]  # a Cast accepts both types
             if not readers or output in pinned or not gives_only_int64(model, output):
                 continue
-            name = _new_name(model, f"{output.name}_int32")
+            name = fresh_name(model, f"{output.name}_int32")
             cast_value = ir.Value(name=name, type=ir.TensorType(INT32), shape=output.shape)
             cast = ir.Node("", "Cast", [output], [ir.AttrInt64("to", INT32)], outputs=[cast_value], name=name)
             model.graph.insert_after(node, cast)
@@ -212,33 +212,8 @@ def _nodes(model: ir.Model, operator: str) -> Iterator[ir.Node]:
     return (node for node in tuple(model.graph) if node.op_type == operator and not node.domain)
 
 
-def _new_name(model: ir.Model, name: str) -> str:
-    taken = {value.name for graph in model.graphs() for value in (*graph.initializers.values(), *graph.inputs)}
-    taken |= {output.name for graph in model.graphs() for node in graph for output in node.outputs}
-    while name in taken:
-        name += "_"
-    return name
-
-
 def _read(source: Path) -> ir.Model:
-    try:
-        size = source.stat().st_size
-        if size > LARGEST_FILE_BYTES:
-            raise AdaptError(
-                f"{source} has {size:,} bytes, but should have at most {LARGEST_FILE_BYTES:,}; is it ONNX?"
-            )
-        model = ir.load(source, format="protobuf")
-    except OSError as error:
-        raise AdaptError(f"cannot read the exported graph {source}: {error.strerror}; export it first") from error
-    except (DecodeError, ValueError, ir.serde.SerdeError) as error:
-        raise AdaptError(_damaged(source, error)) from error
+    model = read_legal(source).model
     if (opset := model.opset_imports.get("")) != spec.OPSET:
         raise AdaptError(f"{source} has opset {opset}, but should have {spec.OPSET}; export it with that opset")
-    if any(isinstance(value.const_value, ir.ExternalTensor) for value in model.graph.initializers.values()):
-        raise AdaptError(f"{source} keeps weights in other files, but should hold them itself; export it as one file")
     return model
-
-
-def _damaged(source: Path, error: Exception) -> str:
-    first, *_ = str(error).splitlines() or [""]
-    return f"{source} is damaged or not an ONNX model: {type(error).__name__}: {first[:200]}; export it again"

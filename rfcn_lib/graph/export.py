@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from typing import Literal
 
 import onnx
 import torch
@@ -12,34 +13,39 @@ from rfcn_lib.port import Port
 from rfcn_lib.source.checkpoint import network_from_checkpoint
 from rfcn_lib.source.network import Rfcn
 
+Clip = Literal["canvas", "none"]
+
 
 class _OnCanvas(nn.Module):
-    """The network for one canvas size. It clips the proposals to the canvas, not to the picture.
+    """The network for one canvas size. It clips the proposals to the canvas or not at all, but not to the picture.
 
-    This is deliberate: the published port removes im_info from the trace, so the graph has no input for the picture's size.
-    The post-processing clips the boxes to the picture.
+    The graph has no input for the picture's size: the published port removes im_info from the trace, and loses the clip with
+    it. The post-processing clips the boxes to the picture.
     """
 
-    def __init__(self, network: Rfcn, canvas_wh: tuple[int, int]) -> None:
+    def __init__(self, network: Rfcn, canvas_wh: tuple[int, int], clip: Clip) -> None:
         super().__init__()
-        self.network, self.canvas_wh = network, canvas_wh
+        self.network, self.canvas_wh, self.clip = network, canvas_wh, clip
 
     def forward(self, im_data: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        found: tuple[Tensor, Tensor, Tensor] = self.network(im_data, self.canvas_wh, self.canvas_wh)
+        clip_wh = self.canvas_wh if self.clip == "canvas" else None
+        found: tuple[Tensor, Tensor, Tensor] = self.network(im_data, clip_wh, self.canvas_wh)
         return found
 
 
-def onnx_from_checkpoint(target: Path, weights: Path, port: Port) -> None:
-    """Write the checkpoint's network as the ONNX file `target`.
+def onnx_from_checkpoint(target: Path, weights: Path, port: Port, clip: Clip = "canvas") -> None:
+    """Write the checkpoint's network as the ONNX file `target`. `clip`: as for `onnx_from_network`.
 
     Raises:
         CheckpointError: as `network_from_checkpoint`; and the errors of `onnx_from_network`.
     """
-    onnx_from_network(target, network_from_checkpoint(weights, port), port.pictures.canvas_wh_px)
+    onnx_from_network(target, network_from_checkpoint(weights, port), port.pictures.canvas_wh_px, clip)
 
 
-def onnx_from_network(target: Path, network: Rfcn, canvas_wh: tuple[int, int]) -> None:
+def onnx_from_network(target: Path, network: Rfcn, canvas_wh: tuple[int, int], clip: Clip = "canvas") -> None:
     """Write `network` as ONNX: input im_data (1, 3, H, W) float32, outputs rois, cls_prob, bbox_pred.
+
+    clip  what the proposals are clipped to: the canvas, or nothing, as in the published graph
 
     A warning of the tracer is an error here, because it usually means that the trace froze a number as a constant. Three
     kinds are harmless, and this function ignores them: two say that the exporter is old; the third comes from the `forward`
@@ -54,7 +60,7 @@ def onnx_from_network(target: Path, network: Rfcn, canvas_wh: tuple[int, int]) -
     width, height = canvas_wh
     picture = torch.linspace(-1.0, 1.0, 3 * height * width).reshape(1, 3, height, width)
     on_canvas = _OnCanvas(
-        network, canvas_wh
+        network, canvas_wh, clip
     ).eval()  # after the export the exporter sets this mode on every module inside
     with torch.no_grad(), warnings.catch_warnings():
         on_canvas(picture)  # computes the anchors before the trace begins

@@ -3,17 +3,15 @@
 Every function takes an `onnx_ir.Model`: `ir.load(path)` or `ir.from_proto(proto)`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
 import onnx
 import onnx_ir as ir
-from numpy.typing import NDArray
 
 from rfcn_lib import spec
-from rfcn_lib.graph.values import all_nodes, all_values, constant_numbers, infer_types, node_name, stored_tensor
+from rfcn_lib.graph.values import all_nodes, all_values, infer_types, node_name, shape_of, stored_tensor
 
 # A graph for atc has one shape per value and no branches. The output shapes of these operators depend on run-time numbers,
 # or only the run decides whether they run
@@ -54,19 +52,6 @@ class VendorNode:
     faults: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ClipLimits:
-    """The limits that some or all proposals are clipped to.
-
-    low, high    px in the net frame; None: not clipped on that side
-    computed_by  names of the nodes that compute these proposals
-    """
-
-    low: tuple[float, ...] | None
-    high: tuple[float, ...] | None
-    computed_by: tuple[str, ...]
-
-
 def inputs_and_outputs(model: ir.Model) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """The graph's inputs and its outputs, in the graph's order."""
     return tuple(map(_tensor_spec, model.graph.inputs)), tuple(map(_tensor_spec, model.graph.outputs))
@@ -80,7 +65,7 @@ def unread_inputs(model: ir.Model) -> tuple[str, ...]:
 def dynamic_parts(model: ir.Model) -> tuple[str, ...]:
     """One sentence for each side, operator or computed size that makes a shape depend on run-time numbers; () is right."""
     found = [
-        f"{value.name} has {'no shape' if value.shape is None else _shape(value)}, but should have a fixed shape"
+        f"{value.name} has {'no shape' if value.shape is None else shape_of(value)}, but should have a fixed shape"
         for value in all_values(model)
         if _dynamic(value)
     ]
@@ -150,67 +135,9 @@ def rois_layout_faults(model: ir.Model, kept: int) -> tuple[str, ...]:
         rois = values.get(str(node.inputs[1].name)) if len(node.inputs) > 1 and node.inputs[1] else None
         if rois is None or rois.shape is None:
             faults.append(f"{node_name(node)} reads rois of unknown shape, but should read (1, 5, {kept}); declare it")
-        elif _shape(rois) != (1, 5, kept):
-            faults.append(f"{node_name(node)} reads rois of shape {_shape(rois)}, but should read (1, 5, {kept})")
+        elif shape_of(rois) != (1, 5, kept):
+            faults.append(f"{node_name(node)} reads rois of shape {shape_of(rois)}, but should read (1, 5, {kept})")
     return tuple(faults)
-
-
-def proposal_clip_limits(model: ir.Model) -> tuple[ClipLimits, ...]:
-    """The limits that the boxes at NMS's input are clipped to. One entry if all coordinates have the same limits.
-
-    Goes up from the boxes through operators that only move numbers, and through Clip, Max and Min with constant limits, to
-    the nodes that compute the boxes. Boxes without a clip (tracing can lose an in-place clip) give an entry with None.
-    """
-    found: dict[tuple[_Side, _Side], list[str]] = {}
-    for node in all_nodes(model):
-        if node.op_type == spec.NMS_OPERATOR and node.inputs and node.inputs[0] is not None:
-            for low, high, computed_by in _clips_above(node.inputs[0], None, None):
-                found.setdefault((low, high), []).append(computed_by)
-    return tuple(ClipLimits(low, high, tuple(dict.fromkeys(names))) for (low, high), names in found.items())
-
-
-_Side = tuple[float, ...] | None
-_Limits = NDArray[np.float64] | None
-
-
-def _clips_above(value: ir.Value, low: _Limits, high: _Limits) -> Iterator[tuple[_Side, _Side, str]]:
-    node = value.producer()
-    moved: tuple[int, ...] = ()
-    if node is not None and not node.domain:
-        moved = tuple(range(len(node.inputs))) if node.op_type == "Concat" else DATA_INPUTS.get(node.op_type, ())
-        if node.op_type in ("Clip", "Max", "Min"):
-            limits = [_floats(limit) for limit in node.inputs]
-            if node.op_type == "Clip":
-                lows, highs, computed = limits[1:2], limits[2:3], [0]
-            else:
-                computed = [index for index, limit in enumerate(limits) if limit is None]
-                lows, highs = (limits, []) if node.op_type == "Max" else ([], limits)
-            if len(computed) == 1:  # with two computed inputs Min and Max are no clip
-                low = _tightest(np.maximum, low, *lows)
-                high = _tightest(np.minimum, high, *highs)
-                moved = tuple(computed)
-    sources = [source for index in moved if node and index < len(node.inputs) and (source := node.inputs[index])]
-    if not sources:
-        yield _tuple(low), _tuple(high), node_name(node) if node else str(value.name)
-    for source in sources:
-        yield from _clips_above(source, low, high)
-
-
-def _floats(value: ir.Value | None) -> _Limits:
-    numbers = constant_numbers(value)
-    return None if numbers is None else numbers.astype(np.float64)
-
-
-def _tightest(choose: np.ufunc, *limits: _Limits) -> _Limits:
-    result: _Limits = None
-    for limit in limits:
-        if limit is not None:
-            result = limit if result is None else choose(result, limit)
-    return result
-
-
-def _tuple(limits: _Limits) -> _Side:
-    return None if limits is None else tuple(float(limit) for limit in limits)
 
 
 def _dynamic(value: ir.Value) -> bool:
@@ -238,13 +165,8 @@ def _made_of_constants(value: ir.Value) -> bool:
 
 def _tensor_spec(value: ir.Value) -> TensorSpec:
     return TensorSpec(
-        str(value.name), str(value.dtype.numpy()) if value.dtype is not None else "unknown", _shape(value)
+        str(value.name), str(value.dtype.numpy()) if value.dtype is not None else "unknown", shape_of(value)
     )
-
-
-def _shape(value: ir.Value) -> tuple[int | str | None, ...]:
-    sides = () if value.shape is None else value.shape
-    return tuple(side if isinstance(side, int) else side.value for side in sides)
 
 
 def _article(kind: str) -> str:

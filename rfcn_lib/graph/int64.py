@@ -76,12 +76,12 @@ def pinned_slots(model: ir.Model) -> dict[Slot, str]:
             continue
         groups: defaultdict[str, list[Slot]] = defaultdict(list)
         for index, slot in _read_slots(node).items():
-            formal = _formal(schema.inputs, index)
-            if _only_int64(formal):
+            formal = formal_of(schema.inputs, index)
+            if only_int64(formal):
                 pinned.setdefault(slot, f"{node_name(node)} input {index}: ONNX allows only int64 here")
             groups[formal.type_str].append(slot)
         for index, output in enumerate(node.outputs):
-            groups[_formal(schema.outputs, index).type_str].append(output)
+            groups[formal_of(schema.outputs, index).type_str].append(output)
         for name, (first, *others) in groups.items():
             if "(" not in name:  # a type variable; a fixed type such as `tensor(int64)` links nothing
                 for other in others:
@@ -116,7 +116,7 @@ def gives_only_int64(model: ir.Model, value: ir.Value) -> bool:
     """True for an output that is always int64, such as those of Shape, ArgMax, NonZero, and TopK's indices."""
     node, index = value.producer(), value.index()
     schema = "an input" if node is None or index is None else _schema_or_reason(model, node)
-    return not isinstance(schema, str) and _only_int64(_formal(schema.outputs, index or 0))
+    return not isinstance(schema, str) and only_int64(formal_of(schema.outputs, index or 0))
 
 
 def open_ends(model: ir.Model, values: Mapping[str, ir.Value]) -> tuple[Clamp, ...]:
@@ -211,16 +211,21 @@ def _schema(operator: str, version: int, domain: str) -> onnx.defs.OpSchema | No
     return onnx.defs.get_schema(operator, version, domain) if onnx.defs.has(operator, version, domain) else None
 
 
+def schema_of(model: ir.Model, node: ir.Node) -> onnx.defs.OpSchema | None:
+    """What ONNX says of the node's operator at the model's opset; None for an operator that is not ONNX's."""
+    version = model.opset_imports.get(node.domain)
+    return None if version is None else _schema(node.op_type, version, node.domain)
+
+
 def _schema_or_reason(model: ir.Model, node: ir.Node) -> onnx.defs.OpSchema | str:
     """The node's schema, or a reason why no input or output of this node may change its type."""
-    version = model.opset_imports.get(node.domain)
-    schema = None if version is None else _schema(node.op_type, version, node.domain)
+    schema = schema_of(model, node)
     if schema is None:
         return "not an ONNX operator, so its types are unknown"
     graphs = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
     if node.graph is not model.graph or any(attribute.type in graphs for attribute in node.attributes.values()):
         return "part of a branch or a loop"
-    read = {_formal(schema.inputs, index).type_str for index in _read_slots(node)}
+    read = {formal_of(schema.inputs, index).type_str for index in _read_slots(node)}
     for formal in (*schema.inputs, *schema.outputs):
         if not all(kind.startswith("tensor(") for kind in formal.types):
             return "takes or gives lists of tensors"
@@ -240,9 +245,11 @@ def _read_slots(node: ir.Node) -> dict[int, Slot]:
     }
 
 
-def _formal(formals: Sequence[Formal], index: int) -> Formal:
+def formal_of(formals: Sequence[Formal], index: int) -> Formal:
+    """What a schema says of the input or output with that index."""
     return formals[min(index, len(formals) - 1)]  # the last one may be variadic
 
 
-def _only_int64(formal: Formal) -> bool:
+def only_int64(formal: Formal) -> bool:
+    """Whether an input or output takes int64, and int32 not."""
     return "tensor(int64)" in formal.types and "tensor(int32)" not in formal.types

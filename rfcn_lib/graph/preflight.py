@@ -92,7 +92,7 @@ def number_types(graph: GraphUnderTest) -> Iterator[Finding]:
             yield Finding("int64", name, sentence, facts.MODEL_ZOO, "note")
         readers = [use.node for use in value.uses() if use.node.op_type != "Cast" or use.node.domain]
         must = gives_only_int64(graph.model, value) if value.producer() is not None else False
-        if (must and readers) or not (must or all(slot in pinned for slot in slots(value))):
+        if (must and readers and value not in pinned) or not (must or all(slot in pinned for slot in slots(value))):
             who = f", read by {node_name(readers[0])}" if readers else ""
             sentence = f"{name} is int64{who}, but could be int32, which runs on the AI Core; adapt the graph"
             yield Finding("int64", name, sentence, facts.MODEL_ZOO, "slow")

@@ -8,25 +8,38 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+import onnx_ir as ir
 
 from rfcn_lib import spec
 from rfcn_lib.graph.host_definitions import HOST_DOMAIN, TwinError, nms_function, pool_function
+from rfcn_lib.graph.legal import read_legal
 
 
 def twin_from_vendor(target: Path, vendor: Path) -> None:
     """Write the twin of the graph in `vendor` to the file `target`. `vendor` does not change.
 
     Raises:
+        GraphError: `vendor` cannot be read.
         TwinError: the graph has no node of a vendor operator; a node lacks an attribute or has another one; or two nodes of
             one operator have different numbers.
     """
-    model = onnx.load(vendor)
+    model = vendor_model(vendor)
     model.functions.extend(host_functions(model))
     for node in model.graph.node:
         if node.domain == "" and node.op_type in spec.VENDOR_ATTRIBUTES:
             node.domain = HOST_DOMAIN
     model.opset_import.append(onnx.helper.make_opsetid(HOST_DOMAIN, 1))
     onnx.save(model, target)
+
+
+def vendor_model(vendor: Path) -> onnx.ModelProto:
+    """The model of a file for the compiler; of a file that ONNX tools cannot read, its legal copy.
+
+    Raises:
+        GraphError: the file cannot be read.
+    """
+    legal = read_legal(vendor)
+    return ir.to_proto(legal.model) if legal.notes else onnx.load(vendor)
 
 
 def host_functions(model: onnx.ModelProto) -> list[onnx.FunctionProto]:

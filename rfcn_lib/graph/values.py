@@ -1,10 +1,11 @@
 """Walk through an `onnx_ir` graph: its nodes, its values with their types, and the numbers of constant values."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import onnx
 import onnx_ir as ir
+import onnxruntime
 from numpy.typing import NDArray
 
 from rfcn_lib.errors import SuiteError
@@ -32,11 +33,15 @@ def infer_types(model: ir.Model) -> dict[str, ir.Value]:
     If ONNX cannot infer a dtype or shape, it is None.
 
     Raises:
-        GraphError: ONNX finds two dtypes or shapes for one value.
+        GraphError: ONNX finds two dtypes or shapes for one value, or a node stands before the node that it reads.
     """
-    copy = (
-        model.clone()
-    )  # shares the tensors; large ones become inputs of the copy, because ONNX would copy their bytes
+    try:
+        copy = model.clone()  # shares the tensors; large ones become inputs, because ONNX would copy their bytes
+    except RuntimeError as error:  # 13,000 characters of a clone that finds a value before its node
+        cause = str(error.__cause__ or error).splitlines()[0][:200]
+        raise GraphError(
+            f"the graph's nodes should be in the order of computation, but {cause}; export it again"
+        ) from error
     for value in tuple(copy.graph.initializers.values()):
         if (
             value.const_value is not None
@@ -54,6 +59,26 @@ def infer_types(model: ir.Model) -> dict[str, ir.Value]:
     return {str(value.name): value for value in all_values(ir.from_proto(proto))}
 
 
+def run_part(
+    part: onnx.GraphProto, model: ir.Model, feed: Mapping[str, NDArray[np.generic]]
+) -> list[NDArray[np.generic]]:
+    """The outputs of a part of `model`, as ONNX Runtime computes them on the CPU.
+
+    Raises:
+        GraphError: ONNX Runtime does not take the part.
+    """
+    imports = [onnx.helper.make_opsetid(domain, version) for domain, version in model.opset_imports.items()]
+    proto = onnx.helper.make_model(part, opset_imports=imports, ir_version=model.ir_version)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors: of a part, not every constant is read
+    try:
+        session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        found: list[NDArray[np.generic]] = session.run(None, dict(feed))
+    except Exception as error:  # its exception types are private to the C++ module
+        raise GraphError(f"ONNX Runtime cannot run {part.name} ({str(error)[:300]}); export the graph again") from error
+    return found
+
+
 def all_nodes(model: ir.Model) -> Iterator[ir.Node]:
     """All nodes, also those of the graphs inside a node (branches and loops)."""
     return iter(ir.traversal.RecursiveGraphIterator(model.graph))
@@ -64,6 +89,20 @@ def all_values(model: ir.Model) -> Iterator[ir.Value]:
     for graph in model.graphs():
         outputs = (output for node in graph for output in node.outputs)
         yield from dict.fromkeys((*graph.initializers.values(), *graph.inputs, *outputs))
+
+
+def shape_of(value: ir.Value) -> tuple[int | str | None, ...]:
+    """The sides of a value. A symbolic side is its name, an unknown side is None; () also where no shape is declared."""
+    sides = () if value.shape is None else value.shape
+    return tuple(side if isinstance(side, int) else side.value for side in sides)
+
+
+def fresh_name(model: ir.Model, name: str) -> str:
+    """The name, with as many `_` after it as it takes to be the name of no other value."""
+    taken = {str(value.name) for value in all_values(model)}
+    while name in taken:
+        name += "_"
+    return name
 
 
 def stored_tensor(value: ir.Value) -> ir.TensorProtocol | None:

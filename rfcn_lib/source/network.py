@@ -119,13 +119,13 @@ class Rfcn(nn.Module):
         self.average = nn.AvgPool2d(spec.GROUP)
 
     def forward(
-        self, im_data: Tensor, clip_wh: tuple[int, int], canvas_wh: tuple[int, int]
+        self, im_data: Tensor, clip_wh: tuple[int, int] | None, canvas_wh: tuple[int, int]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Detect in one picture.
 
         im_data    (1, 3, H, W) float32, BGR minus means
         clip_wh    the proposals are clipped to this size: the resized picture (im_info) in the reference, the canvas in the
-                   exported graph, which has no input for the picture's size
+                   exported graph, which has no input for the picture's size. None: not clipped, as in the published graph
         canvas_wh  (W, H)
 
         Returns rois (1, R, 5) in the net frame, cls_prob (1, R, C), bbox_pred (1, R, 4 * C), R = port.proposals.kept.
@@ -138,7 +138,9 @@ class Rfcn(nn.Module):
         cls_prob = torch.softmax(cls_score, 1)
         return rois, cls_prob.reshape(1, kept, columns), bbox_pred.reshape(1, kept, 4 * columns)
 
-    def propose(self, scores: Tensor, deltas: Tensor, clip_wh: tuple[int, int], canvas_wh: tuple[int, int]) -> Tensor:
+    def propose(
+        self, scores: Tensor, deltas: Tensor, clip_wh: tuple[int, int] | None, canvas_wh: tuple[int, int]
+    ) -> Tensor:
         """RPN planes of one picture, (1, 2A, h, w) and (1, 4A, h, w) -> rois (1, R, 5). Rows without a proposal are 0."""
         settings = self.proposals
         columns, rows = (cells(side) for side in canvas_wh)
@@ -147,7 +149,9 @@ class Rfcn(nn.Module):
         foreground = torch.softmax(pairs, 1)[:, 1].reshape(per_cell, rows * columns).transpose(0, 1).reshape(-1)
         by_anchor = deltas.permute(0, 2, 3, 1).reshape(-1, 4)
         prior = prior_boxes(settings, canvas_wh).to(deltas.dtype).to(deltas.device)
-        boxes = clip(apply_deltas(prior, by_anchor), clip_wh)
+        boxes = apply_deltas(prior, by_anchor)
+        if clip_wh is not None:
+            boxes = clip(boxes, clip_wh)
         count = min(settings.before_nms, rows * columns * per_cell)
         best, order = best_first(foreground, count)
         boxes = boxes.index_select(0, order)

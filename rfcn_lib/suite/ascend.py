@@ -183,7 +183,13 @@ def unpublished_flags(options: Options) -> tuple[str, ...]:
 
 
 def run_on_npus(
-    store: Store, host: NpuHost, om: PerCanvas, bins: BinSet, canvases: Canvases, options: Options
+    store: Store,
+    host: NpuHost,
+    om: PerCanvas,
+    compiled_by: tuple[str, ...],
+    bins: BinSet,
+    canvases: Canvases,
+    options: Options,
 ) -> NpuRun:
     """Every picture through the compiled model of its canvas; the devices share the pictures batch by batch.
 
@@ -221,12 +227,11 @@ def run_on_npus(
         health, timings = folder.problems(), folder.timings(pictures)
     _expect_healthy(health, root, options)
     store.link(name, folder.path)
-    compiled = [path.with_name("command.txt").read_text(encoding="utf-8") for path in om.values()]
     batches = [
         f"{bins.shell_line(folder.work_of(timing.perf.device_id), timing.ids)} && {timing.shell_line}"
         for timing in timings
     ]
-    return NpuRun(folder.path, timings, host, health, simulated, (*export_lines(), *probes(), *compiled, *batches))
+    return NpuRun(folder.path, timings, host, health, simulated, (*export_lines(), *probes(), *compiled_by, *batches))
 
 
 def _expect_healthy(health: tuple[str, ...], folder: Path, options: Options) -> None:

@@ -63,6 +63,10 @@ class Canvases:
         """Name in the verdict -> path of each canvas's artifact: `onnx`, or `onnx 688x512` with --canvas=fitted."""
         return {f"{kind} {name_of(canvas)}" if self.fitted else kind: path for canvas, path in paths.items()}
 
+    def given(self, path: Path | None) -> PerCanvas | None:
+        """A file that the user gave, for the one canvas; None where there is none."""
+        return {canvas: path.absolute() for canvas in self.by_canvas} if path else None
+
     def build(
         self, store: Store, name: str, make: Maker, unkeyed: Mapping[str, object] = NO_ARGUMENTS, **ingredients: object
     ) -> dict[Wh, Path]:

@@ -4,9 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
+from rfcn_lib.graph.clip import ProposalClip, proposal_clip
+from rfcn_lib.graph.judged import JudgedGraph, graph_to_judge
+from rfcn_lib.pictures.canvases import Wh
 from rfcn_lib.pictures.devkit import read_devkit
 from rfcn_lib.pictures.preprocess import prepare
 from rfcn_lib.port import PUBLISHED, Port, read_port
@@ -14,18 +18,60 @@ from rfcn_lib.records import Floats, Outputs, Picture
 from rfcn_lib.store.store import Store
 from rfcn_lib.suite.options import SPECIMEN
 
+Clip = Literal["canvas", "none"]
 Shown = tuple[Floats, Picture]  # (1, 3, H, W) float32, and the record of the picture
 
 
 @dataclass(frozen=True)
-class Graphs:
-    """One port's files, from checkpoint to twin. `port` is on the canvas of these files."""
+class Exported:
+    """An exported graph. `port` is on the canvas of this file.
+
+    given  whether the user gave the file (--onnx); else this suite exported it
+    clip   what this suite's export was asked to clip proposals to
+    """
 
     port: Port
+    path: Path
+    given: bool = False
+    clip: Clip = "canvas"
+
+    @cached_property
+    def judged(self) -> JudgedGraph:
+        """The copy that the criteria read."""
+        return graph_to_judge(self.path)
+
+    @cached_property
+    def found_clip(self) -> ProposalClip:
+        """What it clips proposals to."""
+        return proposal_clip(self.judged.model)
+
+    @property
+    def clip_wh(self) -> Wh | None:
+        """The size that the source model clips to when it is compared with this graph; None: it does not clip."""
+        canvas = self.port.pictures.canvas_wh_px
+        return None if self.found_clip.kind(canvas) == "none" else self.found_clip.size_wh or canvas
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """One port's files, from checkpoint to twin.
+
+    adapted_given  whether the user gave the adapted graph (--adapted); else this suite adapted the exported one
+    """
+
+    exported: Exported
     weights: Path
-    onnx: Path
     adapted: Path
     twin: Path
+    adapted_given: bool = False
+
+    @property
+    def port(self) -> Port:
+        return self.exported.port
+
+    @property
+    def onnx(self) -> Path:
+        return self.exported.path
 
     @cached_property
     def twin_outputs(self) -> tuple[Outputs, ...]:
@@ -41,14 +87,14 @@ class Graphs:
             yield prepare(devkit.picture_path(id), id, devkit.sizes_wh[id], self.port.pictures)
 
     def run_source(self, im_data: Floats, picture: Picture, *, double: bool = False) -> Outputs:
-        """One picture through the source model. Proposals are clipped to the canvas, as the export's are."""
+        """One picture through the source model. Proposals are clipped as the exported graph clips them."""
         from rfcn_lib.devices import pytorch
         from rfcn_lib.source.checkpoint import network_from_checkpoint
 
         network = network_from_checkpoint(self.weights, self.port)
         if double:
             network, im_data = network.double(), im_data.astype(np.float64)
-        return pytorch.run(network, im_data, picture.canvas_wh, picture)
+        return pytorch.run(network, im_data, self.exported.clip_wh, picture)
 
     def run_twin(self, im_data: Floats, picture: Picture) -> Outputs:
         """One picture through the twin in ONNX Runtime."""
@@ -74,4 +120,4 @@ def full_size_graphs(store: Store) -> Graphs:
     onnx = store.build("full_size/rfcn.onnx", onnx_from_checkpoint, weights=weights, port=port)
     adapted = store.build("full_size/rfcn_adapted.onnx", adapted_from_exported, exported=onnx)
     twin = store.build("full_size/rfcn_twin.onnx", twin_from_vendor, vendor=adapted)
-    return Graphs(port, weights, onnx, adapted, twin)
+    return Graphs(Exported(port, onnx), weights, adapted, twin)

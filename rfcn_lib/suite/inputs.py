@@ -114,6 +114,12 @@ def input_paths(weights: Path, port_path: Path, devkit: Devkit) -> dict[str, Pat
 
 
 @pytest.fixture(scope="session")
+def pictures_scaled_wh(devkit: Devkit, port: Port) -> Mapping[str, Wh]:
+    """Id -> (width, height) px of the resized picture, which im_info would say."""
+    return {id: picture_record(id, size, port.pictures).scaled_wh for id, size in devkit.sizes_wh.items()}
+
+
+@pytest.fixture(scope="session")
 def canvases(options: Options) -> Canvases:
     """Which pictures are on which canvas: all on the port's own, or each on the smallest of a few."""
     return choose_canvases(options)

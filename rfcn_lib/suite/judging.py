@@ -22,6 +22,7 @@ from rfcn_lib.score.packet_records import Facts
 from rfcn_lib.score.paired import paired
 from rfcn_lib.store.store import Store
 from rfcn_lib.suite.canvases import Canvases
+from rfcn_lib.suite.given import GraphFacts
 from rfcn_lib.suite.inputs import input_paths
 from rfcn_lib.suite.limits import loosened
 from rfcn_lib.suite.options import Options
@@ -140,6 +141,7 @@ def trial_of(
     baseline: Facts | None,
     pictures: Pictures,
     canvases: Canvases,
+    graph_facts: GraphFacts,
     input_digests: Mapping[str, str],
     store: Store,
     options: Options,
@@ -179,6 +181,8 @@ def trial_of(
         canvas="fitted" if canvases.fitted else "published",
         canvases={name_of(canvas): len(ids) for canvas, ids in canvases.by_canvas.items()},
         canvas_area=canvases.area_share,
+        clip=graph_facts.clip,
+        notes=graph_facts.notes,
     )
 
 

@@ -31,6 +31,15 @@ DECLARED: Sequence[tuple[str, str, str | None, str]] = (  # name, example of a v
     ),
     ("--devkit", "PATH", None, "VOCdevkit folder, the one that holds VOC2007/; default: the specimen's"),
     ("--store", "DIR", ".artifacts", "where artifacts are kept; default: %(default)s"),
+    ("--onnx", "FILE", None, "judge this exported graph instead of the suite's own export"),
+    ("--adapted", "FILE", None, "judge this graph, the one that atc was given, instead of adapting the exported one"),
+    ("--om", "FILE", None, "judge this compiled model; atc is not needed"),
+    (
+        "--clip",
+        "canvas|none",
+        "canvas",
+        "the suite's own export clips the proposals to the canvas, or not, as published",
+    ),
     ("--dumps", "DIR", None, "judge these dumps, made elsewhere, instead of making any"),
     ("--limit", "N", None, "first N ids of the set; the verdict says PARTIAL"),
     ("--reference", "torch|published|FILE", "torch", "source model run here, published figure, or a reference packet"),
@@ -87,6 +96,10 @@ class Options:
     port: Path
     devkit: Path
     store: Path
+    onnx: Path | None
+    adapted: Path | None
+    om: Path | None
+    clip: Literal["canvas", "none"]
     dumps: Path | None
     limit: int | None
     reference: Literal["torch", "published", "packet"]
@@ -149,6 +162,8 @@ def pytest_configure(config: pytest.Config) -> None:
         REFERENCES[options.reference],
         "packet_left_out" if options.write_reference is None else "packet_written",
         "candidate_made" if options.dumps is None else "candidate_given",
+        "graphs_given" if options.onnx or options.adapted else "graphs_made",
+        "om_given" if options.om else "om_compiled",
         "limits_published" if options.baseline is None else "limits_measured",
         "protocols_left_out" if options.protocols is None else "protocols_written",
     ):
@@ -180,6 +195,10 @@ def read(given: Mapping[str, Any], *, marks: str = "", here: Path | None = None)
         port=_path(given, "port") or (PUBLISHED if given.get("weights") else SPECIMEN / "port.toml"),
         devkit=_path(given, "devkit") or SPECIMEN / "VOCdevkit",
         store=here / given["store"],
+        onnx=_path(given, "onnx"),
+        adapted=_path(given, "adapted"),
+        om=_path(given, "om"),
+        clip=given["clip"],
         dumps=_path(given, "dumps"),
         limit=int(given["limit"]) if given.get("limit") else None,
         reference="packet" if _is_packet(given) else given["reference"],
@@ -218,6 +237,7 @@ def _faults(given: Mapping[str, Any], marks: str, here: Path) -> Iterator[str]:
     for name, allowed in (
         ("overflow", ("crop", "error")),
         ("canvas", ("published", "fitted")),
+        ("clip", ("canvas", "none")),
     ):
         yield from values.one_of(name, given.get(name), allowed)
     yield from values.one_of("runner", given.get("runner"), toolkit.RUNNERS)
@@ -225,7 +245,7 @@ def _faults(given: Mapping[str, Any], marks: str, here: Path) -> Iterator[str]:
     yield from values.whole_number("limit", given.get("limit"), 10**8, "of pictures", "--limit=10")
     yield from values.whole_number("tool-timeout", given.get("tool-timeout"), 10**7, "of seconds", "--tool-timeout=600")
     packet = ("reference",) if _is_packet(given) else ()
-    for name in ("weights", "port", "baseline", *packet):
+    for name in ("weights", "port", "baseline", "onnx", "adapted", "om", *packet):
         yield from values.a_file(name, given.get(name), here)
     for name in ("devkit", "dumps"):
         yield from values.a_folder(name, given.get(name), here)
@@ -242,6 +262,7 @@ def _faults(given: Mapping[str, Any], marks: str, here: Path) -> Iterator[str]:
             f"--write-reference writes what the source model finds here, but --reference={given['reference']} does not run it; "
             "leave one of both out"
         )
+    yield from _faults_of_given_files(given, marks)
     if marks == "npu" and given.get("dumps"):
         yield (
             f"-m npu judges what this host's NPU makes, but --dumps={given['dumps']} were made elsewhere: judge them with "
@@ -251,6 +272,22 @@ def _faults(given: Mapping[str, Any], marks: str, here: Path) -> Iterator[str]:
     yield from values.accepted_by(given.get("dask"), members.checked)
     yield from values.accepted_by(given["atc-arg"], lambda words: atc.atc_arguments(words, here))
     yield from values.accepted_by(given.get("soc"), _expect_known_soc)
+
+
+def _faults_of_given_files(given: Mapping[str, Any], marks: str) -> Iterator[str]:
+    """A sentence for each option that cannot go with a graph or a compiled model that the user gave."""
+    files = [f"--{name}={given[name]}" for name in ("onnx", "adapted", "om") if given.get(name)]
+    if not files:
+        return
+    together = " and ".join(files)
+    if given["canvas"] == "fitted":
+        yield f"{together}: such a file has one canvas, so there are no others to fit; leave out --canvas=fitted"
+    if given["clip"] == "none":
+        yield f"{together}: --clip=none is about the suite's own export, but this file clips as it does; leave out --clip"
+    if given.get("dumps"):
+        yield f"{together}: dumps that were made elsewhere are judged without it; leave it out, or leave out --dumps"
+    if given.get("om") and "npu" not in marks:
+        yield f"--om={given['om']}: only an NPU runs a compiled model; use -m npu, or leave out --om"
 
 
 def _expect_known_soc(soc: str) -> None:

@@ -45,6 +45,12 @@ def criterion(record_property: Callable[[str, object], None]) -> Callable[..., C
     return record
 
 
+@pytest.fixture
+def note(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Say in a sentence what a person should know although the test passes. The summary of the run prints it."""
+    return lambda sentence: record_property("note", sentence)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]

@@ -58,6 +58,7 @@ class Reporter:
         self.criteria: dict[str, list[Criterion]] = {}
         self.trials: dict[str, Trial] = {}
         self.rates: list[str] = []
+        self.notes: dict[str, None] = {}
         self.stopped = False
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
@@ -77,6 +78,7 @@ class Reporter:
             self.outcomes[test] = "skipped" if report.skipped else "passed"
         if report.when == "call":
             self.criteria[test] = [Criterion(**row) for name, row in recorded if name == "criterion"]
+            self.notes.update((str(words), None) for name, words in recorded if name == "note")
             self.rates = properties.get("rates", self.rates)
             if "trial" in properties:
                 found = Trial(**properties["trial"])
@@ -101,6 +103,10 @@ class Reporter:
             width = terminalreporter._tw.fullwidth
             for line in page(self.trials.get(device), self.judged(device), rates, width).splitlines():
                 terminalreporter.write_line(line)
+        if self.notes:
+            terminalreporter.section("notes")
+            for words in self.notes:
+                terminalreporter.write_line(words)
         if self.stopped:
             terminalreporter.write_line(
                 f"stopped: finished artifacts and finished pictures are kept in {self.options.store}, and the same "
@@ -113,12 +119,19 @@ class Reporter:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
         if self.options.verdict is not None:
             first = found.pop("npu", None) or found.pop("host", None) or self.judged("host")
-            content = as_json(first, list(found.values()), self.rates, list(map(str, self.args)), self.options.given)
+            content = as_json(
+                first, list(found.values()), self.rates, [*self.notes], list(map(str, self.args)), self.options.given
+            )
             write_json(self.options.verdict, content)
 
 
 def as_json(
-    found: Verdict, others: list[Verdict], rates: list[str], args: list[str], options: Mapping[str, Any]
+    found: Verdict,
+    others: list[Verdict],
+    rates: list[str],
+    notes: list[str],
+    args: list[str],
+    options: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The verdict's file. Where host and NPU were judged, the NPU comes first and the host is under "also judged".
 
@@ -137,6 +150,7 @@ def as_json(
         "rates": rates,
         "criteria": found.criteria,
         "tests": found.tests,
+        "notes": notes,
         "also judged": [asdict(other) for other in others],
     }
 

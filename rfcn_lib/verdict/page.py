@@ -9,6 +9,13 @@ from rich.table import Table
 from rfcn_lib.score.protocols import ProtocolScore
 from rfcn_lib.verdict.verdict import Trial, Verdict
 
+CLIPPED = {
+    "canvas": "clipped to the canvas",
+    "none": "not clipped, as published",
+    "frozen": "clipped to a size that was frozen in",
+    "unknown": "how they are clipped is not known",
+}
+
 
 def page(trial: Trial | None, found: Verdict, rates: Sequence[str], width: int) -> str:
     """The verdict as a person reads it: class APs worst difference first, the means, the criteria, what was on trial."""
@@ -30,6 +37,9 @@ def page(trial: Trial | None, found: Verdict, rates: Sequence[str], width: int) 
         on = ", ".join(f"{name} ({count})" for name, count in trial.canvases.items())
         area = f"; {trial.canvas_area:.1%} of the published canvas's area" if trial.canvas == "fitted" else ""
         console.print(f"canvas     {trial.canvas}: {on}{area}")
+        console.print(f"proposals  {CLIPPED[trial.clip]}")
+        for note in trial.notes:
+            console.print(f"note       {note}")
         if trial.cropped:
             named = ", ".join(f"{id} ({share:.1%})" for id, share in list(trial.cropped.items())[:10])
             console.print(

@@ -65,6 +65,8 @@ class Trial:
     canvas        which canvases: the published port's own, or some that fit the pictures
     canvases      `<width>x<height>` -> pictures shown on it
     canvas_area   area of all pictures' canvases over that of as many published ones
+    clip          what the graph clips proposals to: the canvas, nothing, or a size that was frozen in
+    notes         what is unlike this suite's own graphs, a sentence each
     """
 
     port: str
@@ -92,6 +94,8 @@ class Trial:
     canvas: Literal["published", "fitted"]
     canvases: Mapping[str, int]
     canvas_area: float
+    clip: Literal["canvas", "none", "frozen", "unknown"] = "unknown"
+    notes: Sequence[str] = ()
 
     @property
     def partial(self) -> bool:

@@ -1,7 +1,7 @@
 """The stand-in for the vendor's tools, run in this process: as strict as its processes, and much quicker.
 
-`run_here` takes the place of `rfcn_lib.command.run`; a test patches it into the module that it judges. Faults that end the
-process (crash139, segv, hang) cannot be planted here; tests/system has them.
+`run_here` takes the place of `rfcn_lib.command.run`; a test patches it into the module that it judges. The fault `hang`
+cannot be planted here.
 """
 
 import contextlib
@@ -42,7 +42,7 @@ def run_here(words, *, cwd, env=None, timeout_s=0, log=None, set_up=""):
         os.chdir(cwd)
         os.environ.update(env or {})
         try:
-            status = main_of(Path(words[0]).name.partition(".")[0])(arguments)
+            status = simulated(MODULES[Path(words[0]).name.partition(".")[0]]).main(arguments)
         except SystemExit as ended:
             status = ended.code if isinstance(ended.code, int) else 1
             err.write("" if isinstance(ended.code, int) else f"{ended.code}\n")
@@ -61,16 +61,23 @@ def run_here(words, *, cwd, env=None, timeout_s=0, log=None, set_up=""):
     )
 
 
+def environment(**more) -> dict[str, str]:
+    """For a process: the stand-in first on PATH, this interpreter's folder next; nothing planted but what is given."""
+    own = {key: value for key, value in os.environ.items() if not key.startswith("STANDIN_")}
+    path = os.pathsep.join([str(STANDIN), str(Path(sys.executable).parent), own.get("PATH", "")])
+    return {**own, "PATH": path, "PYTHONPATH": str(STANDIN), **more}
+
+
 def do_nothing(words, *, cwd, env=None, timeout_s=0, log=None, set_up=""):
     """In the place of `run_here`: a tool that ends with 0 without a word and without a file."""
     return CommandResult(tuple(map(str, words)), Path(cwd), dict(env or {}), 0, "", "", 0.0, log, set_up)
 
 
-def main_of(tool):
-    """The program of a tool: a list of arguments -> the exit status."""
+def simulated(module):
+    """A module of the stand-in."""
     if str(STANDIN) not in sys.path:
         sys.path.insert(0, str(STANDIN))
-    return importlib.import_module(f"simulated.{MODULES[tool]}").main
+    return importlib.import_module(f"simulated.{module}")
 
 
 def atc_command(**changed):

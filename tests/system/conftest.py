@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.builds import log, root, source  # noqa: F401  fixtures of test_store.py
 from tests.support.places import ROOT
 from tests.support.signals import heed_ctrl_c
+from tests.support.tiny_made import tiny_exported, tiny_made  # noqa: F401  fixtures
+from tests.support.toolkit_host import host  # noqa: F401  a fixture of test_toolkit.py
 
 FEW = "--limit=40"
 
@@ -31,12 +34,12 @@ def specimen_store(pytestconfig) -> Path:
     return place
 
 
-def linked(source, target):
+def linked(existing, target):
     """Link where both lie on one disk."""
     try:
-        os.link(source, target)
+        os.link(existing, target)
     except OSError:
-        shutil.copy2(source, target)
+        shutil.copy2(existing, target)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import FrozenInstanceError, asdict, replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 
 from rfcn_lib import command
 from rfcn_lib.command import CommandError, CommandResult, CommandTimeoutError, ending, explain, run, shell_line
+from tests.support.processes import alive, wait_until
 
 WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)
 
@@ -24,23 +24,6 @@ def script(folder: Path, name: str, text: str) -> Path:
     path.write_text(text)
     path.chmod(0o755)
     return path
-
-
-def alive(pid: int) -> bool:
-    """Whether `pid` runs; a zombie that nobody reaps in a container does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def wait_until(condition) -> bool:
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def python(code: str, **options) -> CommandResult:

@@ -222,19 +222,17 @@ def test_without_a_device_the_graph_is_compiled_and_the_rest_skips(fresh, run_np
     assert "no NPU" in words
 
 
-@pytest.mark.parametrize(("fault", "cause"), [("E19010", "E19010"), ("benchmark:half_way", "of 6 pictures")])
-def test_a_planted_failure_is_reported_by_its_cause(fresh, run_npu, fault, cause):
-    code, words = run_npu(f"--store={fresh}", FEW, fault=fault)
+def test_a_planted_failure_is_reported_by_its_cause(fresh, run_npu):
+    code, words = run_npu(f"--store={fresh}", FEW, fault="E19010")
 
     assert code == 1
-    assert cause in words
+    assert "E19010" in words
     assert "NOT JUDGED" in words
     assert "Traceback (most recent call last)" not in words.split("output:")[0]
-    if fault == "E19010":
-        line, environment = words.split("by hand: ")[1].split("environment of the line by hand")
-        assert "atc --framework=5" in line
-        exports = f"export ASCEND_TOOLKIT_HOME={STANDIN / 'toolkit'} export PYTHONPATH={STANDIN} export PATH={STANDIN}"
-        assert exports in re.sub("export (LD_LIBRARY_PATH|ASCEND_(?!TOOLKIT_HOME))[^ ]* ", "", environment)
+    line, environment = words.split("by hand: ")[1].split("environment of the line by hand")
+    assert "atc --framework=5" in line
+    exports = f"export ASCEND_TOOLKIT_HOME={STANDIN / 'toolkit'} export PYTHONPATH={STANDIN} export PATH={STANDIN}"
+    assert exports in re.sub("export (LD_LIBRARY_PATH|ASCEND_(?!TOOLKIT_HOME))[^ ]* ", "", environment)
 
 
 def test_a_dump_that_is_not_what_the_device_made_is_refused(fresh, run_npu):

@@ -14,6 +14,7 @@ FILES = {  # what is here in place of a reader's file: the question is whether o
     "--weights": "specimen/rfcn_specimen.pth",
     "--devkit": "specimen/VOCdevkit",
     "--dumps": "specimen",
+    **dict.fromkeys(("--onnx", "--adapted", "--om"), "README.md"),
     "--baseline": "README.md",
     "--reference": "README.md",
     "--write-reference": "{folder}/reference.zip",

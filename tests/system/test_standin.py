@@ -7,12 +7,8 @@ import json
 import os
 import re
 import shutil
-import signal
 import stat
 import subprocess
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -20,11 +16,11 @@ import pytest
 
 from rfcn_lib import spec
 from rfcn_lib.devices import onnx_runtime
-from rfcn_lib.graph.export import onnx_from_network
 from rfcn_lib.graph.twin import twin_from_vendor
+from rfcn_lib.pictures.bin_files import write_bins
 from tests.support import tiny
 from tests.support.places import STANDIN
-from tests.support.standin_here import make_tiny
+from tests.support.standin_here import environment, im_data_of
 
 WIDTH, HEIGHT = tiny.CANVAS_WH
 IDS = ("000001", "000002", "000010")
@@ -46,30 +42,14 @@ PERF = re.compile(
 )
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A folder with the tiny port's adapted graph, its om, three bins and their info file."""
-    folder = tmp_path_factory.mktemp("made")
-    onnx_from_network(folder / "exported.onnx", tiny.network_of(), tiny.CANVAS_WH)
-    make_tiny(folder, folder / "exported.onnx", IDS)
-    return folder
-
-
 @pytest.fixture
-def work(made, tmp_path):
-    """A fresh folder that has what was made; today's ais_bench takes no link."""
-    for name in ("adapted.onnx", "rfcn.om", "demo.info"):
-        (tmp_path / name).hardlink_to(made / name)
-    shutil.copytree(made / "bin", tmp_path / "bin", copy_function=os.link)
+def work(tiny_made, tmp_path):
+    """A fresh folder that has the adapted graph, its om, three bins and their info file; today's ais_bench takes no link."""
+    for name in ("adapted.onnx", "rfcn.om"):
+        (tmp_path / name).hardlink_to(tiny_made / name)
+    write_bins(tmp_path / "bin", tmp_path / "demo.info", ((id, im_data_of(id)) for id in IDS), listed_folder="./bin")
     tmp_path.chmod(0o750)
     return tmp_path
-
-
-def environment(**more) -> dict[str, str]:
-    """The stand-in first on PATH, this interpreter's folder next; nothing planted but what is given."""
-    own = {key: value for key, value in os.environ.items() if not key.startswith("STANDIN_")}
-    path = os.pathsep.join([str(STANDIN), str(Path(sys.executable).parent), own.get("PATH", "")])
-    return {**own, "PATH": path, "PYTHONPATH": str(STANDIN), **more}
 
 
 def words_of(tool, *more, **changed) -> list[str]:
@@ -252,25 +232,6 @@ def test_atc_drops_an_attribute_of_another_type_without_a_word(call, work):
     assert next(a for a in nms.attribute if a.name == "iou_threshold").f == 0.0
 
 
-@pytest.mark.parametrize("code", ["E10001", "E19010", "EZ3003"])
-def test_atc_fails_with_a_planted_code(call, work, code):
-    status, said = call("atc", words_of("atc", output="new"), STANDIN_FAULT=f"atc:{code}")
-
-    assert status != 0
-    assert re.search(rf"^{code}: ", said, re.MULTILINE)
-    assert not (work / "new.om").exists()
-
-
-def test_atc_may_say_and_do_different_things(call, work):
-    status, said = call("atc", words_of("atc", output="new"), STANDIN_FAULT="no_om")
-    assert (status, "ATC run success" in said, (work / "new.om").exists()) == (0, True, False)
-    status, said = call("atc", words_of("atc", output="new"), STANDIN_FAULT="suffix_om,warning")
-    assert (status, len(list(work.glob("new_linux_*.om")))) == (0, 1)
-    assert said.splitlines()[-1].startswith("W11001")
-    status, said = call("atc", words_of("atc", output="new"), STANDIN_FAULT="no_success_line")
-    assert (status, "success" in said, (work / "new.om").exists()) == (0, False, True)
-
-
 def test_a_misspelt_fault_is_not_a_silent_success(work):
     for planted in ("E1901", "atc:device_lost"):
         done = run(work, words_of("atc", output="new"), STANDIN_FAULT=planted)
@@ -282,10 +243,11 @@ def test_a_misspelt_fault_is_not_a_silent_success(work):
 
 
 @pytest.fixture(scope="module")
-def wanted(made):
+def wanted(tiny_made, tmp_path_factory):
     """What the twin gives for each picture, straight from ONNX Runtime."""
-    twin_from_vendor(made / "twin.onnx", made / "adapted.onnx")
-    session = onnx_runtime.session(made / "twin.onnx")
+    twin = tmp_path_factory.mktemp("twin") / "twin.onnx"
+    twin_from_vendor(twin, tiny_made / "adapted.onnx")
+    session = onnx_runtime.session(twin)
     found = {id: onnx_runtime.run(session, tiny.im_data_of(int(id)), tiny.picture_of(id)) for id in IDS}
     return {id: [getattr(outputs, name).reshape(-1) for name in spec.OUTPUTS] for id, outputs in found.items()}
 
@@ -444,58 +406,6 @@ def test_a_misspelt_style_is_refused(call):
         call("ais_bench", words_of("ais_bench"), STANDIN_STYLE="2024")
 
 
-@pytest.mark.parametrize(
-    ("tool", "fault", "status", "finished"),
-    [
-        *((tool, *stop) for tool in ("benchmark", "ais_bench") for stop in (("half_way", 1, 1), ("no_perf", 0, 3))),
-        ("benchmark", "wrong_count", 0, 2),  # ais_bench's Python raises at any miss
-    ],
-)
-def test_a_runner_stops_where_it_is_told_to(call, work, tool, fault, status, finished):
-    try:
-        got, _ = call(tool, words_of(tool), STANDIN_FAULT=f"{tool}:{fault}")
-    except (RuntimeError, OSError):
-        got = 1
-    folder = work / "result" / ("dumpOutput_device0" if tool == "benchmark" else "")
-    perf = {
-        "benchmark": work / "result" / "perf_vision_batchsize_1_device_0.txt",
-        "ais_bench": work / "result_summary.json",
-    }[tool]
-
-    assert got == status
-    assert len(list(folder.glob("*_2.bin")) + list(folder.glob("*_0.bin"))) == (
-        finished if tool == "benchmark" else 2 * finished + (fault == "disk_full")
-    )
-    assert perf.exists() == (status == 0 and fault not in ("half_dead", "no_perf"))
-    if perf.exists():
-        counted = finished - (fault == "perf_count")
-        if tool == "ais_bench":
-            assert json.loads(perf.read_text())["NPU_compute_time"]["count"] == counted
-        else:
-            found = PERF.fullmatch(perf.read_text())
-            assert float(found[1]) * float(found[2]) / 1000 == pytest.approx(counted, rel=1e-4)
-
-
-@pytest.mark.parametrize("tool", ["benchmark", "ais_bench"])
-def test_a_runner_spoils_what_it_is_told_to(call, work, wanted, tool):
-    folder, first = (work / "result" / "dumpOutput_device0", 1) if tool == "benchmark" else (work / "result", 0)
-
-    def after(fault):
-        assert call(tool, words_of(tool), STANDIN_FAULT=fault)[0] == 0
-        return dumps(folder, first)
-
-    got = after("nan_output")
-    assert np.isnan(got[IDS[0]][2]).sum() == 1
-    assert same({id: got[id] for id in IDS[1:]}, {id: wanted[id] for id in IDS[1:]})
-    assert not any(array.any() for arrays in after("constant_output").values() for array in arrays)
-    assert same(after("swapped_output"), dict.fromkeys(IDS, wanted[IDS[0]]))
-    assert [array.nbytes for array in after("float16_output")[IDS[0]]] == [a.nbytes // 2 for a in wanted[IDS[0]]]
-    got = after("truncated_output")
-    assert got[IDS[-1]][1].nbytes == wanted[IDS[-1]][1].nbytes // 2
-    assert same({id: got[id] for id in IDS[:-1]}, {id: wanted[id] for id in IDS[:-1]})
-    assert same(after(""), wanted)
-
-
 def test_several_devices_of_the_older_tool_share_the_pictures_and_one_may_be_lost(work, wanted):
     planted = {"STANDIN_DEVICES": "310x4", "STANDIN_FAULT": "device_lost=3", "STANDIN_STYLE": "2023"}
     done = run(work, words_of("ais_bench", "--device", "0,3"), **planted)
@@ -532,29 +442,6 @@ def test_several_devices_of_todays_tool_do_all_pictures_each_unless_told_to_shar
     assert not (work / "shared" / "device3_1").exists()
     assert "[ERROR] subprocess run failed error_callback:[507033][Error code unknown] \n" in done.stdout
     assert "[INFO] multidevice run end qsize:2 result:1" in done.stdout
-
-
-def test_a_hanging_tool_holds_its_output_open_until_its_whole_group_is_ended(work):
-    words = words_of("benchmark")
-    process = subprocess.Popen(
-        words,
-        cwd=work,
-        env=environment(STANDIN_FAULT="hang"),
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    folder, end = work / "result" / "dumpOutput_device0", time.monotonic() + 60
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    while not children.read_text() and time.monotonic() < end:
-        time.sleep(0.05)
-    assert process.poll() is None
-    assert len(list(folder.iterdir())) == 3, "half of the pictures, one of three"
-    process.kill()
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.communicate(timeout=0.3)
-    os.killpg(process.pid, signal.SIGKILL)
-    assert process.communicate(timeout=20)[0].startswith("[INFO] SIMULATED")
 
 
 def test_the_marks_lie_where_one_looks():

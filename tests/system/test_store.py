@@ -8,58 +8,16 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
-import pytest
 from onnx import TensorProto, helper, save
 
 from rfcn_lib import spec
 from rfcn_lib.store.store import Store
+from tests.support.builds import copied, left_over, made
 from tests.support.places import ROOT
-
-
-def copied(target: Path, source: Path, log: str, times: int = 1) -> None:
-    with Path(log).open("a") as file:
-        file.write("made\n")
-    target.write_text(source.read_text() * times)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "artifacts"
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    path = tmp_path / "weights.pth"
-    path.write_text("weights")
-    return path
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> str:
-    return str(tmp_path / "log")
-
-
-def made(log: str) -> int:
-    return len(Path(log).read_text().splitlines())
-
-
-def left_over(root: Path) -> list[str]:
-    """What lies in the store besides locks and the memo of digests."""
-    return sorted(
-        p.name for folder in (root / "kept", root / "kept" / ".scratch") for p in folder.iterdir() if p.name[0] != "."
-    )
-
-
-def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 30
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} did not appear"
-        time.sleep(0.01)
-
+from tests.support.processes import wait_for
 
 SLOW = """
 import sys, time

@@ -8,10 +8,10 @@ import pytest
 
 from rfcn_lib.ascend import toolkit
 from rfcn_lib.ascend.npu_smi import NpuSmiError
-from rfcn_lib.ascend.toolkit import (
-    npus,
-    runner,
-)
+from rfcn_lib.ascend.toolkit import npus, runner
+from tests.support.toolkit_host import executable
+
+pytestmark = pytest.mark.usefixtures("host")
 
 HELP = "usage: ais_bench [-h] --model MODEL [--input INPUT] [--output_dirname D] [--outfmt {NPY,BIN,TXT}]"
 
@@ -24,25 +24,6 @@ TABLE = """\
 | 0 7 | 0000:81:00.0 | 0 |
 +==+
 """
-
-
-def executable(path: Path, text: str = "#!/bin/sh\n") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(0o755)
-    return path
-
-
-@pytest.fixture(autouse=True)
-def host(tmp_path, monkeypatch) -> Path:
-    """A host with nothing of the vendor's; its folder `bin` is first on PATH."""
-    for name in ("ASCEND_TOOLKIT_HOME", "ASCEND_HOME_PATH", "PYTHONPATH"):
-        monkeypatch.delenv(name, raising=False)
-    (tmp_path / "bin").mkdir()
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
-    monkeypatch.setattr(toolkit, "INSTALL_FOLDERS", (f"{tmp_path}/Ascend",))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def benchmark(host: Path) -> Path:

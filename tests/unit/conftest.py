@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.scratch import inductor_cache  # noqa: F401  a fixture
+from tests.support.tiny_made import tiny_exported, tiny_made  # noqa: F401  fixtures
 
 # how many examples a test of any input tries: few each time, many with HYPOTHESIS_PROFILE=thorough, as .ci/run sets it
 for name, examples in (("quick", 40), ("thorough", 400)):
@@ -15,17 +16,6 @@ for name, examples in (("quick", 40), ("thorough", 400)):
         name, max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
     )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
-
-
-@pytest.fixture(scope="session")
-def tiny_exported(tmp_path_factory):
-    """The tiny network's ONNX file, not adapted."""
-    from rfcn_lib.graph.export import onnx_from_network
-    from tests.support import tiny
-
-    path = tmp_path_factory.mktemp("tiny_exported") / "rfcn.onnx"
-    onnx_from_network(path, tiny.network_of(), tiny.CANVAS_WH)
-    return path
 
 
 def _refuse(*_args, **_kwargs):

@@ -3,15 +3,8 @@ import shutil
 import pytest
 
 from rfcn_lib.ascend import tool_run
-from tests.support.standin_here import make_tiny, run_here
-
-
-@pytest.fixture(scope="session")
-def tiny_made(tiny_exported, tmp_path_factory):
-    """A folder with the tiny port's graphs, its om, and the bins of seven pictures."""
-    folder = tmp_path_factory.mktemp("tiny_made")
-    make_tiny(folder, tiny_exported)
-    return folder
+from tests.support.standin_here import run_here
+from tests.support.toolkit_host import host  # noqa: F401  a fixture of test_toolkit.py
 
 
 @pytest.fixture

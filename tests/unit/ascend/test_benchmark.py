@@ -54,6 +54,7 @@ def test_what_an_earlier_run_left_is_not_taken_for_this_one_s(task, monkeypatch)
         ("half_way", r"the batch of 7 pictures on device 2 failed: .* ended with 1, but should end with 0", 3),
         ("no_perf", r"no perf file at .*perf_vision_batchsize_1_device_2\.txt", 7),
         ("perf_count", r"ran 6 pictures by its own perf file, but was given 7", 7),
+        ("wrong_count", r"ran 6 pictures by its own perf file, but was given 7", 6),
         ("open_fails=2", r"acl open device 2 failed[\s\S]*try: .*npu-smi info.*--devices=", 0),
     ],
 )

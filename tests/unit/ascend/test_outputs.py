@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from rfcn_lib.ascend.outputs import content_fault, format_fault, move_to_dumps
-from rfcn_lib.score.dumps import shapes
-from tests.support.fake_tools import outputs_of
+from tests.support.fake_npu import outputs_of
 from tests.support.tiny import PORT
 
 
@@ -14,7 +13,7 @@ def written(tmp_path):
     """written(change): the three arrays as .npy, the last one changed."""
 
     def put(change=lambda array: array):
-        arrays = [array[None] for array in outputs_of(0.5, shapes(PORT))]
+        arrays = [array[None] for array in outputs_of(0.5)]
         files = [tmp_path / f"000001_{k}.npy" for k in range(3)]
         for file, array in zip(files, [*arrays[:2], change(arrays[2])], strict=True):
             np.save(file, array)
@@ -76,7 +75,7 @@ def test_an_array_becomes_its_plain_floats(written, tmp_path):
 def test_what_a_bin_does_not_say_its_content_does(tmp_path, change, said):
     """benchmark's files have neither type nor shape."""
     files = [tmp_path / f"000001_{k}.bin" for k in (1, 2, 3)]
-    arrays = outputs_of(900.0, shapes(PORT))
+    arrays = outputs_of(900.0)
     for file, array in zip(files, arrays, strict=True):
         array.tofile(file)
     assert format_fault(files, PORT) is None

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 
 from rfcn_lib.ascend import toolkit
@@ -14,6 +12,9 @@ from rfcn_lib.ascend.toolkit import (
     simulated_tools,
 )
 from rfcn_lib.socs import KNOWN_SOCS
+from tests.support.toolkit_host import executable
+
+pytestmark = pytest.mark.usefixtures("host")
 
 # an installed CANN 8.1.RC1, shortened
 INSTALL_INFO = """\
@@ -23,25 +24,6 @@ innerversion=V100R001C21SPC001B238
 arch=aarch64
 path=/usr/local/Ascend/ascend-toolkit/8.1.RC1/aarch64-linux
 """
-
-
-def executable(path: Path, text: str = "#!/bin/sh\n") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(0o755)
-    return path
-
-
-@pytest.fixture(autouse=True)
-def host(tmp_path, monkeypatch) -> Path:
-    """A host with nothing of the vendor's; its folder `bin` is first on PATH."""
-    for name in ("ASCEND_TOOLKIT_HOME", "ASCEND_HOME_PATH", "PYTHONPATH"):
-        monkeypatch.delenv(name, raising=False)
-    (tmp_path / "bin").mkdir()
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
-    monkeypatch.setattr(toolkit, "INSTALL_FOLDERS", (f"{tmp_path}/Ascend",))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 # -- atc ---------------------------------------------------------------------------------------------------------------

@@ -3,44 +3,11 @@
 import onnx
 import onnx_ir as ir
 import pytest
-from onnx import parser
 
 from rfcn_lib import spec
 from rfcn_lib.graph import inspect as facts
 from rfcn_lib.graph.values import GraphError, constant_numbers, infer_types
-
-# The published port's last steps in small: clip, candidates, NMS, rois with a column of zeros, pooling.
-WHOLE = """g (float[1,8,4] im_data) => (float[1,5,5] rois, float[5,2,7,7] pooled)
-<int64 first = {{0}}, int64[1] k = {{6}}, int64[4] four = {{1, 6, 1, 4}}, float low = {{0}}, float high = {{63}},
- int64[4] maps_shape = {{1, 98, 9, 9}}, float[1,5,1] none = {{0, 0, 0, 0, 0}}, {more}
- float[1,5,4] boxes, float[1,5] scores, float[1,5] classes, int32[1] count>
-{{
-  moved = Add (im_data, low)
-  {clip}
-  column = Gather <axis = 2> (im_data, first)
-  best, order = TopK <axis = 1> (column, k)
-  order_1d = Squeeze <axes = [0]> (order)
-  candidates = Gather <axis = 1> (clipped, order_1d)
-  by_four = Reshape (candidates, four)
-  row = Unsqueeze <axes = [2]> (best)
-  boxes, scores, classes, count = BatchMultiClassNMS
-      <score_threshold = 0.0, iou_threshold = 0.7, max_size_per_class = 5, max_total_size = 5> (by_four, row)
-  rois = Concat <axis = 2> (none, boxes)
-  turned = Transpose <perm = [0, 2, 1]> (rois)
-  maps = Expand (low, maps_shape)
-  pooled = PSROIPooling
-      <pooled_height = 7, pooled_width = 7, spatial_scale = 0.0625, group_size = 7, output_dim = 2> (maps, {rois})
-}}"""
-CLIP = "clipped = Clip (moved, low, high)"
-
-
-def model_from(text: str, domain: str = '"" : 11') -> ir.Model:
-    return ir.from_proto(parser.parse_model(f"<ir_version: 7, opset_import: [{domain}]>\n{text}"))
-
-
-def whole(clip: str = CLIP, more: str = "", rois: str = "turned", swap: tuple[str, str] = ("", "")) -> ir.Model:
-    text = WHOLE.format(clip=clip, more=more, rois=rois).replace(*swap)
-    return model_from(text)
+from tests.support.small_graphs import model_from, whole
 
 
 def test_the_whole_has_no_fault() -> None:
@@ -57,7 +24,6 @@ def test_the_whole_has_no_fault() -> None:
     assert [node.faults for node in facts.vendor_nodes(model)] == [(), ()]
     assert facts.vendor_nodes(model)[0].attributes["max_total_size"] == 5
     assert facts.rois_layout_faults(model, kept=5) == ()
-    assert facts.proposal_clip_limits(model) == (facts.ClipLimits((0.0,), (63.0,), ("Add making moved",)),)
     int64 = {name for name, value in infer_types(model).items() if value.dtype == ir.DataType.INT64}
     assert int64 == {"first", "k", "four", "order", "order_1d", "maps_shape"}
 
@@ -74,7 +40,6 @@ def test_looking_changes_nothing() -> None:
     ):
         look(model)
     facts.rois_layout_faults(model, 5)
-    facts.proposal_clip_limits(model)
     assert ir.to_proto(model).SerializeToString() == before
 
 
@@ -210,60 +175,6 @@ def test_rois_of_unknown_shape_are_a_fault() -> None:
     assert facts.rois_layout_faults(model, kept=5) == (
         "PSROIPooling making y reads rois of unknown shape, but should read (1, 5, 5); declare it",
     )
-
-
-CLIPS = {
-    "max_then_min": (
-        "above = Max (moved, low) clipped = Min (above, limits)",
-        [("Add making moved", (0.0,), (63.0, 31.0, 63.0, 31.0))],
-    ),
-    "computed_first": ("clipped = Min (limits, moved)", [("Add making moved", None, (63.0, 31.0, 63.0, 31.0))]),
-    "twice": (
-        "once = Clip (moved, low, high) half = Constant <value = float {31.5}> () clipped = Clip (once, low, half)",
-        [("Add making moved", (0.0,), (31.5,))],
-    ),
-    "lost": ("clipped = Identity (moved)", [("Add making moved", None, None)]),
-    "one_side": ("clipped = Clip (moved, low)", [("Add making moved", (0.0,), None)]),
-    "upper_side": ("clipped = Clip (moved, , high)", [("Add making moved", None, (63.0,))]),
-    "half_lost": (
-        "left, right = Split <axis = 2> (moved) kept = Clip (left, low, high) far = Abs (right) "
-        "clipped = Concat <axis = 2> (kept, far)",
-        [("Add making moved", (0.0,), (63.0,)), ("Abs making far", None, None)],
-    ),
-    "written_back_unclipped": (
-        "once = Clip (moved, low, high) raw = Abs (moved) where = Cast <to = 7> (best) "
-        "at = Unsqueeze <axes = [2]> (where) clipped = ScatterElements <axis = 2> (once, at, raw)",
-        [("Add making moved", (0.0,), (63.0,)), ("Abs making raw", None, None)],
-    ),
-    "alike": (
-        "left, right = Split <axis = 2> (moved) far = Abs (right) joined = Concat <axis = 2> (left, far) "
-        "clipped = Clip (joined, low, high)",
-        [("Add making moved, Abs making far", (0.0,), (63.0,))],
-    ),
-    "of_the_input": ("clipped = Clip (im_data, low, high)", [("im_data", (0.0,), (63.0,))]),
-    "of_two_computed": ("clipped = Min (moved, im_data)", [("Min making clipped", None, None)]),
-    "by_a_computed_limit": (
-        "limit = ReduceMax <keepdims = 0> (im_data) clipped = Clip (moved, low, limit)",
-        [("Add making moved", (0.0,), None)],
-    ),
-    "clipped_and_spoilt": (
-        "good = Clip (moved, low, high) clipped = Mul (good, high)",
-        [("Mul making clipped", None, None)],
-    ),
-}
-
-
-@pytest.mark.parametrize("name", CLIPS)
-def test_limits_of_proposals(name: str) -> None:
-    clip, expected = CLIPS[name]
-    model = whole(clip=clip, more="float[4] limits = {63, 31, 63, 31},")
-    assert facts.proposal_clip_limits(model) == tuple(
-        facts.ClipLimits(low, high, tuple(computed_by.split(", "))) for computed_by, low, high in expected
-    )
-
-
-def test_no_proposals_no_limits() -> None:
-    assert facts.proposal_clip_limits(model_from("g (float[1] x) => (float[1] y) { y = Abs (x) }")) == ()
 
 
 def test_known_numbers_are_those_the_graph_would_compute() -> None:

@@ -1,6 +1,7 @@
 """Pictures in batches through an inference tool: what is finished is kept, what is lost is taken over, what is full is said.
 
-The tool is a function that writes files as the vendor's tools do: .bin as benchmark, .npy as ais_bench.
+The tool is a function that writes files as the vendor's tools do: .bin as benchmark, .npy as ais_bench. Its faults are those
+of the stand-in, planted with STANDIN_FAULT.
 """
 
 import hashlib
@@ -8,11 +9,12 @@ import json
 import os
 import re
 import resource
+import tempfile
 from contextlib import nullcontext
 
 import pytest
 
-from rfcn_lib.ascend.tool_run import OmRunError
+from rfcn_lib.ascend.tool_run import OmRunError, RefusedError
 from rfcn_lib.pictures.preprocess import PictureError
 from rfcn_lib.runs import announcements
 from rfcn_lib.runs import npu as npu_module
@@ -23,15 +25,26 @@ from rfcn_lib.score.dump_audit import audit
 from rfcn_lib.score.dumps import DumpError
 from rfcn_lib.speed.perf import PerfError
 from rfcn_lib.speed.throughput import expect_timed, interface_rate
-from tests.support.fake_npu import FakeTool, NpuPictures, dumps_in, run_npu
-from tests.support.fake_tools import CANVAS_WH, IDS, MODEL, PORT
+from tests.support.fake_npu import IDS, MODEL, FakeTool, NpuPictures, dumps_in, run_npu
+from tests.support.tiny import CANVAS_WH, PORT
 
 OM_SHA256 = hashlib.sha256(MODEL).hexdigest()
 
 
-@pytest.fixture(params=[".bin", ".npy"])
-def tool(request):
-    return FakeTool(request.param)
+@pytest.fixture(params=["benchmark", "ais_bench"])
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def tool():
+    return FakeTool()
+
+
+@pytest.fixture
+def plant(monkeypatch):
+    """plant(faults): what the tool does wrong from now on."""
+    return lambda faults: monkeypatch.setenv("STANDIN_FAULT", faults)
 
 
 @pytest.fixture
@@ -40,15 +53,14 @@ def root(tmp_path):
 
 
 @pytest.fixture
-def run(root, tool, tmp_path):
+def run(root, name, tool, tmp_path):
     """run(pictures=, devices=, ...): a run over the same folder, with this tool."""
     om = tmp_path / "rfcn.om"
     om.write_bytes(MODEL)
 
-    def call(pictures=None, batch=3, name="test dumps", **more):
-        return run_npu(
-            root, Tool("benchmark", "no program"), om, pictures, batch=batch, name=name, run_tool=tool, **more
-        )
+    def call(pictures=None, batch=3, **more):
+        more = {"name": "test dumps", "run_tool": tool, **more}
+        return run_npu(root, Tool(name, "no program"), om, pictures, batch=batch, **more)
 
     return call
 
@@ -75,7 +87,7 @@ def test_the_plan_is_said_before_the_first_batch_and_only_where_there_is_one(run
     capsys.readouterr()
     timings = run(devices=(0, 1), batch=2)
     said = capsys.readouterr().err
-    plan = r"test dumps: 5 pictures to do, 2 already there; canvas 112 x 80 px; benchmark on devices 0, 1, "
+    plan = r"test dumps: 5 pictures to do, 2 already there; canvas 112 x 80 px; \w+ on devices 0, 1, "
     assert re.match(
         plan + r"batches of 2; at most 1 MB of bins; 0\.1 MB of dumps, \S+ GB free; stop when you like\n", said
     )
@@ -148,11 +160,11 @@ def test_a_dump_that_is_gone_is_run_and_timed_again(run, root):
     expect_timed(again, dict.fromkeys(IDS, OM_SHA256))
 
 
-def test_another_model_s_timings_are_not_this_one_s(run, root, tool):
+def test_another_model_s_timings_are_not_this_one_s(run, root, plant):
     run()
     for path in (root / "timings").iterdir():
         path.write_text(json.dumps({**json.loads(path.read_text()), "om_sha256": "0" * 64}))
-    tool.fault = "lost0"
+    plant("device_lost=0")
     with pytest.raises(OmRunError, match="7 of 7 pictures have dumps"):
         run()
 
@@ -192,14 +204,14 @@ def test_a_damaged_timing_is_an_error_that_names_it(run, root):
 # -- a batch fails -----------------------------------------------------------------------------------------------------
 
 
-def test_a_tool_that_fails_half_way_leaves_what_it_finished_and_the_next_run_goes_on(run, root, tool, capsys):
-    tool.fault = "half"
+def test_a_tool_that_fails_half_way_leaves_what_it_finished_and_the_next_run_goes_on(run, root, plant, capsys):
+    plant("half_way")
     with pytest.raises(OmRunError, match=r"3 of 7 pictures have dumps, in .*dumps; the next run goes on"):
         run(batch=7)
     assert "stopped with 3 of 7 pictures finished" in capsys.readouterr().err
     assert dumps_in(root / "dumps") == set(IDS[:3])
     assert (root / "work/device0/bin" / f"{IDS[6]}.bin").exists()  # for the line by hand
-    tool.fault = ""
+    plant("")
     expect_timed(run(batch=7), dict.fromkeys(IDS, OM_SHA256))
     assert dumps_in(root / "dumps") == set(IDS)
 
@@ -208,38 +220,70 @@ def test_a_tool_that_fails_half_way_leaves_what_it_finished_and_the_next_run_goe
     ("planted", "said", "kept"),
     [
         (
-            "short",
+            "truncated_output",
             r"1 of 7 pictures have no whole outputs, though \w+ ended well; 000007: .*_[12]\.(bin|npy) \(cls_prob\) (has|is)",
             6,
         ),
         (
-            "half_type",
+            "float16_output",
             r"000001_1\.bin \(rois\) has 400 bytes, but \(40, 5\) float32 are 800; all outputs are 0.5 times .* float16\?"
             r"|000001_0\.npy \(rois\) is float16 \(1, 40, 5\), but should be float32 \(1, 40, 5\); compile it for float32",
             0,
         ),
+        ("constant_output", r"none of 7 pictures has outputs that can be judged", 0),
         ("two_outputs", r"has 2 outputs, but the port has 3: rois, cls_prob, bbox_pred", 0),
         ("four_outputs", r"has 4 outputs, but the port has 3", 0),
-        ("integers", r"000001_1\.bin: rois has no number above \S+, as integers|000001_0\.npy \(rois\) is int32", 0),
-        ("turned", r"000001_1\.bin: rois has batch index|000001_0\.npy \(rois\) is float32 \(1, 5, 40\), but", 0),
-        ("shuffled", r"000001_1\.bin \(rois\) has \S+ bytes, but|000001_0\.npy \(rois\) is float32 \(1, 40, ", 0),
+        (
+            "integer_output",
+            r"000001_1\.bin: rois has no number above \S+, as integers|000001_0\.npy \(rois\) is int32",
+            0,
+        ),
+        (
+            "transposed_output",
+            r"000001_1\.bin: rois has batch index|000001_0\.npy \(rois\) is float32 \(1, 5, 40\), but",
+            0,
+        ),
+        (
+            "reordered_outputs",
+            r"000001_1\.bin \(rois\) has \S+ bytes, but|000001_0\.npy \(rois\) is float32 \(1, 40, ",
+            0,
+        ),
     ],
 )
-def test_outputs_of_a_wrong_kind_or_number_never_become_dumps(run, root, tool, planted, said, kept):
-    tool.fault = planted
+def test_outputs_of_a_wrong_kind_or_number_never_become_dumps(run, root, plant, planted, said, kept):
+    plant(planted)
     with pytest.raises(OmRunError, match=said) as caught:
         run(batch=7)
-    assert ("float16" in str(caught.value)) == (planted == "half_type"), "one short output is not half precision"
+    assert ("float16" in str(caught.value)) == (planted == "float16_output"), "one short output is not half precision"
     assert dumps_in(root / "dumps") == set(IDS[:kept])
 
 
-def test_one_picture_that_cannot_be_judged_costs_no_device_and_is_named_by_the_audit(run, root, tool):
-    tool.fault = "nan_in_one"
+@pytest.mark.parametrize(
+    ("planted", "said"),
+    [
+        ("nan_output", f"{IDS[0]}_3.bin: bbox_pred has 1 of .* NaN"),
+        ("swapped_output", f"{IDS[0]}.* {IDS[1]}"),
+    ],
+)
+def test_pictures_that_cannot_be_judged_cost_no_device_and_are_named_by_the_audit(run, root, plant, planted, said):
+    plant(planted)
     timings = run(batch=7, devices=(0, 1))
     assert problems_of(root) == ()
     expect_timed(timings, dict.fromkeys(IDS, OM_SHA256))
-    with pytest.raises(DumpError, match=f"{IDS[3]}_3.bin: bbox_pred has 1 of .* NaN"):
+    with pytest.raises(DumpError, match=said):
         audit(root / "dumps", IDS, PORT)
+
+
+@pytest.mark.parametrize("devices", [(0,), (0, 1)])
+def test_a_refused_command_line_stops_all_and_is_no_problem_of_a_device(run, root, tool, devices):
+    def refuse(tool, task):
+        raise RefusedError("error: argument --model/-m: om path string is illegal")
+
+    with pytest.raises(RefusedError, match="om path string is illegal"):
+        run(devices=devices, run_tool=refuse)
+    assert problems_of(root) == ()
+    run(devices=devices)
+    assert problems_of(root) == ()
 
 
 def test_a_picture_that_cannot_be_prepared_stops_the_run_as_the_error_it_is(run, root):
@@ -260,8 +304,8 @@ def test_a_picture_that_cannot_be_prepared_stops_the_run_as_the_error_it_is(run,
 # -- a device is lost --------------------------------------------------------------------------------------------------
 
 
-def test_a_lost_device_s_pictures_go_to_the_others_and_it_is_said(run, root, tool, capsys):
-    tool.fault = "lost1"
+def test_a_lost_device_s_pictures_go_to_the_others_and_it_is_said(run, root, plant, capsys):
+    plant("device_lost=1")
     timings = run(devices=(0, 1, 2), batch=2)
     assert dumps_in(root / "dumps") == set(IDS)
     expect_timed(timings, dict.fromkeys(IDS, OM_SHA256))
@@ -269,14 +313,14 @@ def test_a_lost_device_s_pictures_go_to_the_others_and_it_is_said(run, root, too
     assert "device 1 gets no more pictures, others take over" in capsys.readouterr().err
     (problem,) = problems_of(root)
     assert problem.startswith("device 1 was lost: ")
-    assert "acl open device 1 failed" in problem
+    assert "aclrtSynchronizeStream failed" in problem
     assert (root / "work/device1/bin").is_dir(), "for the line by hand"
     assert run(devices=(0, 1, 2), batch=2) == timings
     assert not list(root.rglob("bin")), "the bins of a lost device are kept until the next run"
 
 
-def test_when_every_device_is_lost_each_one_s_reason_is_told(run, root, tool):
-    tool.fault = "lost0,lost1"
+def test_when_every_device_is_lost_each_one_s_reason_is_told(run, root, plant):
+    plant("half_way")
     with pytest.raises(OmRunError) as error:
         run(devices=(0, 1), batch=4)
     assert "device 0: " in str(error.value)
@@ -284,8 +328,8 @@ def test_when_every_device_is_lost_each_one_s_reason_is_told(run, root, tool):
     assert dumps_in(root / "dumps")
 
 
-@pytest.mark.parametrize("ended", ["", "lost0", "Ctrl-C"])
-def test_problems_of_the_devices_are_kept_before_and_after_a_run_however_it_ends(ended, run, root, tool):
+@pytest.mark.parametrize("ended", ["", "device_lost=0", "Ctrl-C"])
+def test_problems_of_the_devices_are_kept_before_and_after_a_run_however_it_ends(ended, run, root, plant):
     """A run that goes on later on idle devices still has dumps that were made on busy ones."""
     asked, pictures = [], NpuPictures()
     load = pictures.load
@@ -299,13 +343,14 @@ def test_problems_of_the_devices_are_kept_before_and_after_a_run_however_it_ends
             raise KeyboardInterrupt
         return load(id)
 
-    tool.fault, pictures.load = ended, interrupted
+    pictures.load = interrupted
+    plant(ended if ended != "Ctrl-C" else "")
     with nullcontext() if not ended else pytest.raises((OmRunError, KeyboardInterrupt)):
         run(pictures, batch=2, problems=problems)
     noted = problems_of(root)
     assert noted[0] == "device 0 is in use: process 1"
     assert noted[-1] == "device 0 is in use: process 2"
-    assert any("device 0 was lost: " in sentence for sentence in noted) == (ended == "lost0")
+    assert any("device 0 was lost: " in sentence for sentence in noted) == (ended == "device_lost=0")
     assert asked[0] == 0
     if not ended:
         run(batch=2, problems=lambda: ["nothing is run, so nobody asks"])
@@ -352,6 +397,17 @@ def test_a_full_disk_takes_a_lost_device_s_bins_as_well_and_says_so(root):
 
 
 # -- what was asked for ------------------------------------------------------------------------------------------------
+
+
+def test_a_temporary_folder_that_is_not_plain_is_said_before_the_first_picture(name, tool, tmp_path, monkeypatch):
+    (tmp_path / "t m p").mkdir()
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "a b" / "rfcn.om").write_bytes(MODEL)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "t m p"))
+    with pytest.raises(OmRunError, match="pass --store=DIR with a plain path, or set TMPDIR"):
+        run_npu(tmp_path / "a b" / "npu", Tool(name, "no program"), tmp_path / "a b" / "rfcn.om", run_tool=tool)
+    assert not (tmp_path / "a b" / "npu").exists()
+    assert tool.runs == 0
 
 
 @pytest.mark.parametrize(

@@ -111,13 +111,13 @@ def test_an_optimizer_s_state_does_not_hinder(weights, state):
     optimizer.step()
     entries = {"session": 2, "epoch": 13, "optimizer": optimizer.state_dict(), "pooling_mode": "pspool"}
     torch.save({**entries, "model": state, "class_agnostic": False}, weights)
-    assert network_from_checkpoint(weights, tiny.PORT).shape == tiny.SHAPE
+    assert network_from_checkpoint(weights, tiny.PORT).shape == tiny.architecture()
 
 
 def test_the_old_file_format_of_torch_is_read_too(weights, good):
     """Upstream was trained with PyTorch 1.0, whose files are no zip archives."""
     torch.save(torch.load(good, weights_only=True), weights, _use_new_zipfile_serialization=False)
-    assert network_from_checkpoint(weights, tiny.PORT).shape == tiny.SHAPE
+    assert network_from_checkpoint(weights, tiny.PORT).shape == tiny.architecture()
 
 
 # -- the architecture is in the shapes -------------------------------------------------------------------------------

@@ -112,7 +112,7 @@ class Stated:
         return x
 
     def base(self, x):
-        blocks = tiny.SHAPE.blocks
+        blocks = tiny.architecture().blocks
         x = functional.relu(self.normed(self.convolved(x, "RCNN_base.0", stride=2, padding=3), "RCNN_base.1"))
         x = functional.max_pool2d(x, 3, 2, ceil_mode=True)
         x = self.layer(x, "RCNN_base.4", blocks[0], 1)
@@ -125,10 +125,10 @@ class Stated:
 
     def heads(self, base, rois):
         """Rois (R, 5) -> class scores (R, C) and deltas (R, 4 * C)."""
-        top = self.layer(base, "RCNN_conv_new.0", tiny.SHAPE.blocks[3], 1, dilation=2)
+        top = self.layer(base, "RCNN_conv_new.0", tiny.architecture().blocks[3], 1, dilation=2)
         top = functional.relu(self.convolved(top, "RCNN_conv_1x1"))
         by_row = rois.T[None]
-        columns = tiny.SHAPE.columns
+        columns = tiny.architecture().columns
         score_maps, shift_maps = (self.convolved(top, f"RCNN_{name}_base").numpy() for name in ("cls", "bbox"))
         scores = definitions.pool(score_maps, by_row, columns).mean((2, 3))
         return scores, definitions.pool(shift_maps, by_row, 4 * columns).mean((2, 3))

@@ -11,14 +11,9 @@ import pytest
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.store import store as store_module
 from rfcn_lib.store.store import BUILDS_KEPT, Store, StoreError
+from tests.support.builds import copied, left_over, made
 
 # -- things to build: module-level functions, as in the project; `log` is text, so writing to it changes no key -------
-
-
-def copied(target: Path, source: Path, log: str, times: int = 1) -> None:
-    with Path(log).open("a") as file:
-        file.write("made\n")
-    target.write_text(source.read_text() * times)
 
 
 def folder_of(target: Path, count: int, log: str) -> None:
@@ -46,43 +41,8 @@ def failing(target: Path, source: Path, how: str) -> None:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "artifacts"
-
-
-@pytest.fixture
 def store(root: Path) -> Store:
     return Store(root)
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    path = tmp_path / "weights.pth"
-    path.write_text("weights")
-    return path
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> str:
-    return str(tmp_path / "log")
-
-
-def made(log: str) -> int:
-    return len(Path(log).read_text().splitlines())
-
-
-def left_over(root: Path) -> list[str]:
-    """What lies in the store besides locks and the memo of digests."""
-    return sorted(
-        p.name for folder in (root / "kept", root / "kept" / ".scratch") for p in folder.iterdir() if p.name[0] != "."
-    )
-
-
-def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 30
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} did not appear"
-        time.sleep(0.01)
 
 
 # -- once, and shown whole --------------------------------------------------------------------------------------------
@@ -110,7 +70,7 @@ def test_the_record_says_what_it_was_made_of(store: Store, source: Path, log: st
     digest = hashlib.sha256(b"weights").hexdigest()
     assert record["ingredients"] == {"source": {"sha256": digest}, "log": log, "times": 2}
     assert record["files"] == {".": 14}
-    assert set(record["code"]) >= {"test_store.py"}
+    assert set(record["code"]) >= {"builds.py"}
     assert record["key"].startswith(path.parent.name.rpartition("-")[2])
     assert record["seconds"] >= 0
 

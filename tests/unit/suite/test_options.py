@@ -86,6 +86,9 @@ WRONG = [
     ("--write-reference=/nowhere/r.zip", "there is no folder /nowhere"),
     ("--overflow=warn", "--overflow=warn should be crop or error"),
     ("--canvas=square", "--canvas=square should be published or fitted"),
+    ("--clip=picture", "--clip=picture should be canvas or none"),
+    ("--onnx=/nowhere.onnx", "--onnx=/nowhere.onnx is not a file"),
+    ("--adapted=/nowhere.onnx", "--adapted=/nowhere.onnx is not a file"),
     ("--runner=msame", "--runner=msame should be benchmark or ais_bench"),
     ("--precision-mode=fp8", "--precision-mode=fp8 should be"),
     ("--devices=all", "--devices=all should be device ids"),
@@ -124,6 +127,33 @@ def test_dumps_made_elsewhere_are_no_npu_run():
     """All would be skipped, with exit status 0, and somebody would read that as an answer."""
     with pytest.raises(OptionError, match="-m npu judges what this host's NPU makes"):
         read_with("--dumps=.", marks="npu")
+
+
+@pytest.mark.parametrize(
+    ("words", "marks", "answer"),
+    [
+        (("--onnx=Makefile", "--canvas=fitted"), "accuracy", "such a file has one canvas"),
+        (("--adapted=Makefile", "--canvas=fitted"), "adapt", "such a file has one canvas"),
+        (("--om=Makefile", "--canvas=fitted"), "npu", "such a file has one canvas"),
+        (("--onnx=Makefile", "--clip=none"), "export", "leave out --clip"),
+        (("--onnx=Makefile", "--dumps=."), "accuracy", "leave it out, or leave out --dumps"),
+        (("--om=Makefile",), "accuracy", "only an NPU runs a compiled model; use -m npu"),
+    ],
+)
+def test_what_cannot_go_with_a_given_file_is_refused(words, marks, answer):
+    with pytest.raises(OptionError, match=answer):
+        read_with(*words, marks=marks)
+
+
+def test_a_compiled_model_that_is_not_there_is_said():
+    with pytest.raises(OptionError, match=r"^--om=/nowhere\.om is not a file"):
+        read_with("--om=/nowhere.om", marks="npu")
+
+
+def test_given_files_may_come_together():
+    options = read_with("--onnx=Makefile", "--adapted=Makefile", "--om=Makefile", marks="npu")
+
+    assert options.onnx == options.adapted == options.om == Path("Makefile")
 
 
 @pytest.mark.parametrize("word", ["--output=other", "--soc_version=Ascend310", "no-flag"])

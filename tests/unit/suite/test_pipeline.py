@@ -6,7 +6,14 @@ import re
 from rfcn_lib.suite.collection import CONTRACT, TESTS
 from tests.support.places import ROOT
 
-NAMES = re.findall(r"\"(rfcn_lib[a-z_.]*(?::[a-z_]+)?)\"", (ROOT / "conftest.py").read_text(encoding="utf-8"))
+FILES = [ROOT / "conftest.py", *(ROOT / "rfcn_lib" / "suite").glob("*.py")]
+NAMES = [
+    name
+    for path in FILES
+    for name in re.findall(
+        r"\"(rfcn_lib(?:\.[a-z_]+)+:[a-z_]+|rfcn_lib(?:\.[a-z_]+)+)\"", path.read_text(encoding="utf-8")
+    )
+]
 
 
 def test_each_maker_of_the_pipeline_is_there():

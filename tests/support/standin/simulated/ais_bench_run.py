@@ -20,7 +20,7 @@ from .ais_bench_log import error, failed, info
 from .ais_bench_paths import make_result, opener
 from .ais_bench_summary import Times, report
 from .chips import opened
-from .om import DeviceError, FullDiskError, Model, OmError, inferred, numbers_of, truncate
+from .om import DeviceError, FullDiskError, Model, OmError, inferred, numbers_of
 
 PURE = "pure_infer_data"
 BAR_S = 0.1  # tqdm's mininterval
@@ -59,8 +59,6 @@ def one(args: argparse.Namespace, device: int, faults: dict[str, str]) -> None:
         if len(batches[0]) > 1:
             raise _not_saved(model, batches, args.output_batchsize_axis)
         filesinfo = _infer(model, args, paths, prefix, device, faults, times)
-        if "truncated_output" in faults and prefix is not None:
-            truncate(Path(filesinfo[str(len(paths) - 1)]["outfiles"][1]))
     report(args, prefix, filesinfo, times, model, faults)
     for sentence in ("unload model success, model Id is 1", f"end to reset device {device}", "end to finalize acl"):
         info(sentence)

@@ -17,8 +17,6 @@ from .ais_bench_log import info
 from .ais_bench_paths import opener
 from .om import Model
 
-FOREIGN = '{"吞吐率": "3.6 张每秒"}\n'
-
 
 @dataclass
 class Times:
@@ -67,8 +65,7 @@ def report(
     info(_line("NPU_compute_time", compute))
     if args.display_all_summary:
         info(_line("D2H_latency", _statistics(back)))
-    mean = "" if "old_throughput" in faults else ".mean"  # without: tools-2022-11, seen
-    info(f"throughput 1000*batchsize{mean}({batch})/NPU_compute_time.mean({compute['mean']}): {rate}")
+    info(f"throughput 1000*batchsize.mean({batch})/NPU_compute_time.mean({compute['mean']}): {rate}")
     info("------------------------------------------------------")
     if prefix is None or "no_perf" in faults:
         return
@@ -85,12 +82,8 @@ def report(
         **ends,
         "pid": os.getpid(),
     }
-    text = json.dumps(summary)
-    if "cut_perf" in faults:
-        text = text[: len(text) // 2]
-    text = "" if "empty_perf" in faults else FOREIGN if "foreign_perf" in faults else text
     with open(f"{prefix}_summary.json", "w", encoding="utf-8", opener=opener()) as file:
-        file.write(text)
+        json.dump(summary, file)
 
 
 def _statistics(numbers: Sequence[float]) -> dict[str, float]:

@@ -1,8 +1,6 @@
 """Planted faults: STANDIN_FAULT=name[=value][,...], each name also as tool:name when one tool alone should have it."""
 
 import os
-import resource
-import signal
 import subprocess
 import sys
 import time
@@ -32,42 +30,28 @@ CODES = {  # texts of CANN 8.1's error_code.json; E16002 is the newest parser's;
 
 FAULTS: dict[str, tuple[tuple[str, ...], str]] = {
     **{code: (("atc",), f"the conversion fails with {code}") for code in CODES},
-    "crash139": (("atc", *RUNNERS), "exit status 139 and not a word"),
-    "segv": (("atc", *RUNNERS), "dies of SIGSEGV and not a word"),
-    "hang": (
-        ("atc", *RUNNERS),
-        "never ends, and has a child that never ends either; a runner does half of its work first",
-    ),
+    "hang": (RUNNERS, "after half of the pictures it never ends, and has a child that never ends either"),
     "cann9": (("atc",), "no failure of its own: codes are spelt Name(CODE), as CANN 9 does"),
     "no_code": (("atc",), "the conversion fails with [ERROR] lines and exit status 255, but no code"),
-    "no_success_line": (("atc",), "an om and exit status 0, but not the line that says success"),
-    "no_om": (("atc",), "says success, exit status 0, and writes no om"),
-    "suffix_om": (("atc",), "no failure: the om's name ends in _linux_<arch>.om, as newer versions have it"),
-    "warning": (("atc",), "no failure: a W-code after the success line"),
     "half_way": (RUNNERS, "dies with exit status 1 after half of the pictures"),
-    "half_dead": (("benchmark",), "stops after half of the pictures, exit status 0, no perf file"),
     "disk_full": (RUNNERS, "no room for the output after half of the pictures, exit status 1"),
     "device_lost": (RUNNERS, "=N: device N is lost after half of its pictures; the others go on"),
     "open_fails": (RUNNERS, "=N, default 0: device N cannot be opened"),
-    "truncated_output": (RUNNERS, "the last picture's second output is cut in half"),
+    "truncated_output": (RUNNERS, "the last picture's second output has half of its rows"),
     "wrong_count": (("benchmark",), "the last picture is left out without a word: no output, not counted"),
     "perf_count": (RUNNERS, "every output is there, but the perf file or summary counts one picture fewer"),
     "nan_output": (RUNNERS, "the first picture's third output holds a NaN"),
     "constant_output": (RUNNERS, "every output of every picture is zero"),
     "swapped_output": (RUNNERS, "every picture gets the outputs of the first"),
     "float16_output": (RUNNERS, "outputs are float16, as an om built with another --output_type gives them"),
+    "integer_output": (RUNNERS, "outputs are int32, a thousand times the numbers"),
+    "transposed_output": (RUNNERS, "the first output has its rows as columns"),
+    "reordered_outputs": (RUNNERS, "the outputs come in the opposite order"),
+    "two_outputs": (RUNNERS, "the last output is missing"),
+    "four_outputs": (RUNNERS, "the first output comes once more at the end"),
     "no_perf": (RUNNERS, "no perf file or summary"),
-    "cut_perf": (RUNNERS, "the perf file or summary stops in the middle"),
-    "empty_perf": (RUNNERS, "the perf file or summary is empty"),
-    "foreign_perf": (RUNNERS, "the perf file or summary is in another tongue"),
-    "long_tags": (("benchmark",), "no failure: [inference] and [postprocess] instead of [infer] and [post]"),
-    "one_line": (("benchmark",), "no failure: all five perf records on one line"),
-    "old_throughput": (("ais_bench",), "no failure: the throughput line of 2022"),
     "alarm": (("npu-smi",), "=N, default 0: device N's health is Alarm"),
-    "driver_warning": (("npu-smi",), "no failure: a warning of the driver after the table"),
     "busy": (("npu-smi",), "=N, default 0: a process runs on device N"),
-    "unknown_form": (("npu-smi",), "a table of a form nobody has seen"),
-    "npu_smi_fails": (("npu-smi",), "no table, exit status 255"),
 }
 
 
@@ -88,19 +72,6 @@ def planted(tool: str) -> dict[str, str]:
         if tool in FAULTS[name][0] and whom in ("", tool):
             found[name] = value
     return found
-
-
-def crash(faults: dict[str, str]) -> None:
-    """Die without a word, or hang, where that is planted.
-
-    Source: a public report of atc (exit status 139, no last line).
-    """
-    if "crash139" in faults:
-        sys.stdout.flush()
-        os._exit(139)  # what a shell wrapper around the real binary gives
-    if "segv" in faults:
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        os.kill(os.getpid(), signal.SIGSEGV)
 
 
 def hang() -> NoReturn:

@@ -17,7 +17,7 @@ from rfcn_lib import spec
 from rfcn_lib.devices.onnx_runtime import session
 from rfcn_lib.graph.twin import twin_from_vendor
 
-from .faults import crash, hang
+from .faults import hang
 
 LABEL = b"SIMULATED OM\n"
 
@@ -32,10 +32,6 @@ class DeviceError(Exception):
 
 class FullDiskError(DeviceError):
     """The disk takes no more."""
-
-
-class HalfDeadError(Exception):
-    """The tool just ends here, as if all were well."""
 
 
 def write_om(target: Path, graph: bytes, facts: dict[str, Any]) -> None:
@@ -93,7 +89,7 @@ class Inferred:
 def inferred(model: Model, paths: Sequence[str], device: int, faults: dict[str, str]) -> Iterator[Inferred]:
     """Run every picture; where a fault is planted, spoil its outputs or die after half.
 
-    Raises DeviceError, HalfDeadError, FileNotFoundError.
+    Raises DeviceError, FileNotFoundError.
     """
     half, first = len(paths) // 2, None
     for index, path in enumerate(paths):
@@ -107,37 +103,41 @@ def inferred(model: Model, paths: Sequence[str], device: int, faults: dict[str, 
         outputs = model.run(numbers)
         run = time.perf_counter()
         first = first or outputs
-        yield Inferred(index, path, _spoilt(index, outputs, first, faults), read - started, run - read)
+        if "swapped_output" in faults:
+            outputs = first
+        outputs = _spoilt(outputs, faults, is_first=index == 0, is_last=index == len(paths) - 1)
+        yield Inferred(index, path, outputs, read - started, run - read)
 
 
 def _die(device: int, faults: dict[str, str]) -> None:
     if "hang" in faults:
         hang()
-    crash(faults)
     if "half_way" in faults:
         raise DeviceError("aclmdlExecute failed, ret[507011]")
     if "disk_full" in faults:
         raise FullDiskError("write output failed: No space left on device")
-    if "half_dead" in faults:
-        raise HalfDeadError
     if faults.get("device_lost") == str(device):
         raise DeviceError(f"device {device} is lost: aclrtSynchronizeStream failed, ret[507899]")
 
 
-def _spoilt(index: int, outputs: list[np.ndarray], first: list[np.ndarray], faults: dict[str, str]) -> list[np.ndarray]:
-    if "swapped_output" in faults:
-        outputs = first
+def _spoilt(outputs: list[np.ndarray], faults: dict[str, str], is_first: bool, is_last: bool) -> list[np.ndarray]:
     if "constant_output" in faults:
         outputs = [np.zeros_like(output) for output in outputs]
-    if "nan_output" in faults and index == 0:
+    if "nan_output" in faults and is_first:
         outputs = [output.copy() for output in outputs]
         outputs[-1].flat[0] = np.nan
+    if "truncated_output" in faults and is_last:
+        outputs = [outputs[0], outputs[1][:, : outputs[1].shape[1] // 2], *outputs[2:]]
     if "float16_output" in faults:
         outputs = [output.astype(np.float16) for output in outputs]
+    if "integer_output" in faults:
+        outputs = [(1000 * output).astype(np.int32) for output in outputs]
+    if "transposed_output" in faults:
+        outputs = [np.ascontiguousarray(outputs[0].swapaxes(1, 2)), *outputs[1:]]
+    if "reordered_outputs" in faults:
+        outputs = outputs[::-1]
+    if "two_outputs" in faults:
+        outputs = outputs[:-1]
+    if "four_outputs" in faults:
+        outputs = [*outputs, outputs[0]]
     return outputs
-
-
-def truncate(path: Path) -> None:
-    """What an interrupted copy leaves."""
-    with path.open("r+b") as file:
-        file.truncate(path.stat().st_size // 2)
