@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from rfcn_lib import spec
+from rfcn_lib.names import name_fault
 from rfcn_lib.port import Port
 from rfcn_lib.score.dump_forms import Form, payload_bytes, some
-from rfcn_lib.score.dumps import ID, DumpError, shapes
+from rfcn_lib.score.dumps import DumpError, shapes
 
 
 def expect_files(
@@ -39,7 +40,7 @@ def expect_files(
         )
     shape_of = dict(zip(spec.OUTPUTS, shapes(port), strict=True))
     want = {name: output for id in ids for name, output in zip(form.names(id), shape_of, strict=True)}
-    allowed = set(surplus_allowed).union(*(form.names(id) for id in surplus_allowed if ID.fullmatch(id)))
+    allowed = set(surplus_allowed).union(*(form.names(id) for id in surplus_allowed if not name_fault(id)))
     got: dict[str, int] = {}
     try:
         with os.scandir(folder) as entries:

@@ -152,7 +152,7 @@ def trial_of(
         UnfairError: an input changed since the run began, or the candidate's dumps are the reference's own.
     """
     port, devkit, evaluation = pictures.port, pictures.devkit, candidate.evaluation
-    whole = len(devkit.ids) == spec.VOC_TEST_COUNT
+    whole = devkit.set_name == "test" and len(devkit.ids) == spec.VOC_TEST_COUNT
     return Trial(
         port=port.name,
         device=candidate.device,
@@ -162,7 +162,9 @@ def trial_of(
         exhibits=_exhibits(candidate, reference, devkit, input_digests, store, options),
         commands=candidate.commands,
         ids=devkit.ids,
+        set_name=devkit.set_name,
         set_size=len(devkit.all_ids),
+        tolerated=devkit.tolerated,
         protocol=asdict(evaluation.protocol),
         reference_mean_ap=reference.mean_ap,
         reference_ap=reference.ap,

@@ -13,11 +13,13 @@ import pytest
 
 from rfcn_lib.ascend import atc, toolkit
 from rfcn_lib.errors import SuiteError
+from rfcn_lib.pictures.set_file import expect_set
 from rfcn_lib.port import PUBLISHED
 from rfcn_lib.runs.dask import members
 from rfcn_lib.suite import option_values as values
 
 SPECIMEN = Path(__file__).resolve().parents[2] / "specimen"
+SPECIMEN_DEVKIT = SPECIMEN / "VOCdevkit"
 SPECIMEN_WEIGHTS = SPECIMEN / "rfcn_specimen.pth"
 ON_ITS_OWN_CANVAS = "published figures are of the published canvas; judge them without --canvas=fitted"
 
@@ -30,6 +32,7 @@ DECLARED: Sequence[tuple[str, str, str | None, str]] = (  # name, example of a v
         "the port's numbers, TOML; default: the specimen's, the published once --weights is given",
     ),
     ("--devkit", "PATH", None, "VOCdevkit folder, the one that holds VOC2007/; default: the specimen's"),
+    ("--set", "NAME", "test", "which set of the devkit, ImageSets/Main/NAME.txt; default: %(default)s"),
     ("--store", "DIR", ".artifacts", "where artifacts are kept; default: %(default)s"),
     ("--onnx", "FILE", None, "judge this exported graph instead of the suite's own export"),
     ("--adapted", "FILE", None, "judge this graph, the one that atc was given, instead of adapting the exported one"),
@@ -55,19 +58,9 @@ DECLARED: Sequence[tuple[str, str, str | None, str]] = (  # name, example of a v
         "published",
         "all pictures on the port's canvas, or each on the smallest of a few",
     ),
-    (
-        "--dask",
-        "ADDRESS",
-        None,
-        "share the pictures over a Dask cluster, tcp://HOST:8786, or local:N processes here",
-    ),
+    ("--dask", "ADDRESS", None, "share the pictures over a Dask cluster, tcp://HOST:8786, or local:N processes here"),
     ("--verdict", "FILE", None, "write the verdict as JSON: what was judged, every criterion, its number, its outcome"),
-    (
-        "--protocols",
-        "FILE",
-        None,
-        "write a table of the same detections under each evaluation protocol",
-    ),
+    ("--protocols", "FILE", None, "write a table of the same detections under each evaluation protocol"),
     ("--write-reference", "FILE", None, "write what the source model finds as a packet, for other hosts"),
     ("--baseline", "FILE", None, "a packet of `pytest -m gpu`: its figures replace the published ones in the criteria"),
     ("--soc", "NAME", None, "chip to compile for, such as Ascend310; default: the device's"),
@@ -95,6 +88,7 @@ class Options:
     weights: Path
     port: Path
     devkit: Path
+    set_name: str
     store: Path
     onnx: Path | None
     adapted: Path | None
@@ -193,7 +187,8 @@ def read(given: Mapping[str, Any], *, marks: str = "", here: Path | None = None)
     return Options(
         weights=_path(given, "weights") or SPECIMEN_WEIGHTS,
         port=_path(given, "port") or (PUBLISHED if given.get("weights") else SPECIMEN / "port.toml"),
-        devkit=_path(given, "devkit") or SPECIMEN / "VOCdevkit",
+        devkit=_path(given, "devkit") or SPECIMEN_DEVKIT,
+        set_name=given["set"],
         store=here / given["store"],
         onnx=_path(given, "onnx"),
         adapted=_path(given, "adapted"),
@@ -249,6 +244,8 @@ def _faults(given: Mapping[str, Any], marks: str, here: Path) -> Iterator[str]:
         yield from values.a_file(name, given.get(name), here)
     for name in ("devkit", "dumps"):
         yield from values.a_folder(name, given.get(name), here)
+    devkit = _path(given, "devkit") or SPECIMEN_DEVKIT
+    yield from values.accepted_by(given["set"], lambda name: expect_set(devkit, name))
     for name in ("verdict", "protocols", "write-reference"):
         yield from values.a_file_to_write(name, given.get(name))
     yield from values.a_folder_to_write("store", given["store"])

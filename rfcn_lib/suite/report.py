@@ -42,7 +42,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     judged += f"; pictures shared over Dask, {options.dask}" if options.dask else ""
     reference = options.reference_packet or options.reference
     return [
-        f"judged: weights {named}; port {port}; devkit {given['devkit'] or 'the specimen'}{part}",
+        f"judged: weights {named}; port {port}; devkit {given['devkit'] or 'the specimen'}, set {options.set_name}{part}",
         f"candidate: {judged}; reference: {reference}; accept={options.accept}; store {given['store']}",
     ]
 

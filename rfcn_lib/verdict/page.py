@@ -33,7 +33,11 @@ def page(trial: Trial | None, found: Verdict, rates: Sequence[str], width: int) 
         console.print(
             f"candidate  {trial.candidate_device}\nreference  {trial.reference_device}\nprotocol   {trial.protocol['name']}"
         )
-        console.print(f"judged     {len(trial.ids)} of {trial.set_size} pictures; port: {trial.port}")
+        console.print(
+            f"judged     {len(trial.ids)} of {trial.set_size} pictures of set {trial.set_name}; port: {trial.port}"
+        )
+        for what, count in trial.tolerated.items():
+            console.print(f"tolerated  {count} {what}")
         on = ", ".join(f"{name} ({count})" for name, count in trial.canvases.items())
         area = f"; {trial.canvas_area:.1%} of the published canvas's area" if trial.canvas == "fitted" else ""
         console.print(f"canvas     {trial.canvas}: {on}{area}")

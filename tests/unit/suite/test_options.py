@@ -69,12 +69,32 @@ def test_numbers_are_read():
     assert (options.limit, options.tool_timeout_s) == (12, 90.0)
 
 
+def test_a_set_of_the_devkit_may_be_named(tmp_path):
+    sets = tmp_path / "VOC2007" / "ImageSets" / "Main"
+    sets.mkdir(parents=True)
+    (sets / "val.txt").touch()
+
+    assert read_with().set_name == "test"
+    assert read_with(f"--devkit={tmp_path}", "--set=val").set_name == "val"
+    with pytest.raises(OptionError, match=r"there is no set file .*test\.txt; sets there: val; pass --set=NAME"):
+        read_with(f"--devkit={tmp_path}")
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "", "a/b", "..", "val\n"])
+def test_a_set_never_leads_out_of_its_folder(name):
+    """Where no file is looked for, the reason is the name; `..` is the name of a file, `...txt`, that is not there."""
+    with pytest.raises(OptionError, match=r"the set's name is|there is no set file .*ImageSets/Main/\.\.\.txt"):
+        read_with(f"--set={name}")
+
+
 WRONG = [
     ("--weights=/nowhere.pth", "--weights=/nowhere.pth is not a file"),
     ("--port=/nowhere.toml", "--port=/nowhere.toml is not a file"),
     ("--devkit=/nowhere", "--devkit=/nowhere is not a folder"),
     ("--dumps=/nowhere", "--dumps=/nowhere is not a folder"),
     ("--baseline=/nowhere.json", "make one with `pytest -m gpu`"),
+    ("--set=none", "specimen/VOCdevkit/VOC2007/ImageSets/Main/none.txt; sets there: test"),
+    ("--set=test.txt", "the set's name is 'test.txt', but it ends in .txt"),
     ("--store=Makefile", "--store=Makefile is a file, but should be a folder"),
     ("--limit=0", "--limit=0 should be a whole number of pictures, 1 or more"),
     ("--limit=many", "--limit=many should be a whole number"),
