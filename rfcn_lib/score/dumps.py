@@ -29,8 +29,8 @@ class DumpError(SuiteError):
     """A dump cannot be judged: says which file, what it holds, what it should hold, and what to do."""
 
 
-def file_names(id: str) -> tuple[str, ...]:
-    """Names of one picture's files, in the order of `spec.OUTPUTS`.
+def file_names(id: str, first_index: int = spec.DUMP_FIRST_INDEX, suffix: str = ".bin") -> tuple[str, ...]:
+    """Names of one picture's files, in the order of `spec.OUTPUTS`; other numbers and suffixes: `dump_forms`.
 
     Raises:
         DumpError: the id could lead out of the folder.
@@ -40,7 +40,7 @@ def file_names(id: str) -> tuple[str, ...]:
         raise DumpError(
             f"id {id!r:.80} cannot name a dump: {fault}; should be printable characters without '/'; check the set file"
         )
-    return tuple(f"{id}_{spec.DUMP_FIRST_INDEX + k}.bin" for k in range(len(spec.OUTPUTS)))
+    return tuple(f"{id}_{first_index + k}{suffix}" for k in range(len(spec.OUTPUTS)))
 
 
 def shapes(port: Port) -> tuple[tuple[int, int], ...]:

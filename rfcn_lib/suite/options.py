@@ -4,26 +4,22 @@ A wrong value ends the run before anything is built, in one sentence; all wrong 
 is checked later, by whoever reads it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
-from rfcn_lib.ascend import atc, toolkit
 from rfcn_lib.errors import SuiteError
-from rfcn_lib.pictures.set_file import expect_set
 from rfcn_lib.port import PUBLISHED
-from rfcn_lib.runs.dask import members
-from rfcn_lib.suite import option_values as values
+from rfcn_lib.suite.option_faults import REHEARSED_CHIP, faults, is_packet
 
 SPECIMEN = Path(__file__).resolve().parents[2] / "specimen"
 SPECIMEN_DEVKIT = SPECIMEN / "VOCdevkit"
 SPECIMEN_WEIGHTS = SPECIMEN / "rfcn_specimen.pth"
 ON_ITS_OWN_CANVAS = "published figures are of the published canvas; judge them without --canvas=fitted"
 
-REHEARSED_CHIP = "Ascend310P3"
 REHEARSED_PICTURES = 500  # with fitted canvases under two hours on 2 cores at full size
 
 DECLARED: Sequence[tuple[str, str, str | None, str]] = (  # name, example of a value, default, help
@@ -48,7 +44,7 @@ DECLARED: Sequence[tuple[str, str, str | None, str]] = (  # name, example of a v
     ),
     ("--dumps", "DIR", None, "judge these dumps, made elsewhere, instead of making any"),
     ("--limit", "N", None, "first N ids of the set; the verdict says PARTIAL"),
-    ("--reference", "torch|published", "torch", "source model on the same pictures, or published figure"),
+    ("--reference", "torch|published|FILE", "torch", "source model run here, published figure, or a reference packet"),
     (
         "--overflow",
         "crop|error",
@@ -64,18 +60,9 @@ DECLARED: Sequence[tuple[str, str, str | None, str]] = (  # name, example of a v
     ("--dask", "ADDRESS", None, "share the pictures over a Dask cluster, tcp://HOST:8786, or local:N processes here"),
     ("--verdict", "FILE", None, "write the verdict as JSON: what was judged, every criterion, its number, its outcome"),
     ("--protocols", "FILE", None, "write a table of the same detections under each evaluation protocol"),
-    (
-        "--baseline",
-        "FILE",
-        None,
-        "a GPU baseline made by `pytest -m gpu`: replaces the published constants in the criteria",
-    ),
-    (
-        "--soc",
-        "NAME",
-        None,
-        "chip to compile for, such as Ascend310; default: the device's; rehearsed: Ascend310P3",
-    ),
+    ("--write-reference", "FILE", None, "write what the source model finds as a packet, for other hosts"),
+    ("--baseline", "FILE", None, "a packet of `pytest -m gpu`: its figures replace the published ones in the criteria"),
+    ("--soc", "NAME", None, "chip, such as Ascend310; default: to compile for, the device's; to rehearse, Ascend310P3"),
     ("--runner", "benchmark|ais_bench", None, "the vendor's inference tool; default: the one that is there"),
     ("--devices", "0,1,...", None, "device ids that share the pictures; default: the first"),
     ("--precision-mode", "MODE", None, "handed to atc; default: atc's own, force_fp16"),
@@ -108,7 +95,9 @@ class Options:
     clip: Literal["canvas", "none"]
     dumps: Path | None
     limit: int | None
-    reference: Literal["torch", "published"]
+    reference: Literal["torch", "published", "packet"]
+    reference_packet: Path | None
+    write_reference: Path | None
     overflow: Literal["crop", "error"]
     canvas: Literal["published", "fitted"]
     dask: str | None
@@ -144,10 +133,11 @@ class Options:
 
     @property
     def needs_jpegs(self) -> bool:
-        """Whether any picture is read: not where both candidate and reference come without a run."""
-        return self.dumps is None or self.reference == "torch"
+        """Whether any JPEG is read, by a network or for its digest."""
+        return self.dumps is None or self.reference != "published" or self.baseline is not None
 
 
+REFERENCES = {"torch": "reference_measured", "published": "reference_published", "packet": "reference_given"}
 OPTIONS = pytest.StashKey[Options]()
 
 
@@ -175,7 +165,8 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from error
     config.stash[OPTIONS] = options
     for module in (
-        "reference_measured" if options.reference == "torch" else "reference_published",
+        REFERENCES[options.reference],
+        "packet_left_out" if options.write_reference is None else "packet_written",
         "candidate_made" if options.dumps is None else "candidate_given",
         "graphs_given" if options.onnx or options.adapted else "graphs_made",
         "om_given" if options.om else "om_compiled",
@@ -202,7 +193,7 @@ def read(given: Mapping[str, Any], *, marks: str = "", here: Path | None = None)
         OptionError: a value is wrong; names every wrong one.
     """
     here = here or Path.cwd()
-    wrong = [*_faults(given, marks, here)]
+    wrong = [*faults(given, marks, here, SPECIMEN_DEVKIT)]
     if wrong:
         raise OptionError("\n".join(wrong))
     return Options(
@@ -217,7 +208,9 @@ def read(given: Mapping[str, Any], *, marks: str = "", here: Path | None = None)
         clip=given["clip"],
         dumps=_path(given, "dumps"),
         limit=int(given["limit"]) if given.get("limit") else None,
-        reference=given["reference"],
+        reference="packet" if is_packet(given) else given["reference"],
+        reference_packet=_path(given, "reference") if is_packet(given) else None,
+        write_reference=_path(given, "write-reference"),
         overflow=given["overflow"],
         canvas=given["canvas"],
         dask=given.get("dask"),
@@ -240,79 +233,3 @@ def read(given: Mapping[str, Any], *, marks: str = "", here: Path | None = None)
 
 def _path(given: Mapping[str, Any], name: str) -> Path | None:
     return Path(given[name]) if given.get(name) else None
-
-
-def _faults(given: Mapping[str, Any], marks: str, here: Path) -> Iterator[str]:
-    """A sentence for each wrong value."""
-    for name, allowed in (
-        ("reference", ("torch", "published")),
-        ("overflow", ("crop", "error")),
-        ("canvas", ("published", "fitted")),
-        ("clip", ("canvas", "none")),
-    ):
-        yield from values.one_of(name, given.get(name), allowed)
-    yield from values.one_of("runner", given.get("runner"), toolkit.RUNNERS)
-    yield from values.one_of("precision-mode", given.get("precision-mode"), atc.PRECISION_MODES)
-    yield from values.whole_number("limit", given.get("limit"), 10**8, "of pictures", "--limit=10")
-    yield from values.whole_number("tool-timeout", given.get("tool-timeout"), 10**7, "of seconds", "--tool-timeout=600")
-    for name in ("weights", "port", "baseline", "onnx", "adapted", "om"):
-        yield from values.a_file(name, given.get(name), here)
-    for name in ("devkit", "dumps"):
-        yield from values.a_folder(name, given.get(name), here)
-    devkit = _path(given, "devkit") or SPECIMEN_DEVKIT
-    yield from values.accepted_by(given["set"], lambda name: expect_set(devkit, name))
-    for name in ("verdict", "protocols"):
-        yield from values.a_file_to_write(name, given.get(name))
-    yield from values.a_folder_to_write("store", given["store"])
-    if "rehearsal" in marks:
-        yield from _faults_of_a_rehearsal(given)
-    elif given["explain"]:
-        yield "--explain is about the arithmetic that -m rehearsal predicts; use -m rehearsal --explain, or leave it out"
-    if given["accept"] and given["canvas"] == "fitted":
-        yield (
-            "--accept judges the published criteria, which are of the published canvas; leave out --canvas=fitted, or "
-            "leave out --accept for a look at what fitted canvases cost"
-        )
-    yield from _faults_of_given_files(given, marks)
-    if marks == "npu" and given.get("dumps"):
-        yield (
-            f"-m npu judges what this host's NPU makes, but --dumps={given['dumps']} were made elsewhere: judge them with "
-            "-m accuracy, or leave out --dumps"
-        )
-    yield from values.device_ids("devices", given.get("devices"))
-    yield from values.accepted_by(given.get("dask"), members.checked)
-    yield from values.accepted_by(given["atc-arg"], lambda words: atc.atc_arguments(words, here))
-    yield from values.accepted_by(given.get("soc"), _expect_known_soc)
-
-
-def _faults_of_given_files(given: Mapping[str, Any], marks: str) -> Iterator[str]:
-    """A sentence for each option that cannot go with a graph or a compiled model that the user gave."""
-    files = [f"--{name}={given[name]}" for name in ("onnx", "adapted", "om") if given.get(name)]
-    if not files:
-        return
-    together = " and ".join(files)
-    if given["canvas"] == "fitted":
-        yield f"{together}: such a file has one canvas, so there are no others to fit; leave out --canvas=fitted"
-    if given["clip"] == "none":
-        yield f"{together}: --clip=none is about the suite's own export, but this file clips as it does; leave out --clip"
-    if given.get("dumps"):
-        yield f"{together}: dumps that were made elsewhere are judged without it; leave it out, or leave out --dumps"
-    if given.get("om") and "npu" not in marks:
-        yield f"--om={given['om']}: only an NPU runs a compiled model; use -m npu, or leave out --om"
-
-
-def _faults_of_a_rehearsal(given: Mapping[str, Any]) -> Iterator[str]:
-    """A sentence for each option that cannot go with a prediction."""
-    if given["accept"]:
-        yield "--accept accepts an NPU, but -m rehearsal only predicts one; leave out --accept"
-    for name in ("dumps", "om"):
-        if given.get(name):
-            yield (
-                f"--{name}={given[name]}: -m rehearsal computes the chip's arithmetic on a graph, but this is the work of "
-                f"another device; leave out --{name}"
-            )
-
-
-def _expect_known_soc(soc: str) -> None:
-    found = toolkit.atc()
-    toolkit.checked_soc(soc, found.home if isinstance(found, toolkit.Atc) else None)

@@ -44,9 +44,10 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
             f"REHEARSED {options.chip}, {options.precision_mode or 'force_fp16'}: its arithmetic on this host, no NPU"
         )
     judged += f"; pictures shared over Dask, {options.dask}" if options.dask else ""
+    reference = options.reference_packet or options.reference
     return [
         f"judged: weights {named}; port {port}; devkit {given['devkit'] or 'the specimen'}, set {options.set_name}{part}",
-        f"candidate: {judged}; reference: {options.reference}; accept={options.accept}; store {given['store']}",
+        f"candidate: {judged}; reference: {reference}; accept={options.accept}; store {given['store']}",
     ]
 
 

@@ -50,6 +50,8 @@ def page(trial: Trial | None, found: Verdict, rates: Sequence[str], width: int) 
             console.print(
                 f"cropped    {len(trial.cropped)} pictures exceed the canvas and lost part of their area: {named}"
             )
+        if trial.paired:
+            console.print(_paired_line(trial.paired))
         for rate in rates:
             console.print(f"rate       {rate}")
         for name, exhibit in trial.exhibits.items():
@@ -156,6 +158,13 @@ def _ap_table(trial: Trial) -> Table:
     table.add_section()
     table.add_row("mean", *_compared(trial.reference_mean_ap, trial.candidate_mean_ap))
     return table
+
+
+def _paired_line(paired: Mapping[str, float]) -> str:
+    """How many pictures are better or worse, and how sure the mean AP difference is."""
+    counts = f"{paired['agree']} pictures as the reference, {paired['lose']} worse, {paired['win']} better"
+    interval = f"95 % of {paired['resamples']:,} draws of the pictures: {paired['low']:+.4f} to {paired['high']:+.4f}"
+    return f"paired     {counts}; mean AP difference {paired['difference']:+.4f}, {interval}"
 
 
 def _criteria_table(found: Verdict) -> Table:

@@ -62,6 +62,7 @@ class Trial:
     device        "host", "rehearsal" or "npu": which of the run's candidates this is
     exhibits      name -> every file that was used
     commands      external commands, ready to paste
+    paired        both sides picture by picture, as `score.paired.Paired` has it; None where the reference is a mean alone
     loosened      limits that ask for less than the published ones
     unpublished   flags given to the compiler besides the published ones
     set_name      which set of the devkit
@@ -89,6 +90,7 @@ class Trial:
     reference_ap: Mapping[str, float]
     candidate_mean_ap: float
     candidate_ap: Mapping[str, float]
+    paired: Mapping[str, float] | None
     cropped: Mapping[str, float]
     loosened: Sequence[str]
     unpublished: Sequence[str]

@@ -120,7 +120,9 @@ def test_missing_files_are_named_and_counted(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["000004_1.bin", "000001_0.bin", "000001_4.bin", "notes.txt", ".000001_1.bin.partial"])
 def test_surplus_files_are_named(folder: Path, name: str) -> None:
     (folder / name).write_bytes(b"x")
-    assert f"1 surplus: {name};" in complaint(folder)
+    said = complaint(folder)
+    assert f"1 surplus: {name};" in said
+    assert f"remove {name} from there" in said
 
 
 def test_surplus_can_be_allowed_by_id_or_by_name_and_nothing_else(folder: Path) -> None:

@@ -8,7 +8,11 @@ import pytest
 from rfcn_lib.port import PUBLISHED
 from rfcn_lib.suite.options import DECLARED, SPECIMEN, SPECIMEN_WEIGHTS, OptionError, read
 
-BY_DEFAULT = {name.removeprefix("--"): default for name, _, default, _ in DECLARED} | {"accept": False, "atc-arg": []}
+BY_DEFAULT = {name.removeprefix("--"): default for name, _, default, _ in DECLARED} | {
+    "accept": False,
+    "explain": False,
+    "atc-arg": [],
+}
 
 
 def read_with(*words, marks="accuracy", **given):
@@ -37,10 +41,30 @@ def test_weights_of_ones_own_are_of_the_published_port(tmp_path):
 
 @pytest.mark.parametrize(
     ("dumps", "reference", "needed"),
-    [(None, "torch", True), (None, "published", True), (".", "torch", True), (".", "published", False)],
+    [
+        (None, "torch", True),
+        (None, "published", True),
+        (".", "torch", True),
+        (".", "README.md", True),
+        (".", "published", False),
+    ],
 )
-def test_jpegs_are_needed_where_anything_is_run(dumps, reference, needed):
+def test_jpegs_are_needed_where_a_network_or_a_packet_is_of_them(dumps, reference, needed):
     assert read_with(dumps=dumps, reference=reference).needs_jpegs is needed
+
+
+def test_a_reference_is_a_word_or_a_packet():
+    assert read_with().reference == "torch"
+    assert read_with("--reference=published").reference_packet is None
+    given = read_with("--reference=README.md")
+    assert (given.reference, given.reference_packet) == ("packet", Path("README.md"))
+
+
+@pytest.mark.parametrize("reference", ["published", "README.md"])
+def test_a_reference_that_is_not_run_is_not_written(reference, tmp_path):
+    with pytest.raises(OptionError, match=f"but --reference={reference} does not run it"):
+        read_with(f"--reference={reference}", f"--write-reference={tmp_path / 'r.zip'}")
+    assert read_with(f"--write-reference={tmp_path / 'r.zip'}").write_reference == tmp_path / "r.zip"
 
 
 def test_numbers_are_read():
@@ -81,7 +105,9 @@ WRONG = [
     ("--limit=\u0663", "should be a whole number"),
     ("--limit=99999999999999999999", "should be a whole number"),
     ("--tool-timeout=1.5", "--tool-timeout=1.5 should be a whole number of seconds"),
-    ("--reference=gpu", "--reference=gpu should be torch or published"),
+    ("--reference=gpu", "--reference=gpu is not torch, published, or a file"),
+    ("--reference=", "--reference= is empty"),
+    ("--write-reference=/nowhere/r.zip", "there is no folder /nowhere"),
     ("--overflow=warn", "--overflow=warn should be crop or error"),
     ("--canvas=square", "--canvas=square should be published or fitted"),
     ("--clip=picture", "--clip=picture should be canvas or none"),
@@ -141,6 +167,33 @@ def test_dumps_made_elsewhere_are_no_npu_run():
 def test_what_cannot_go_with_a_given_file_is_refused(words, marks, answer):
     with pytest.raises(OptionError, match=answer):
         read_with(*words, marks=marks)
+
+
+@pytest.mark.parametrize(
+    ("words", "more", "answer"),
+    [
+        ((), {"accept": True}, "leave out --accept"),
+        (("--dumps=.",), {}, "this is the work of another device; leave out --dumps"),
+        (("--om=Makefile",), {}, "leave out --om"),
+        (("--precision-mode=allow_fp32_to_bf16",), {}, "cannot be rehearsed"),
+        (("--soc=Ascend610",), {}, "knows no facts about Ascend610"),
+    ],
+)
+def test_what_cannot_go_with_a_rehearsal_is_refused(words, more, answer):
+    with pytest.raises(OptionError, match=answer):
+        read_with(*words, marks="rehearsal", **more)
+
+
+def test_an_explanation_is_of_a_rehearsal():
+    with pytest.raises(OptionError, match="use -m rehearsal --explain"):
+        read_with(explain=True)
+    assert read_with(marks="rehearsal", explain=True).explain
+
+
+def test_a_sample_is_rehearsed_unless_a_limit_says_otherwise():
+    assert read_with(marks="rehearsal").sample == 500
+    assert read_with("--limit=9", marks="rehearsal").sample is None
+    assert read_with().sample is None
 
 
 def test_a_compiled_model_that_is_not_there_is_said():

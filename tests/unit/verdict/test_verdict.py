@@ -37,6 +37,7 @@ TRIAL = Trial(
     reference_ap={"cat": 0.7},
     candidate_mean_ap=0.7,
     candidate_ap={"cat": 0.7},
+    paired=None,
     cropped={},
     loosened=(),
     unpublished=(),
