@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 import pytest
+from rfcn_lib.graph.rehearsal.headroom import overflowing
 
 from rfcn_lib.suite.judging import Candidate, Reference
 from rfcn_lib.verdict.verdict import Trial
@@ -103,6 +104,27 @@ class TestRehearsal(Criteria):
     @classmethod
     def candidate(cls, rehearsal_candidate: Candidate) -> Candidate:
         return rehearsal_candidate
+
+    def test_nothing_overflows_in_fp16(self, headroom, criterion, record_property, note):
+        """The first node in the graph's order is the culprit; those after it may only pass its numbers on."""
+        record_property("headroom", [asdict(row) for row in headroom[:HEADROOM_ROWS]])
+        for row in headroom:
+            if 0.5 < row.share <= 1:
+                note(
+                    f"REHEARSED: {row.node} ({row.operator}) reaches {row.share:.0%} of the largest fp16 number, 65504"
+                )
+        judged = criterion("nothing overflows in fp16", headroom[0].share, "<=", 1.0, "IEEE 754 binary16: 65504")
+        first = next(iter(overflowing(headroom)), None)
+        named = (
+            f"{first.node} ({first.operator}) reaches {first.largest:.6g} on picture {first.picture}" if first else ""
+        )
+        assert judged.holds(), f"{judged}\n{named}; scale the weights before it, or keep the node in float32"
+
+    def test_the_noise_floor_is_written(self, floors, pictures, note):
+        """How far detections move by the chip's arithmetic alone. It judges nothing; an NPU's dumps are compared with it."""
+        note(f"REHEARSED: {' and '.join(map(str, floors.files))}")
+        assert floors.against_twin.pictures == len(pictures.ids)
+        assert all(path.is_file() for path in floors.files)
 
     def test_where_the_points_go(self, explanation, chip, record_property):
         """With --explain; it judges nothing."""

@@ -15,7 +15,7 @@ from rfcn_lib.ascend import toolkit
 from rfcn_lib.files import write_whole
 from rfcn_lib.suite.commands import commands
 from rfcn_lib.suite.options import OPTIONS, SPECIMEN_WEIGHTS, Options
-from rfcn_lib.verdict.page import explanation_page, page
+from rfcn_lib.verdict.page import explanation_page, headroom_page, page
 from rfcn_lib.verdict.verdict import Criterion, Outcome, Trial, Verdict, verdict, worst
 
 DEVICES = ("host", "rehearsal", "npu")
@@ -64,6 +64,7 @@ class Reporter:
         self.rates: list[str] = []
         self.notes: dict[str, None] = {}
         self.explanation: tuple[Any, ...] = ()
+        self.headroom: list[Any] = []
         self.stopped = False
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
@@ -84,6 +85,7 @@ class Reporter:
         if report.when == "call":
             self.criteria[test] = [Criterion(**row) for name, row in recorded if name == "criterion"]
             self.notes.update((str(words), None) for name, words in recorded if name == "note")
+            self.headroom = properties.get("headroom", self.headroom)
             self.explanation = properties.get("explanation", self.explanation)
             self.rates = properties.get("rates", self.rates)
             if "trial" in properties:
@@ -108,6 +110,10 @@ class Reporter:
             rates = self.rates if device == "npu" else []
             width = terminalreporter._tw.fullwidth
             for line in page(self.trials.get(device), self.judged(device), rates, width).splitlines():
+                terminalreporter.write_line(line)
+        if self.headroom:
+            terminalreporter.section("REHEARSED: headroom in fp16, worst first")
+            for line in headroom_page(self.headroom, terminalreporter._tw.fullwidth).splitlines():
                 terminalreporter.write_line(line)
         if self.explanation:
             terminalreporter.section("where the points go")

@@ -128,6 +128,28 @@ def explanation_page(lines: Sequence[Mapping[str, Any]], chip: str, assumed: Seq
     return text
 
 
+def headroom_page(rows: Sequence[Mapping[str, Any]], width: int) -> str:
+    """How near tensors come to the largest fp16 number, worst first. Rows as `rfcn_lib.graph.rehearsal.headroom.Headroom`."""
+    console = _console(width)
+    table = Table("node", "operator")
+    for heading in ("largest", "of 65504", "subnormal", "becomes 0", "picture"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        numbers = max(row["numbers"], 1)
+        table.add_row(
+            row["node"] or row["tensor"],
+            f"{row['operator']}{', weight' if row['weight'] else ''}",
+            f"{row['largest']:.6g}",
+            f"{row['largest'] / 65504:.2%}",
+            f"{row['subnormal'] / numbers:.2%}",
+            f"{row['underflowed'] / numbers:.2%}",
+            row["picture"],
+        )
+    console.print(table)
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return text
+
+
 def _moved(ap: Mapping[str, float], other: Mapping[str, float], count: int = 3) -> str:
     by = {name: ap[name] - other[name] for name in ap if name in other and ap[name] != other[name]}
     worst = sorted(by, key=lambda name: -abs(by[name]))[:count]

@@ -12,7 +12,7 @@ from rfcn_lib.graph.rehearsal.facts import Statement
 from rfcn_lib.graph.rehearsal.kernels import Kernels, chip_functions, statements
 from rfcn_lib.graph.rehearsal.rounding import GUIDE, round_to_fp16, rounds_in
 from rfcn_lib.graph.twin import vendor_model
-from rfcn_lib.graph.vendor_facts import chip_family
+from rfcn_lib.graph.vendor_facts import NMS_FP16_ONLY, OPS_INFO, chip_family
 
 Effect = Literal["fp16", "nms", "pool"]
 EFFECTS: Final[tuple[Effect, ...]] = ("fp16", "nms", "pool")  # rounding, the NMS kernel, the pooling kernel's corners
@@ -69,7 +69,11 @@ def assumptions(soc: str, precision_mode: str | None) -> tuple[Statement, ...]:
     mode = precision_mode or "force_fp16, atc's default"
     arithmetic = Statement(f"precision mode {mode}: {words}", GUIDE, "unverified" if assumed else "documented")
     more = (Statement(f"precision mode {mode}: {assumed}", GUIDE, "unverified"),) if assumed else ()
-    return (arithmetic, *more, *statements(chip_family(soc), _kernels(EFFECTS, "first", fp16=rounds == "everything")))
+    family = chip_family(soc)
+    if rounds != "everything" and family in NMS_FP16_ONLY:
+        words = f"the {family} has an fp16 kernel of NMS only; what the compiler does in this mode is not known: float32 here"
+        more = (*more, Statement(words, OPS_INFO, "unverified"))
+    return (arithmetic, *more, *statements(family, _kernels(EFFECTS, "first", fp16=rounds == "everything")))
 
 
 def _kernels(effects: tuple[Effect, ...], ties: Ties, *, fp16: bool) -> Kernels:
