@@ -106,7 +106,9 @@ def pool(chip: Family, effects: Collection[str], fp16: bool) -> Iterator[Stateme
         )
         yield Statement(sentence, POOL_PROTO, "unverified")
     if "bins" in effects and fp16:
-        sentence = "PSROIPooling computes the size of a bin and its multiples in fp16, and adds them to the roi's start in float32"
+        sentence = (
+            "PSROIPooling computes the size of a bin and its multiples in fp16, and adds a roi's start in float32"
+        )
         yield Statement(sentence, source, "read in the source")
         sentence = (
             "PSROIPooling adds the cells of a bin one after the other in fp16; rehearsed: their sum in float32, rounded to "

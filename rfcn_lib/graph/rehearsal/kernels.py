@@ -113,12 +113,12 @@ def _check(chip: str, kernels: Kernels) -> None:
             f"the chip is {chip!r}, but should be one of {', '.join(families)}: this suite knows no facts about the kernels of "
             "another chip, so it cannot rehearse them"
         )
-    known = {*NMS_EFFECTS, *POOL_EFFECTS}
-    if unknown := sorted({*kernels.nms_effects, *kernels.pool_effects} - known):
-        raise KernelError(
-            f"the effects {unknown} are unknown; choose from {', '.join(NMS_EFFECTS)} for the NMS and from "
-            f"{', '.join(POOL_EFFECTS)} for the pooling"
-        )
+    for kernel, chosen, known in (
+        ("NMS", kernels.nms_effects, NMS_EFFECTS),
+        ("pooling", kernels.pool_effects, POOL_EFFECTS),
+    ):
+        if unknown := sorted({*chosen} - {*known}):
+            raise KernelError(f"the {kernel} effects {unknown} are unknown; choose from {', '.join(known)}")
     if kernels.ties not in facts.TIES:
         raise KernelError(f"the order of ties is {kernels.ties!r}, but should be one of {', '.join(facts.TIES)}")
 
@@ -153,6 +153,15 @@ GRID: Final = """
     large = Mul (on_grid, up)
     measured = Squeeze <axes = [2]> (large)
     boxes_grid = Mul (on_grid, up)
+"""
+# The pooling is a matrix product with zeros for the cells outside a bin, and 0 * inf is NaN. So infinite cells become numbers
+# so large that a bin that covers one is infinite in fp16.
+FP16_INPUTS: Final = """
+    maps_fp16 = Identity (maps)
+    rois_fp16 = Identity (rois)
+    lowest = Constant <value = float {-1e30}> ()
+    highest = Constant <value = float {1e30}> ()
+    maps_finite = Clip (maps_fp16, lowest, highest)
 """
 ROUNDING: Final = {
     "half up": "half_more = Add (corners, half)\n    rounded = Floor (half_more)",
@@ -197,8 +206,7 @@ def _pool_steps(chip: Family, kernels: Kernels) -> tuple[dict[str, str], list[st
     if "corners" in effects:
         steps["rounding"] = ROUNDING[facts.POOL_ROUNDING[chip]]
     if kernels.fp16:
-        steps["prepared"] = "maps_fp16 = Identity (maps)\n    rois_fp16 = Identity (rois)"
-        steps |= {"maps": "maps_fp16", "rois": "rois_fp16"}
+        steps |= {"prepared": FP16_INPUTS, "maps": "maps_finite", "rois": "rois_fp16"}
         rounded += ["maps_fp16", "rois_fp16", "means"]
         if "half_more" in steps.get("rounding", ""):
             rounded.append("half_more")
