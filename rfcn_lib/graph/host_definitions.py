@@ -72,7 +72,7 @@ POOL: Final = """
     scale = Constant <value = float {{{spatial_scale}}}> ()
     half = Constant <value = float {{0.5}}> ()
     one = Constant <value = float {{1.0}}> ()
-    least = Constant <value = float {{{least}}}> ()
+    least = Constant <value = float {{0.1}}> ()
     group = Constant <value = float {{{group_size}}}> ()
     bin = Constant <value = float[{group_size}, 1] {{{bins}}}> ()
     next_bin = Constant <value = float[{group_size}, 1] {{{next_bins}}}> ()
@@ -120,7 +120,7 @@ HALF_AWAY: Final = """
     rounded = Mul (away, sign)
 """
 POOL_STEPS: Final = {  # the steps in which a kernel may differ
-    "prepared": "", "maps": "maps", "rois": "rois", "rounding": HALF_AWAY, "least": "0.1",
+    "prepared": "", "maps": "maps", "rois": "rois", "rounding": HALF_AWAY,
 }  # fmt: skip
 
 # start = round(low) / 16, end = (round(high) + 1) / 16; bin i from floor(i * bin + start) to ceil((i + 1) * bin + start).

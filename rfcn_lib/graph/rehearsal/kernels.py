@@ -90,20 +90,26 @@ def in_fp16(function: onnx.FunctionProto, names: Collection[str]) -> onnx.Functi
     """The function with each named value rounded to the nearest fp16, half to even; the value stays a float32.
 
     A Cast to FLOAT16 and one back follow the node that computes the value.
+
+    Raises:
+        ValueError: no node computes a value of that name.
     """
-    nodes = []
-    for node in function.node:
-        nodes.append(node)
-        for at, name in enumerate(node.output):
-            if name in names:
-                exact, half = f"{name}_exact", f"{name}_half"
-                node.output[at] = exact
-                nodes.append(onnx.helper.make_node("Cast", [exact], [half], to=onnx.TensorProto.FLOAT16))
-                nodes.append(onnx.helper.make_node("Cast", [half], [name], to=onnx.TensorProto.FLOAT))
     rounded = onnx.FunctionProto()
     rounded.CopyFrom(function)
     del rounded.node[:]
-    rounded.node.extend(nodes)
+    missing = set(names)
+    for original in function.node:
+        node = rounded.node.add()
+        node.CopyFrom(original)
+        for at, name in enumerate(original.output):
+            if name in names:
+                exact, half = f"{name}_exact", f"{name}_half"
+                node.output[at] = exact
+                rounded.node.append(onnx.helper.make_node("Cast", [exact], [half], to=onnx.TensorProto.FLOAT16))
+                rounded.node.append(onnx.helper.make_node("Cast", [half], [name], to=onnx.TensorProto.FLOAT))
+                missing.remove(name)
+    if missing:
+        raise ValueError(f"{function.name} should compute {', '.join(sorted(missing))}, but no node does")
     return rounded
 
 
@@ -167,7 +173,7 @@ ROUNDING: Final = {
     "half up": "half_more = Add (corners, half)\n    rounded = Floor (half_more)",
     "half to even": "rounded = Round (corners)",
 }
-BIN_VALUES: Final = ("start", "past", "end", "given", "step", "low", "high")
+BIN_VALUES: Final = ("start", "past", "end", "extent", "step", "low", "high")
 
 
 def _nms_steps(chip: Family, kernels: Kernels, score_threshold: float) -> tuple[dict[str, str], list[str]]:
@@ -211,6 +217,5 @@ def _pool_steps(chip: Family, kernels: Kernels) -> tuple[dict[str, str], list[st
         if "half_more" in steps.get("rounding", ""):
             rounded.append("half_more")
         if "bins" in effects:
-            steps["least"] = "0.0999755859375"
             rounded += ["sums", *(f"{value}_{axis}" for axis in "xy" for value in BIN_VALUES)]
     return steps, rounded

@@ -259,6 +259,12 @@ def test_the_grid_moves_coordinates(chip):
     assert found[0].tolist() == want
 
 
+def test_the_one_taken_from_an_end_and_added_again_leaves_a_rounding():
+    """0.0999755859375 - 1 in fp16 is -0.89990234375, so x2 comes back as 0.10009765625; x1 comes back as it was."""
+    found, _ = nms(np.array([(2, 0, 1, 1)], F), np.array([0.5], F), "310", alone("grid"))
+    assert found[0].tolist() == [2.0, 0.0, 1.0009765625, 1.0009765625]
+
+
 def test_the_grid_turns_two_boxes_into_one():
     boxes, scores = np.array([(1000, 1000, 1002, 1002), (1000.3, 1000, 1002.7, 1002)], F), np.array([0.9, 0.8], F)
     kept = [
@@ -350,8 +356,8 @@ def test_half_up_in_fp16_moves_an_odd_corner_above_1024_by_a_pixel():
         return pool(maps, np.array([0, px, 3, 1303, 400], F).reshape(1, 5, 1), chip, kernels).tolist()
 
     corners, plain = Kernels(nms=False, pool_effects=("corners",)), Kernels(nms=False, pool=False)
-    x2_moves = [at(px, "310", corners) for px in (1054, 1055, 1056)]
-    assert x2_moves[0] != x2_moves[1] == x2_moves[2]
+    pooled = [at(px, "310", corners) for px in (1054, 1055, 1056)]
+    assert pooled[0] != pooled[1] == pooled[2]
     for chip in ("310P", "910", "910B"):
         assert [at(px, chip, corners) for px in (1054, 1055)] == [at(px, chip, plain) for px in (1054, 1055)]
 
@@ -417,6 +423,14 @@ def test_no_optimisation_removes_a_rounding(level, seed):
     half = kernel_definitions.to_fp16
     a = half(values)
     np.testing.assert_array_equal(got, half(half(a + values) * a))
+
+
+def test_a_value_that_the_function_does_not_compute_cannot_be_rounded():
+    function = host_functions(vendor_model(9))[0]
+    before = function.SerializeToString()
+    with pytest.raises(ValueError, match="should compute y3, but no node does"):
+        in_fp16(function, {"covered", "y3"})
+    assert function.SerializeToString() == before
 
 
 @pytest.mark.parametrize("chip", FAMILIES)
