@@ -106,8 +106,7 @@ POOL: Final = """
     {products}
     sums = Concat <axis = 0> ({sums})
     means = Div (sums, area)
-    {finished}
-    pooled = Transpose <perm = [3, 2, 0, 1]> ({result})
+    pooled = Transpose <perm = [3, 2, 0, 1]> (means)
 }}
 """
 HALF_AWAY: Final = """
@@ -121,7 +120,7 @@ HALF_AWAY: Final = """
     rounded = Mul (away, sign)
 """
 POOL_STEPS: Final = {  # the steps in which a kernel may differ
-    "prepared": "", "maps": "maps", "rois": "rois", "rounding": HALF_AWAY, "finished": "", "result": "means",
+    "prepared": "", "maps": "maps", "rois": "rois", "rounding": HALF_AWAY,
 }  # fmt: skip
 
 # start = round(low) / 16, end = (round(high) + 1) / 16; bin i from floor(i * bin + start) to ceil((i + 1) * bin + start).

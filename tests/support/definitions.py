@@ -34,12 +34,17 @@ def bin_span(low_px, high_px, index, cells):
 
 def pool(maps, rois, classes):
     """(1, classes * 49, H, W), (1, 5, R) -> (R, classes, 7, 7) float32; sums in float64, exact for whole numbers."""
+    return pool_bins(maps, rois, classes, bin_span, lambda total, area: F(F(total) / F(area)))
+
+
+def pool_bins(maps, rois, classes, span, mean):
+    """As `pool`; `span` gives the cells of a bin along one axis, `mean` divides a sum by the number of cells."""
     height, width = maps.shape[2:]
     pooled = np.zeros((rois.shape[2], classes, GROUP, GROUP), F)
     for roi in range(rois.shape[2]):
         _, x1, y1, x2, y2 = rois[0, :, roi]
-        columns = [bin_span(x1, x2, k, width) for k in range(GROUP)]
-        rows = [bin_span(y1, y2, k, height) for k in range(GROUP)]
+        columns = [span(x1, x2, k, width) for k in range(GROUP)]
+        rows = [span(y1, y2, k, height) for k in range(GROUP)]
         for row, (top, bottom) in enumerate(rows):
             for column, (left, right) in enumerate(columns):
                 area = (bottom - top) * (right - left)
@@ -48,7 +53,7 @@ def pool(maps, rois, classes):
                 for number in range(classes):
                     channel = (number * GROUP + row) * GROUP + column
                     total = maps[0, channel, top:bottom, left:right].sum(dtype=np.float64)
-                    pooled[roi, number, row, column] = F(F(total) / F(area))
+                    pooled[roi, number, row, column] = mean(total, area)
     return pooled
 
 

@@ -27,7 +27,7 @@ NMS_REFERENCE: Final = f"{NMS_PAGE} and tests/assets/golden.py"
 NMS_SOURCE: Final = "CANN 8.1.RC1 and canndev 2021-11 tbe/impl/batch_multi_class_non_max_suppression.py"
 NMS_FUSION: Final = "canndev 2021-11 fusion_pass/graph_fusion/ai_core/batch_multi_class_nms_*"
 POOL_STATIC: Final = "CANN 8.1.RC1 tbe/impl/psroipooling.py and p_s_r_o_i_pooling_v2.py"
-POOL_DYNAMIC: Final = "CANN 8.1.RC1 tbe/impl/dynamic/psroipooling_v2.py, vconv 'round'"
+POOL_DYNAMIC: Final = "CANN 8.1.RC1 tbe/impl/dynamic/psroipooling_v2.py"
 ATC_PRECISION: Final = "hicann/ge ATC user guide, --precision_mode"
 
 NMS_GRID: Final[tuple[Family, ...]] = ("310", "310P")  # the kernels whose source multiplies coordinates by 0.10
@@ -56,74 +56,75 @@ def nms(chip: Family, effects: Collection[str]) -> Iterator[Statement]:
     if "cut" in effects and chip in NMS_CANDIDATES:
         sentence = f"only the best {NMS_CANDIDATES[chip]} candidates of a class enter the {chip}'s NMS"
         yield Statement(sentence, NMS_KERNEL, "read in the source")
-        yield Statement(
-            "a second pass of high_precision would not read the rest of 6,000 candidates", NMS_SOURCE, "derived"
+        sentence = (
+            "the second pass of high_precision needs three chunks, so it does not read the rest of 6,000 candidates"
         )
+        yield Statement(sentence, NMS_SOURCE, "derived")
     elif "cut" in effects:
-        sentence = f"how many candidates the {chip}'s NMS kernel reads is not known: not cut"
+        sentence = f"the number of candidates of the {chip}'s NMS kernel is not known: not cut"
         yield Statement(sentence, NMS_SOURCE, "unverified")
     if "grid" in effects and chip in NMS_GRID:
         sentence = (
-            "the NMS multiplies coordinates by 0.10 in fp16 (as fp16 the factor is 0.09998), subtracts 1 from x2 and y2 and "
-            "adds it again, and multiplies by 10 in fp16"
+            "the NMS multiplies coordinates by 0.10 in fp16 (0.09998), subtracts 1 from x2 and y2, adds it again, and "
+            "multiplies by 10 in fp16"
         )
         yield Statement(sentence, f"{NMS_SOURCE}, DOWN_FACTOR", "read in the source")
+        sentence = "the NMS kernel computes areas and overlaps in fp16; not rehearsed: float32"
+        yield Statement(sentence, f"{NMS_SOURCE}, do_nms_compute", "read in the source")
     elif "grid" in effects:
         sentence = (
             f"whether the {chip}'s NMS kernel multiplies coordinates by 0.10 in fp16 is not known: not multiplied"
         )
         yield Statement(sentence, NMS_SOURCE, "unverified")
+        sentence = f"the precision in which the {chip}'s NMS kernel computes areas and overlaps is not known: float32"
+        yield Statement(sentence, NMS_SOURCE, "unverified")
     if effects:
-        yield Statement(
-            "whether the NMS kernel drops boxes without area is not known (the reference of 2026 does): they are kept, and they "
-            "suppress nothing",
-            NMS_REFERENCE,
-            "unverified",
+        sentence = (
+            f"whether the {chip}'s NMS kernel drops boxes without area is not known (the vendor's reference of 2026 does): "
+            "they are kept, and they suppress nothing"
         )
-        yield Statement(
-            "in which precision the NMS kernel computes areas and overlaps is not known: computed in float32",
-            NMS_SOURCE,
-            "unverified",
+        yield Statement(sentence, NMS_REFERENCE, "unverified")
+        sentence = (
+            "if nothing reads the NMS's scores, the compiler maps scores to other numbers in the same order, so that fewer "
+            "are equal in fp16; not rehearsed"
         )
-        yield Statement(
-            "the compiler may map scores to other numbers of the same order, since nothing reads the NMS's scores: not mapped",
-            NMS_FUSION,
-            "derived",
-        )
+        yield Statement(sentence, NMS_FUSION, "derived")
 
 
-def pool(chip: Family) -> Iterator[Statement]:
-    """The rules of the pooling kernel."""
+def pool(chip: Family, effects: Collection[str], fp16: bool) -> Iterator[Statement]:
+    """The rules of the pooling kernel for the effects rehearsed."""
     rounding = POOL_ROUNDING[chip]
     source = POOL_STATIC if rounding == "half up" else POOL_DYNAMIC
-    yield Statement(
-        f"the {chip}'s PSROIPooling rounds the corners of the rois {rounding}",
-        f"{source}; {OPS_INFO}",
-        "read in the source",
-    )
-    yield Statement(
-        "rois should be at least 0; what the kernel does with a negative corner is not known: rounded as the others",
-        POOL_PROTO,
-        "unverified",
-    )
-    yield Statement(
-        "in which precision the PSROIPooling kernel computes bins and sums is not known: computed in float32",
-        source,
-        "unverified",
-    )
+    if "corners" in effects:
+        sentence = f"the {chip}'s PSROIPooling rounds the corners of the rois {rounding}"
+        yield Statement(sentence, f"{source}; {OPS_INFO}", "read in the source")
+        if fp16 and rounding == "half up":
+            sentence = "it adds the 0.5 in fp16: an odd coordinate from 1025 to 2047 becomes the next even one"
+            yield Statement(sentence, source, "derived")
+        sentence = (
+            "rois should be at least 0; what the kernel does with a negative corner is not known: rounded as the others"
+        )
+        yield Statement(sentence, POOL_PROTO, "unverified")
+    if "bins" in effects and fp16:
+        sentence = (
+            "PSROIPooling computes the size of a bin and its multiples in fp16, and adds a roi's start in float32"
+        )
+        yield Statement(sentence, source, "read in the source")
+        sentence = (
+            "PSROIPooling adds the cells of a bin one after the other in fp16; rehearsed: their sum in float32, rounded to "
+            "fp16 once"
+        )
+        yield Statement(sentence, source, "read in the source")
 
 
 def fp16(chip: Family) -> Iterator[Statement]:
     """The rules about the numbers that enter and leave the kernels."""
+    sentence = f"boxes and scores enter and leave the {chip}'s NMS as fp16"
     if chip in NMS_FP16_ONLY:
-        sentence = f"boxes and scores enter and leave the {chip}'s NMS as fp16; its kernel has no other type"
+        yield Statement(f"{sentence}; its kernel has no other type", OPS_INFO, "documented")
     else:
-        sentence = (
-            f"boxes and scores enter and leave the {chip}'s NMS as fp16, as force_fp16 asks; its kernel has float32 too"
+        yield Statement(
+            f"{sentence}, as force_fp16 asks; its kernel also has float32", f"{ATC_PRECISION}; {OPS_INFO}", "documented"
         )
-    yield Statement(sentence, OPS_INFO, "documented")
-    yield Statement(
-        "maps and rois enter the PSROIPooling as fp16 and its output is fp16, as force_fp16 asks",
-        ATC_PRECISION,
-        "documented",
-    )
+    sentence = "maps and rois enter the PSROIPooling as fp16, and its output is fp16, as force_fp16 asks"
+    yield Statement(sentence, ATC_PRECISION, "documented")
