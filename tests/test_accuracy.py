@@ -9,7 +9,10 @@ from rfcn_lib.suite.judging import Candidate, Reference
 from rfcn_lib.verdict.verdict import Trial
 
 
-@pytest.mark.usefixtures("written_reference", "protocols")
+HEADROOM_ROWS = 10
+
+
+@pytest.mark.usefixtures("written_reference", "protocols", "calibration")
 class Criteria:
     """The criteria, the same for each device. A class of a device names its candidate."""
 

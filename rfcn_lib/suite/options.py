@@ -62,6 +62,7 @@ DECLARED: Sequence[tuple[str, str, str | None, str]] = (  # name, example of a v
     ("--protocols", "FILE", None, "write a table of the same detections under each evaluation protocol"),
     ("--write-reference", "FILE", None, "write what the source model finds as a packet, for other hosts"),
     ("--baseline", "FILE", None, "a packet of `pytest -m gpu`: its figures replace the published ones in the criteria"),
+    ("--predicted", "FILE", None, "what -m rehearsal wrote, prediction-CHIP.json: print beside it what was measured"),
     ("--soc", "NAME", None, "chip, such as Ascend310; default: to compile for, the device's; to rehearse, Ascend310P3"),
     ("--runner", "benchmark|ais_bench", None, "the vendor's inference tool; default: the one that is there"),
     ("--devices", "0,1,...", None, "device ids that share the pictures; default: the first"),
@@ -106,6 +107,7 @@ class Options:
     verdict: Path | None
     protocols: Path | None
     baseline: Path | None
+    predicted: Path | None
     soc: str | None
     runner: str | None
     devices: str | None
@@ -171,6 +173,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "graphs_given" if options.onnx or options.adapted else "graphs_made",
         "om_given" if options.om else "om_compiled",
         "limits_published" if options.baseline is None else "limits_measured",
+        "calibration_left_out" if options.predicted is None else "calibration_written",
         "protocols_left_out" if options.protocols is None else "protocols_written",
     ):
         config.pluginmanager.import_plugin(f"rfcn_lib.suite.{module}")
@@ -219,6 +222,7 @@ def read(given: Mapping[str, Any], *, marks: str = "", here: Path | None = None)
         verdict=_path(given, "verdict"),
         protocols=_path(given, "protocols"),
         baseline=_path(given, "baseline"),
+        predicted=_path(given, "predicted"),
         soc=given.get("soc"),
         runner=given.get("runner"),
         devices=given.get("devices"),

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from rfcn_lib.score.calibration import CalibrationRow
 from rfcn_lib.score.protocols import ProtocolScore
 from rfcn_lib.verdict.verdict import Trial, Verdict
 
@@ -146,6 +147,26 @@ def headroom_page(rows: Sequence[Mapping[str, Any]], width: int) -> str:
             row["picture"],
         )
     console.print(table)
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return text
+
+
+def calibration_page(rows: Sequence[CalibrationRow], predicted: str, measured: str, width: int) -> str:
+    """Each figure as it was predicted, with its interval, and as it was measured. `predicted`, `measured`: what was compared."""
+    console = _console(width)
+    console.print(f"predicted  {predicted}\nmeasured   {measured}")
+    table = Table("figure")
+    for heading in ("predicted", "interval", "measured", "inside"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    shown = {None: "", True: "yes", False: "NO"}
+    for row in rows:
+        interval = "" if row.low is None or row.high is None else f"{row.low:.4g} .. {row.high:.4g}"
+        numbers = ("" if number is None else f"{number:.4g}" for number in (row.predicted, row.measured))
+        was, now = numbers
+        table.add_row(row.figure, was, interval, now, shown[row.inside])
+    console.print(table)
+    inside = [row.inside for row in rows if row.inside is not None]
+    console.print(f"{sum(inside)} of {len(inside)} measured figures lie in the predicted interval")
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return text
 

@@ -110,6 +110,7 @@ WRONG = [
     ("--write-reference=/nowhere/r.zip", "there is no folder /nowhere"),
     ("--overflow=warn", "--overflow=warn should be crop or error"),
     ("--canvas=square", "--canvas=square should be published or fitted"),
+    ("--predicted=/nowhere.json", "--predicted=/nowhere.json is not a file"),
     ("--clip=picture", "--clip=picture should be canvas or none"),
     ("--onnx=/nowhere.onnx", "--onnx=/nowhere.onnx is not a file"),
     ("--adapted=/nowhere.onnx", "--adapted=/nowhere.onnx is not a file"),

@@ -1,0 +1,8 @@
+"""Without --predicted: nothing is known that the measured figures could be compared with."""
+
+import pytest
+
+
+@pytest.fixture(scope="class")
+def calibration() -> None:
+    """Nothing to compare."""
