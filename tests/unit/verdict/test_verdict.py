@@ -12,6 +12,7 @@ from rfcn_lib.verdict.verdict import (
     HOST,
     NPU,
     PUBLISHED,
+    REHEARSED,
     SIMULATED,
     THROUGHPUT,
     Criterion,
@@ -167,6 +168,7 @@ def test_a_full_acceptance_needs_everything_at_once():
         {"candidate_on": HOST},
         {"candidate_on": ELSEWHERE},
         {"candidate_on": SIMULATED},
+        {"candidate_on": REHEARSED},
         {"set_size": 3},
     ):
         assert status(dataclasses.replace(ON_NPU, **change), EVERYTHING, accept=True) != "ACCEPTED", change
@@ -196,20 +198,19 @@ def test_fitted_canvases_are_said_and_never_accepted():
 
 @pytest.mark.parametrize("accept", [False, True])
 @pytest.mark.parametrize("set_size", [2, 3])
-def test_a_simulated_run_never_prints_the_words_of_an_acceptance(accept, set_size):
-    simulated = dataclasses.replace(
-        ON_NPU, candidate_on=SIMULATED, set_size=set_size, candidate_device="SIMULATED 310 device 0, benchmark"
-    )
+@pytest.mark.parametrize(("on", "said"), [(SIMULATED, "no device was judged"), (REHEARSED, "no NPU was judged")])
+def test_what_no_device_made_never_gets_the_words_of_an_acceptance(on, said, accept, set_size):
+    made = dataclasses.replace(ON_NPU, candidate_on=on, set_size=set_size, candidate_device=f"{on} Ascend310")
     criteria, tests = judged(EVERYTHING)
-    found = verdict(simulated, criteria, tests, accept=accept)
+    found = verdict(made, criteria, tests, accept=accept)
 
-    assert found.status == "SIMULATED"
-    assert "no device was judged" in found.words
+    assert found.status == on
+    assert said in found.words
     assert "ccept" not in found.words
 
-    failed = verdict(simulated, criteria, {**tests, f"t::{THROUGHPUT}": "failed"}, accept=accept)
+    failed = verdict(made, criteria, {**tests, f"t::{THROUGHPUT}": "failed"}, accept=accept)
     assert failed.status == "FAILED"
-    assert "SIMULATED" in failed.words
+    assert f"{on} Ascend310" in failed.words
 
 
 def test_of_several_candidates_the_worst_counts():

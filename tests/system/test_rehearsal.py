@@ -1,0 +1,72 @@
+"""`pytest -m rehearsal` as a user meets it: a prediction that says so in every verdict, and an overflow that is named."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from rfcn_lib.score.noise_floor import read_noise_floor
+from tests.support.places import ROOT
+
+SPECIMEN = ROOT / "specimen" / "rfcn_specimen.pth"
+
+
+def run_pytest(*options, store):
+    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "rehearsal", f"--store={store}"]
+    done = subprocess.run(
+        [*words, "tests/test_accuracy.py", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "COLUMNS": "120"},
+    )
+    return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
+
+
+@pytest.fixture
+def store(store_with):
+    """The specimen's graphs and the dumps of twin and reference."""
+    return store_with("rfcn.onnx", "rfcn_adapted.onnx", "rfcn_twin.onnx", "dumps/torch", "dumps/onnxruntime")
+
+
+def test_a_chip_s_arithmetic_is_predicted_explained_and_accepts_nothing(store, tmp_path):
+    verdict = tmp_path / "verdict.json"
+    options = ("--soc=Ascend310", "--limit=4", "--explain", f"--verdict={verdict}")
+    code, words = run_pytest(*options, store=store)
+    found = json.loads(verdict.read_text())
+
+    assert code == 0, words
+    assert found["status"] == "REHEARSED"
+    assert "REHEARSED: 5 criteria hold over 4 pictures, 4 of 140 pictures; a prediction, no NPU was judged" in words
+    assert not re.search(r"ACCEPTED|PASSED:|PARTIAL:", words)
+    assert re.search(r"REHEARSED dumps/rehearsed: 4 pictures to do", words)
+    assert "dumps/torch:" not in words.split("REHEARSED dumps")[0].replace("are left", ""), "nothing was missing there"
+    for line in ("fp16 alone", "NMS kernel alone", "pooling's corners alone", "all together"):
+        assert line in words
+    assert "only the best 3968 candidates of a class enter the 310's NMS [read in the source" in words
+    floor = read_noise_floor(store / "noise_floor-Ascend310.json")
+    assert (floor.chip, floor.pictures) == ("Ascend310", 4)
+    assert 0.8 < floor.matched.matched_share.value <= 1
+    assert 0 < floor.score_apart.figures["mean"].value < 0.05, "the arithmetic is another, and near"
+    assert read_noise_floor(store / "prediction-Ascend310.json").compared.startswith("REHEARSED against the reference")
+
+
+def test_an_overflow_in_fp16_is_blamed_on_its_node(store, tmp_path):
+    """One batch norm gives 100,000 times as much, and the next convolution takes it back: in float32 nothing changes."""
+    checkpoint = torch.load(SPECIMEN, weights_only=True)
+    weights, block = checkpoint["model"], "RCNN_base.6.0"
+    for name in ("weight", "bias"):
+        weights[f"{block}.bn1.{name}"] *= 1e5
+    weights[f"{block}.conv2.weight"] /= 1e5
+    torch.save(checkpoint, tmp_path / "planted.pth")
+    given = (f"--weights={tmp_path / 'planted.pth'}", "--port=specimen/port.toml", "--limit=2")
+    code, words = run_pytest(*given, "-k", "overflows", store=store)
+
+    assert code == 1
+    assert "nothing overflows in fp16" in words
+    assert re.search(r"RCNN_base\.6\.0/conv1\S* \(Conv\) reaches \d", words), words
