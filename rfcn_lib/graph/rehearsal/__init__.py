@@ -1,0 +1,1 @@
+"""Rehearsal: the compiled graph's arithmetic on any host."""
