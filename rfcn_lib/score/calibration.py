@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import Final
 
-from rfcn_lib.score.noise_floor import Figure, NoiseFloor, NoiseFloorError
+from rfcn_lib.score.noise_floor_file import Figure, NoiseFloor, NoiseFloorError
 
 WORDS: Final = {
-    "by_picture": "share matched of a picture",
+    "share_by_picture": "share matched of a picture",
+    "score_apart_by_picture": "mean |score difference| of a picture",
+    "iou_by_picture": "mean IoU of a picture",
     "score_apart": "|score difference|",
     "score_difference": "score difference",
     "iou": "IoU of partners",

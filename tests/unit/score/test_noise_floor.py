@@ -9,11 +9,11 @@ import pytest
 
 from rfcn_lib.records import Detections
 from rfcn_lib.score.calibration import calibration
-from rfcn_lib.score.noise_floor import (
+from rfcn_lib.score.noise_floor import noise_floor
+from rfcn_lib.score.noise_floor_file import (
     LARGEST_FILE_BYTES,
     NoiseFloor,
     NoiseFloorError,
-    noise_floor,
     read_noise_floor,
     write_noise_floor,
 )
@@ -59,16 +59,20 @@ def floor() -> NoiseFloor:
 
 def test_its_figures_equal_the_slow_definition(floor: NoiseFloor) -> None:
     got, want = jittered(a_run(), drop=0.1), a_run()
-    apart, ious, shares, matched, wide, moved = [], [], [], [0, 0], [], []
+    apart, ious, shares, matched, wide, moved, means = [], [], [], [0, 0], [], [], ([], [])
     for id in want:
         left, right = got[id], want[id]
         pairs = slow.pairs(left, right)
         apart += [abs(left.scores[g] - right.scores[w]) for g, w in pairs]
+        if pairs:
+            means[0].append(slow.mean(apart[-len(pairs) :]))
         for g, w in pairs:
             one, other = left.boxes_xyxy[g].tolist(), right.boxes_xyxy[w].tolist()
             ious.append(slow.iou(one, other))
             wide.append((one[2] - one[0] + 1) / (other[2] - other[0] + 1))
             moved.append((one[1] + one[3] - other[1] - other[3]) / 2)
+        if pairs:
+            means[1].append(slow.mean(ious[-len(pairs) :]))
         sure = [
             [row in [pair[side] for pair in pairs] for row in range(len(run.scores)) if run.scores[row] >= 0.3]
             for side, run in enumerate((left, right))
@@ -82,11 +86,13 @@ def test_its_figures_equal_the_slow_definition(floor: NoiseFloor) -> None:
     assert floor.matched.matched_share.value == pytest.approx(
         sum(matched) / (floor.matched.got + floor.matched.want), rel=1e-5
     )
-    assert (floor.pictures, floor.empty_pictures, floor.by_picture.count) == (30, 1, 29)
+    assert (floor.pictures, floor.empty_pictures, floor.share_by_picture.count) == (30, 1, 29)
     for seen, values in (
         (floor.score_apart, apart),
         (floor.iou, ious),
-        (floor.by_picture, shares),
+        (floor.share_by_picture, shares),
+        (floor.score_apart_by_picture, means[0]),
+        (floor.iou_by_picture, means[1]),
         (floor.scale_x, wide),
         (floor.offset_y_px, moved),
     ):
@@ -129,8 +135,17 @@ def test_one_spoilt_picture_is_named() -> None:
     assert [(one.id, one.got_matched) for one in seen.worst_pictures[:2]] == [("000004", 0), ("000011", 0)]
     assert len(seen.worst_pictures) == 5
     assert seen.worst_pictures[2].share == 1
-    assert seen.by_picture.figures["least"].value == 0
-    assert seen.by_picture.figures["10 %"].value == 1
+    assert seen.share_by_picture.figures["least"].value == 0
+    assert seen.share_by_picture.figures["10 %"].value == 1
+
+
+def test_a_picture_whose_scores_alone_are_spoilt_is_seen() -> None:
+    want = a_run()
+    got = jittered(want)
+    got["000004"] = replace(got["000004"], scores=got["000004"].scores / 2)
+    figures = compare(got, want).score_apart_by_picture.figures
+    assert figures["largest"].value > 0.1 > 0.01 > figures["95 %"].value
+    assert compare(got, want).share_by_picture.figures["least"].value == 1
 
 
 def test_each_class_has_its_share() -> None:
