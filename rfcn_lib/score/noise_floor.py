@@ -51,8 +51,9 @@ def noise_floor(
     counts = np.stack([_counts(one, len(classes)) for one in found])  # (pictures, classes, 4)
     of_picture = [picture_figures(id, one) for id, one in zip(ids, found, strict=True)]
     by_picture = {name: np.array([getattr(one, name) for one in of_picture], np.float64) for name in BY_PICTURE}
-    judged = np.flatnonzero(~np.isnan(by_picture["share"]))  # None became NaN
-    worst = judged[np.argsort(by_picture["share"][judged], kind="stable")][:WORST]
+    judged = int((~np.isnan(by_picture["share"])).sum())  # None became NaN
+    # lexsort sorts by its last key first, and puts NaN to the end
+    worst = np.lexsort((np.nan_to_num(by_picture["iou"]), by_picture["share"]))[: min(WORST, judged)]
     centre, centre_share, scale = (
         np.concatenate([getattr(one, name) for one in found]) for name in ("centre_px", "centre_share", "scale")
     )
@@ -77,7 +78,7 @@ def noise_floor(
         confident=CONFIDENT,
         matched=_matched_share(counts.sum(axis=1), drawn),
         classes={name: _matched_share(counts[:, label], drawn) for label, name in enumerate(classes)},
-        empty_pictures=len(ids) - len(judged),
+        empty_pictures=len(ids) - judged,
         worst_pictures=[of_picture[at] for at in worst],
         **{
             f"{name}_by_picture": _distribution(values[~np.isnan(values)], np.flatnonzero(~np.isnan(values)), drawn)
@@ -85,13 +86,6 @@ def noise_floor(
         },
         **{name: _distribution(values, owner, drawn) for name, values in series.items()},
     )
-
-
-def _partners_of(id: str, got: Detections, want: Detections) -> Partners:
-    try:
-        return partners(got, want)
-    except ValueError as error:
-        raise NoiseFloorError(f"picture {id}: {error}") from error
 
 
 def picture_figures(id: str, one: Partners) -> PictureFigures:
@@ -107,6 +101,13 @@ def picture_figures(id: str, one: Partners) -> PictureFigures:
         score_apart=resampling.rounded(np.abs(one.scores).mean()) if some else None,
         iou=resampling.rounded(one.ious.mean()) if some else None,
     )
+
+
+def _partners_of(id: str, got: Detections, want: Detections) -> Partners:
+    try:
+        return partners(got, want)
+    except ValueError as error:
+        raise NoiseFloorError(f"picture {id}: {error}") from error
 
 
 def _counts(one: Partners, classes: int) -> Ints:

@@ -79,7 +79,7 @@ class NoiseFloor(_Frozen):
     compared          what was compared with what, in words
     ids_sha256        over the sorted ids, one a line
     empty_pictures    pictures without a confident detection in either run; they are in no other figure
-    worst_pictures    those with the least share matched; of equal ones, the first by id
+    worst_pictures    those with the least share matched; of equal ones, those with the least mean IoU, then the first by id
     share_by_picture, score_apart_by_picture, iou_by_picture  one value a picture, see PictureFigures
     score_apart       |difference of the scores|
     score_difference  signed

@@ -135,6 +135,7 @@ def test_one_spoilt_picture_is_named() -> None:
     assert [(one.id, one.got_matched) for one in seen.worst_pictures[:2]] == [("000004", 0), ("000011", 0)]
     assert len(seen.worst_pictures) == 5
     assert seen.worst_pictures[2].share == 1
+    assert seen.worst_pictures[2].iou == seen.iou_by_picture.figures["least"].value
     assert seen.share_by_picture.figures["least"].value == 0
     assert seen.share_by_picture.figures["10 %"].value == 1
 
@@ -172,7 +173,9 @@ def test_the_order_of_pictures_changes_no_byte(floor: NoiseFloor, tmp_path: Any)
 
 def test_it_is_written_and_read_back(floor: NoiseFloor, tmp_path: Any) -> None:
     path = tmp_path / "noise_floor.json"
-    for one in (floor, compare({"1": a_run()["000007"]}, {"1": a_run()["000007"]})):  # the second has no detection
+    empty = compare({"1": a_run()["000007"]}, {"1": a_run()["000007"]})  # no detection
+    assert (empty.empty_pictures, empty.worst_pictures, empty.iou.figures) == (1, [], {})
+    for one in (floor, empty):
         write_noise_floor(path, one)
         assert read_noise_floor(path) == one
 
