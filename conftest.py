@@ -6,8 +6,8 @@
     weights, port, pictures --- torch_run --- torch_dumps ------------------------ reference ----------------------+
 
 Each artifact is built when a test needs it, once, and kept in the store. With --canvas=fitted, `onnx`, `adapted`, `twin` and
-`om` have one file per canvas. Options exchange the modules that define `om`, `reference`, `host_dumps` and the limits: see
-rfcn_lib/suite/options.py. Without --om, rfcn_lib/suite/om_compiled.py defines `om`.
+`om` have one file per canvas. Options exchange the modules that define `om`, `reference`, `host_dumps`, the limits and what is
+written: see rfcn_lib/suite/options.py. Without --om, rfcn_lib/suite/om_compiled.py defines `om`.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from rfcn_lib.devices.threads import prepare_threads
 from rfcn_lib.pictures.bin_set import BinSet
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.port import Port
-from rfcn_lib.speed.baseline import Baseline
+from rfcn_lib.score.packet_records import Facts
 from rfcn_lib.store.store import Store
 from rfcn_lib.suite.ascend import NpuHost, NpuRun, run_on_npus, unpublished_flags
 from rfcn_lib.suite.canvases import Canvases, PerCanvas
@@ -35,7 +35,7 @@ prepare_threads()  # before torch is imported
 # A plugin comes before those that import it. pytest calls the hooks of the last one first.
 pytest_plugins = tuple(
     f"rfcn_lib.suite.{name}"
-    for name in ("collection", "inputs", "commands", "ascend", "gpu", "recording", "report", "options")
+    for name in ("collection", "inputs", "commands", "ascend", "packets", "gpu", "recording", "report", "options")
 )
 
 ONNX_FROM_CHECKPOINT = "rfcn_lib.graph.export:onnx_from_checkpoint"
@@ -158,7 +158,7 @@ def reference_by_class(reference: Reference) -> Reference:
 def trial(
     candidate: Candidate,
     reference: Reference,
-    baseline: Baseline | None,
+    baseline: Facts | None,
     pictures: Pictures,
     canvases: Canvases,
     graph_facts: GraphFacts,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rfcn_lib.errors import SuiteError
+from rfcn_lib.names import name_fault
 from rfcn_lib.records import Scope
 
 if sys.version_info >= (3, 11):
@@ -31,6 +32,14 @@ def _all_different(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _printable(name: str) -> str:
+    """A class name of any script; COCO's have blanks, and one has the separator, which `score.text_files` replaces."""
+    fault = name_fault(name.replace("/", "_"))
+    if fault:
+        raise ValueError(f"should be a name of printable characters: {fault}")
+    return name
+
+
 def _agreed(criteria: Mapping[str, "Criterion"]) -> Mapping[str, "Criterion"]:
     """Two limits every port must agree on, and a limit that is a share must be one."""
     lacking = sorted({"mean_ap_drop", "class_ap_kept"} - set(criteria))
@@ -52,7 +61,7 @@ def _agreed(criteria: Mapping[str, "Criterion"]) -> Mapping[str, "Criterion"]:
 
 
 Text = Annotated[str, Field(pattern=r"\S", max_length=1000)]
-ClassName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=100)]  # becomes part of a file name
+ClassName = Annotated[str, AfterValidator(_printable)]
 Side = Annotated[int, Field(ge=32, le=8192)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Mean = Annotated[float, Field(ge=0, le=255)]

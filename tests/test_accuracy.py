@@ -8,7 +8,7 @@ from rfcn_lib.suite.judging import Candidate, Reference
 from rfcn_lib.verdict.verdict import Trial
 
 
-@pytest.mark.usefixtures("protocols")
+@pytest.mark.usefixtures("written_reference", "protocols")
 class Criteria:
     """The criteria, the same for each device. A class of a device names its candidate."""
 
@@ -54,7 +54,13 @@ class Criteria:
 
 @pytest.mark.accuracy
 @pytest.mark.usefixtures(
-    "pictures", "graph_facts", "host_first_pictures", "reference_first_pictures", "host_dumps", "reference_dumps"
+    "pictures",
+    "graph_facts",
+    "baseline",
+    "host_first_pictures",
+    "reference_first_pictures",
+    "host_dumps",
+    "reference_dumps",
 )
 class TestHost(Criteria):
     """The twin in ONNX Runtime on this host, or the dumps of --dumps."""
@@ -67,7 +73,15 @@ class TestHost(Criteria):
 
 @pytest.mark.npu
 @pytest.mark.usefixtures(
-    "npu_ready", "compiler", "pictures", "graph_facts", "om", "reference_first_pictures", "npu_dumps", "reference_dumps"
+    "npu_ready",
+    "compiler",
+    "pictures",
+    "graph_facts",
+    "baseline",
+    "om",
+    "reference_first_pictures",
+    "npu_dumps",
+    "reference_dumps",
 )
 class TestNpu(Criteria):
     """The compiled model on this host's NPU."""

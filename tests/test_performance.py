@@ -7,8 +7,8 @@ import pytest
 
 from rfcn_lib.devices import onnx_runtime, pytorch
 from rfcn_lib.score.agreement import agree
+from rfcn_lib.score.packet import read_packet
 from rfcn_lib.source.checkpoint import network_from_checkpoint
-from rfcn_lib.speed.baseline import read_baseline
 from rfcn_lib.speed.throughput import expect_timed, reaches
 
 pytestmark = pytest.mark.performance
@@ -71,12 +71,14 @@ def test_npu_throughput_reaches_the_published(rates, agreed_throughput, npu_run,
 
 
 @pytest.mark.gpu
-def test_the_gpu_baseline_is_of_every_picture(measured_baseline, devkit, store, record_property):
-    """The source model on CUDA: its figures are the next run's limits, `--baseline=<store>/gpu_baseline.json`."""
-    rates = f"{measured_baseline.device_fps:.4g} fps device, {measured_baseline.script_fps:.4g} fps whole script"
-    record_property("baseline", f"{measured_baseline.gpu}: mean AP {measured_baseline.mean_ap:.4f}, {rates}")
-    assert measured_baseline.pictures == len(devkit.ids)
-    assert read_baseline(store.root / "gpu_baseline.json") == measured_baseline
+def test_the_gpu_reference_is_of_every_picture(gpu_reference, devkit, record_property):
+    """The source model on CUDA: another host judges with it, `--reference=FILE`, and takes its limits, `--baseline=FILE`."""
+    path, packet = gpu_reference
+    facts, rates = packet.facts, packet.facts.rates
+    words = f"{rates.device_fps:.4g} fps device, {rates.script_fps:.4g} fps whole script"
+    record_property("baseline", f"{facts.maker.device}: mean AP {facts.mean_ap:.4f}, {words}")
+    assert packet.ids == devkit.ids
+    assert read_packet(path).sha256 == packet.sha256
 
 
 def seconds(call) -> float:

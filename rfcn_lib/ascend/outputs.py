@@ -5,8 +5,10 @@ those of the exported graph, float32, because the suite gives atc no flag that c
 We check the file size, then the numbers. That catches int32 data, transposed arrays, and outputs written in another order.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,9 @@ from rfcn_lib.port import Port
 from rfcn_lib.records import Outputs
 from rfcn_lib.score.dump_audit import fault_of
 from rfcn_lib.score.dumps import FLOAT32, shapes
+
+SUMMARY_FILES: Final = re.compile(r"sumary\.json|.*_summ?ary\.json|perf_vision_.*\.txt")
+"""Names of the files in which the tools keep their own figures; some versions put them among the outputs."""
 
 
 def format_fault(files: Sequence[Path], port: Port) -> str | None:

@@ -40,12 +40,14 @@ class BinSet:
         }
 
     def lay_out(self, folder: Path, ids: Sequence[str]) -> None:
-        """Write `<folder>/bin/<id>.bin`, and `<folder>/demo.info` that lists them. Raises BinError, PictureError."""
+        """Write `<folder>/bin/<name>.bin`, and `<folder>/demo.info` that lists them. Raises BinError, PictureError."""
         lay_out(folder, ids, self.pictures.load)
 
     def shell_line(self, folder: Path, ids: Sequence[str]) -> str:
         """The line for a shell that lays these pictures out again; all are of one canvas."""
         canvas = name_of(self.pictures.records[ids[0]].canvas_wh)
         words = [sys.executable, "-m", "rfcn_lib.pictures.bins", f"--port={self.port_path.absolute()}"]
-        words += [f"--devkit={self.pictures.devkit.folder.absolute()}", f"--canvas={canvas}", f"--out={folder}", *ids]
+        words += [f"--devkit={self.pictures.devkit.folder.absolute()}", f"--canvas={canvas}", f"--out={folder}"]
+        words += [f"--set={self.pictures.devkit.set_name}"] if self.pictures.devkit.set_name != "test" else []
+        words += ["--", *ids] if any(id.startswith("-") for id in ids) else ids
         return f"cd {shlex.quote(str(ROOT))} && {shlex.join(words)}"

@@ -6,13 +6,14 @@ or paste the command line of one batch again.
 
 import argparse
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from rfcn_lib.errors import SuiteError
-from rfcn_lib.pictures.bin_files import INFO, BinError, bin_bytes, lay_out
-from rfcn_lib.pictures.devkit import read_devkit
+from rfcn_lib.pictures.bin_files import IDS, INFO, BinError, bin_bytes, lay_out
+from rfcn_lib.pictures.devkit import DevkitError, read_devkit
+from rfcn_lib.pictures.devkit_files import FAULTS, with_all_faults
 from rfcn_lib.pictures.preprocess import prepare
 from rfcn_lib.port import on_canvas, read_port
 from rfcn_lib.progress import progress, say
@@ -42,18 +43,25 @@ def main(words: Sequence[str] | None = None) -> None:
         metavar="DIR",
         help="the folder that holds VOC2007/; default: the specimen's",
     )
+    add("--set", default="test", metavar="NAME", help="which ImageSets/Main/NAME.txt; default: test")
     add("--canvas", metavar="WIDTHxHEIGHT", help="px of the network's input; default: the port's")
     add("--limit", metavar="N", help="the first N pictures of the set; default: all")
     add("ids", nargs="*", metavar="ID", help="these pictures instead of the set")
     given = parser.parse_args(words)
     try:
-        write(given.out, given.port, given.devkit, given.canvas, given.limit, given.ids)
+        write(given.out, given.port, given.devkit, given.set, given.canvas, given.limit, given.ids)
     except SuiteError as error:
         parser.error(str(error))
 
 
 def write(
-    out: Path, port_path: Path, devkit_path: Path, canvas: str | None, limit: str | None, ids: Sequence[str]
+    out: Path,
+    port_path: Path,
+    devkit_path: Path,
+    set_name: str,
+    canvas: str | None,
+    limit: str | None,
+    ids: Sequence[str],
 ) -> None:
     """Write the bins and the info file.
 
@@ -71,7 +79,11 @@ def write(
         if not all(side.isascii() and side.isdigit() and len(side) <= 4 for side in (width, height)):
             raise BinError(f"--canvas={canvas} should be WIDTHxHEIGHT in px, such as 1344x1344")
         port = on_canvas(port, (int(width), int(height)))
-    devkit = read_devkit(devkit_path, port.classes, limit=int(limit) if limit else None, only=ids or None)
+    count = int(limit) if limit else None
+    try:
+        devkit = read_devkit(devkit_path, port.classes, limit=count, only=ids or None, set_name=set_name)
+    except DevkitError as error:
+        raise with_all_faults(error, out / FAULTS) from error
     need = len(devkit.ids) * bin_bytes(port.pictures.canvas_wh_px)
     there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.is_dir())
     free = shutil.disk_usage(there).free
@@ -82,8 +94,16 @@ def write(
         )
     sizes_wh = devkit.sizes_wh
     load = lambda id: prepare(devkit.picture_path(id), id, sizes_wh[id], port.pictures)  # noqa: E731
-    lay_out(out, progress(devkit.ids, len(devkit.ids), "bins"), load)
+
+    def shown(ids: Sequence[str]) -> Iterator[str]:
+        return progress(ids, len(ids), "bins")
+
+    lay_out(out, devkit.ids, load, shown)
     say(f"{len(devkit.ids):,} bins are in {out / 'bin'}; {out / INFO} lists them, seen from {out}")
+    if (out / IDS).exists():
+        say(
+            f"the vendor's tools do not take every id as a name, so some bins have numbers; {out / IDS} says whose they are"
+        )
 
 
 if __name__ == "__main__":

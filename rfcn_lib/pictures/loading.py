@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rfcn_lib.pictures.canvases import IdsByCanvas, Wh, ids_of
 from rfcn_lib.pictures.devkit import Devkit
-from rfcn_lib.pictures.preprocess import picture_record, prepare
+from rfcn_lib.pictures.preprocess import picture_records, prepare
 from rfcn_lib.port import Port, on_canvas
 from rfcn_lib.records import Floats, Picture
 
@@ -56,12 +56,12 @@ class Pictures:
 
     @cached_property
     def records(self) -> Mapping[str, Picture]:
-        """Id -> what preprocessing does to that picture, on its own canvas. No JPEG is opened."""
-        return {
-            id: picture_record(id, self.devkit.sizes_wh[id], self.port_on(canvas_wh).pictures)
-            for canvas_wh, ids in self.by_canvas.items()
-            for id in ids
-        }
+        """Id -> what preprocessing does to that picture, on its own canvas. No JPEG is opened. Raises PictureError."""
+        found: dict[str, Picture] = {}
+        for canvas_wh, ids in self.by_canvas.items():
+            sizes_wh = {id: self.devkit.sizes_wh[id] for id in ids}
+            found |= picture_records(sizes_wh, self.port_on(canvas_wh).pictures)
+        return found
 
     def on_published_canvas(self) -> "Pictures":
         """The same pictures, all on the port's own canvas: what the source model reads, whatever the candidate's canvases are."""

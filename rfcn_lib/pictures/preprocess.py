@@ -5,11 +5,13 @@ Protocol: rfcn_preprocess.py of the published port and its source's config.py. R
 """
 
 import math
+import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Final, Literal
+from typing import BinaryIO, Final, Literal
 
 import cv2
 import numpy as np
@@ -21,6 +23,16 @@ from rfcn_lib.port import PictureRules
 from rfcn_lib.records import Floats, Picture
 
 LARGEST_PICTURE_PX: Final = 50_000_000  # before and after the resize; VOC2007's largest has 250,000
+FORMATS: Final = ("JPEG", "PNG")  # many sets have PNG bytes in files named .jpg
+PLAIN_MODES: Final = {"RGB": "RGB", "L": "L", "P": "RGB", "1": "L"}  # Pillow's colour mode -> what it is read as
+OTHER_KINDS: Final = {  # what a file of another kind begins with, for the message
+    "a GIF": rb"GIF8",
+    "a BMP": rb"BM",
+    "a WebP": rb"RIFF....WEBP",
+    "a TIFF": rb"II\*\0|MM\0\*",
+    "a HEIF": rb"....ftyp",
+    "a text or a web page": rb"[\s\xef\xbb\xbf]*[<{A-Za-z]",
+}
 STRIDE_PX: Final = 32  # a canvas proposed in a message is a multiple of this
 
 
@@ -29,7 +41,7 @@ class PictureError(SuiteError):
 
 
 def decode(path: Path, size_wh: tuple[int, int], jpeg: bytes | None = None) -> NDArray[np.uint8]:
-    """JPEG -> (H, W, 3) uint8 RGB. An orientation tag in the file is ignored, as upstream does.
+    """JPEG or PNG -> (H, W, 3) uint8 RGB. An orientation tag in the file is ignored, as upstream does.
 
     Args:
         path: the file.
@@ -37,56 +49,72 @@ def decode(path: Path, size_wh: tuple[int, int], jpeg: bytes | None = None) -> N
         jpeg: the file's bytes, if the caller has them; then `path` is only used in messages.
 
     Raises:
-        PictureError: missing, not a JPEG, truncated, neither RGB nor grey (upstream subtracts three means from three
-            channels), too large, or of another size than `size_wh`. Size and mode are checked before decoding.
+        PictureError: missing, truncated, of another size than `size_wh`, or refused by `opened`. Size and mode are checked
+            before decoding.
+    """
+    with opened(path, path if jpeg is None else BytesIO(jpeg)) as picture:
+        if picture.size != size_wh:
+            got, want = f"{picture.size[0]} x {picture.size[1]}", f"{size_wh[0]} x {size_wh[1]}"
+            raise PictureError(
+                f"{path} is {got} px, but its annotation says {want}; picture and annotation do not belong together"
+            )
+        plain = PLAIN_MODES[picture.mode]
+        pixels: NDArray[np.uint8] = np.asarray(picture if picture.mode == plain else picture.convert(plain))
+    return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
+
+
+@contextmanager
+def opened(path: Path, source: Path | BinaryIO) -> Iterator[Image.Image]:
+    """A picture whose header was read and checked, and whose pixels were not. The content decides, not the file's name.
+
+    `path` is used in messages, `source` is read.
+
+    Raises:
+        PictureError: missing, damaged, neither JPEG nor PNG, too large, or neither RGB nor grey: upstream subtracts three means
+            from three channels. A palette without transparency is RGB, as upstream's imread (imageio) gives it. Damage that is
+            found while the picture is decoded inside the `with` is reported likewise.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # Pillow warns of damaged EXIF, which is not used, and of size, which is checked below
-            with Image.open(path if jpeg is None else BytesIO(jpeg), formats=("JPEG",)) as picture:
-                _expect_header(path, picture.size, picture.mode, size_wh)
-                pixels: NDArray[np.uint8] = np.asarray(picture)
+            # Pillow warns of damaged EXIF, which is not used, and of size, which is checked below
+            warnings.simplefilter("ignore")
+            with Image.open(source, formats=FORMATS) as picture:
+                _expect_readable(path, picture)
+                yield picture
     except PictureError:
         raise
     except Image.DecompressionBombError as error:
         raise PictureError(f"{path} is too large to decode: {error}; at most {LARGEST_PICTURE_PX:,} px are") from error
     except UnidentifiedImageError as error:  # its own message has an address in memory
-        raise PictureError(f"{path} cannot be decoded as a JPEG: it does not begin as one; restore the file") from error
+        raise PictureError(
+            f"{path} cannot be decoded as a JPEG or PNG: {_begins_as(source)}; restore the file, or convert it"
+        ) from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow raises on damaged files
-        raise PictureError(f"{path} cannot be decoded as a JPEG: {error}; restore the file") from error
-    return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
+        raise PictureError(f"{path} cannot be decoded as a JPEG or PNG: {error}; restore the file") from error
 
 
-def expect_sizes(sizes_wh: Mapping[Path, tuple[int, int]]) -> None:
-    """Raise PictureError for a JPEG of another size than its annotation says. Only headers are read, so this is quick.
-
-    A file that is no JPEG is not reported here: `decode` reports it when the picture is needed.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for path, size_wh in sizes_wh.items():
-            try:
-                with Image.open(path, formats=("JPEG",)) as picture:
-                    got_wh, mode = picture.size, picture.mode
-            except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
-                continue
-            _expect_header(path, got_wh, mode, size_wh)
-
-
-def _expect_header(path: Path, got_wh: tuple[int, int], mode: str, size_wh: tuple[int, int]) -> None:
-    if got_wh != size_wh:
-        got, want = f"{got_wh[0]} x {got_wh[1]}", f"{size_wh[0]} x {size_wh[1]}"
-        raise PictureError(
-            f"{path} is {got} px, but its annotation says {want}; picture and annotation do not belong together"
-        )
-    if mode not in ("RGB", "L"):
+def _expect_readable(path: Path, picture: Image.Image) -> None:
+    see_through = picture.mode == "P" and "transparency" in picture.info
+    if picture.mode not in PLAIN_MODES or see_through:
+        mode = f"{picture.mode}{' with transparency' if see_through else ''}"
         raise PictureError(f"{path} has colour mode {mode}, but should be RGB or grey (L); convert it to RGB")
-    if math.prod(got_wh) > LARGEST_PICTURE_PX:
+    if math.prod(picture.size) > LARGEST_PICTURE_PX:
         raise PictureError(
-            f"{path} has {math.prod(got_wh):,} px, but at most {LARGEST_PICTURE_PX:,} are decoded; use a smaller one"
+            f"{path} has {math.prod(picture.size):,} px, but at most {LARGEST_PICTURE_PX:,} are decoded; use a smaller one"
         )
+
+
+def _begins_as(source: Path | BinaryIO) -> str:
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            start = file.read(16)
+    else:
+        source.seek(0)
+        start = source.read(16)
+    if not start:
+        return "it is empty"
+    kind = next((kind for kind, begins in OTHER_KINDS.items() if re.match(begins, start, re.DOTALL)), None)
+    return f"it begins as {kind}" if kind else "it does not begin as one"
 
 
 def picture_record(id: str, size_wh: tuple[int, int], pictures: PictureRules) -> Picture:
@@ -109,6 +137,20 @@ def picture_record(id: str, size_wh: tuple[int, int], pictures: PictureRules) ->
             f"but at most {LARGEST_PICTURE_PX:,} px are held; take it out of the set"
         )
     return Picture(id, size_wh, scaled_wh, pictures.canvas_wh_px, scale)
+
+
+def picture_records(sizes_wh: Mapping[str, tuple[int, int]], pictures: PictureRules) -> dict[str, Picture]:
+    """Id -> record. Raises PictureError, which names the first pictures that have none, and counts the others."""
+    found: dict[str, Picture] = {}
+    faults: list[str] = []
+    for id, size_wh in sizes_wh.items():
+        try:
+            found[id] = picture_record(id, size_wh, pictures)
+        except PictureError as error:  # noqa: PERF203  all of them are named
+            faults.append(str(error))
+    if faults:
+        raise PictureError("\n".join(faults[:5]) + (f"\nand {len(faults) - 5} more" if len(faults) > 5 else ""))
+    return found
 
 
 def prepare(

@@ -30,7 +30,7 @@ CANVASES: Final = "canvases.txt"
 PROBLEMS: Final = "troubles.txt"
 LONGEST_PROBLEM: Final = 500  # characters of one sentence in troubles.txt
 _SHA256: Final = "[0-9a-f]{64}"
-_LINE: Final = re.compile(rf"(\S+) ({_SHA256}) ({_SHA256})|(\S+) -")  # `id -`: an older line of this id counts no more
+_LINE: Final = re.compile(rf"(.+) ({_SHA256}) ({_SHA256})|(.+) -")  # `id -`: an older line of this id counts no more
 
 
 class RunFolder:
@@ -138,7 +138,7 @@ class RunFolder:
     def _lines(self) -> dict[str, tuple[str, str]]:
         """Id -> (sha256 of its dump, sha256 of its JPEG). The last line of an id counts; a torn line does not count."""
         path = self._beside / MADE
-        text = path.read_text(encoding="ascii", errors="replace") if path.exists() else ""
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
         found: dict[str, tuple[str, str]] = {}
         for line in text.split("\n"):
             match = _LINE.fullmatch(line)
@@ -158,7 +158,7 @@ class RunFolder:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
                 end = b"" if file.read(1) == b"\n" else b"\n"
-            file.write(end + f"{line}\n".encode("ascii"))
+            file.write(end + f"{line}\n".encode())
 
     # -- notes beside it ---------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from rfcn_lib.ascend.outputs import content_fault, format_fault
 from rfcn_lib.ascend.place import needs_plain_folder, paths_after_the_run, tool_folder
 from rfcn_lib.ascend.tool_run import LOG, OmRunError, OutputFiles, RefusedError, Task, ToolResult
 from rfcn_lib.files import plain_place
-from rfcn_lib.pictures.bin_files import BINS, lay_out
+from rfcn_lib.pictures.bin_files import BINS, IDS, bin_names, lay_out
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.pictures.preprocess import PictureError
 from rfcn_lib.runs.disk import NoRoomError, expect_batch_room, is_full
@@ -110,22 +110,30 @@ def _run(batch: BatchRun, ids: tuple[str, ...], device: int, began: float) -> No
     limit_s = batch.timeout_s or START_S + PICTURE_S * len(ids)
     tool_began = time.time()
     bins_kept = f"\n  its bins are kept in {work / BINS} for the line above, until the next run"
+    names = bin_names(ids)  # the tool knows a picture by the name of its bin
+    id_of = {name: id for id, name in names.items()}
+    if any(id != name for id, name in names.items()):
+        bins_kept += f"; {work / IDS} says which picture a number is"
     if needs_plain_folder(work, model.om):
         expect_batch_room(plain_place(work).parent, len(ids), model.port)
     try:
         with tool_folder(work, model.om) as place:
-            task = Task(place.om, ids, canvas_wh, place.work, device, limit_s, place.set_up, work / LOG)
+            task = Task(place.om, tuple(id_of), canvas_wh, place.work, device, limit_s, place.set_up, work / LOG)
             made = batch.run_tool(batch.tool, task)
     except RefusedError as error:
         raise RefusedError(f"{error}{bins_kept}") from error
     except OmRunError as error:
-        outputs, full = paths_after_the_run(error.outputs, place.work, work), is_full(folder.root)
+        outputs = paths_after_the_run(
+            {id_of.get(name, name): files for name, files in error.outputs.items()}, place.work, work
+        )
+        full = is_full(folder.root)
         kept = _keep(batch, ids, outputs, work)
         if full:  # no device is at fault
             raise _full_disk(batch, ids, outputs, kept) from error
         raise OmRunError(f"{len(ids) - len(kept)} of {len(ids)} pictures are left: {error}{bins_kept}") from error
     tool_ended = time.time()
-    made = replace(made, outputs=paths_after_the_run(made.outputs, place.work, work))
+    of_id = {id_of.get(name, name): files for name, files in made.outputs.items()}
+    made = replace(made, outputs=paths_after_the_run(of_id, place.work, work))
     faults = {id: format_fault(files, model.port) for id, files in made.outputs.items()}
     strange = [content_fault(files, model.port) for id, files in made.outputs.items() if not faults[id]]
     if all(strange) and len(strange) == len(ids):  # one alone is kept: the audit before the score names it

@@ -13,7 +13,7 @@ Ties of score are broken by the order of the pictures in the set, then by the or
 sort that is not stable). All arithmetic is float64; scores are used as they come.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -110,12 +110,36 @@ def evaluate_arrays(
     """
     names = tuple(classes if judged is None else judged)
     check(found, objects, ids, classes, names)
-    by_picture = np.argsort(found.pictures, kind="stable")
-    ranking = by_picture[np.argsort(-found.scores[by_picture].astype(np.float64), kind="stable")]
     ap: dict[str, float] = {}
     counts: dict[str, Counts] = {}
-    for name in names:
-        label = list(classes).index(name)
+    labels = [list(classes).index(name) for name in names]
+    for name, one in zip(names, ranked_by_class(found, objects, labels, protocol), strict=True):
+        ap[name] = _average_precision(one.right, one.wrong, one.objects, protocol)
+        counts[name] = Counts(one.objects, len(one.pictures), int(one.right.sum()))
+    return Evaluation(protocol, tuple(ids), ap, float(np.mean(list(ap.values()))), counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """The detections of one class, best first.
+
+    pictures  (N,) int index of the picture
+    right     (N,) bool
+    wrong     (N,) bool; on a difficult object both are False
+    objects   number of objects that are not difficult
+    """
+
+    pictures: Ints
+    right: Bools
+    wrong: Bools
+    objects: int
+
+
+def ranked_by_class(found: Found, objects: Objects, labels: Sequence[int], protocol: Protocol) -> Iterator[Ranked]:
+    """Rank and judge the detections of each class, in the order of `labels`; both sides must have passed `arrays.check`."""
+    by_picture = np.argsort(found.pictures, kind="stable")
+    ranking = by_picture[np.argsort(-found.scores[by_picture].astype(np.float64), kind="stable")]
+    for label in labels:
         ranked = ranking[found.labels[ranking] == label]
         mine = np.flatnonzero(objects.labels == label)
         mine = mine[np.argsort(objects.pictures[mine], kind="stable")]
@@ -126,10 +150,7 @@ def evaluate_arrays(
             difficult,
             protocol,
         )
-        total = len(mine) - int(difficult.sum())
-        ap[name] = _average_precision(right, wrong, total, protocol)
-        counts[name] = Counts(total, len(ranked), int(right.sum()))
-    return Evaluation(protocol, tuple(ids), ap, float(np.mean(list(ap.values()))), counts)
+        yield Ranked(found.pictures[ranked], right, wrong, len(mine) - int(difficult.sum()))
 
 
 def _judge(

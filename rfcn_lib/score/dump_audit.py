@@ -5,8 +5,7 @@ network's outputs.
 """
 
 import hashlib
-import math
-import os
+import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -18,132 +17,111 @@ from rfcn_lib.files import read_bounded
 from rfcn_lib.port import Port
 from rfcn_lib.progress import progress
 from rfcn_lib.records import Floats, Outputs
-from rfcn_lib.score.dumps import FLOAT32, ID, DumpError, file_names, shapes
+from rfcn_lib.score.dump_files import expect_files
+from rfcn_lib.score.dump_forms import OWN, Form, array_of, payload_bytes
+from rfcn_lib.score.dumps import FLOAT32, DumpError, shapes
 
 SUM_TOLERANCE: Final = (
     1e-2  # an fp16 softmax of 21 moves its sum by some 1e-3 (2**-11 a number, fast exp); ten times that
 )
 LARGEST_PROBABILITY: Final = 1 + 2**-10  # the next fp16 number above 1
 SMALLEST_NORMAL: Final = float(np.finfo(np.float32).smallest_normal)
-_SHOWN: Final = 3
 
 
-def read_dump(folder: Path, id: str, port: Port) -> Outputs:
+def read_dump(folder: Path, id: str, port: Port, form: Form = OWN) -> Outputs:
     """Read and audit one picture's dump.
 
     Raises:
         DumpError: a file is missing, short, long, not finite, constant, or cls_prob is no table of probabilities.
     """
-    return _read(folder, id, port)[0]
+    return _read(folder, id, port, form)[0]
 
 
 def read_dumps(
-    folder: Path, ids: Sequence[str], port: Port, *, surplus_allowed: Collection[str] = ()
+    folder: Path,
+    ids: Sequence[str],
+    port: Port,
+    *,
+    form: Form = OWN,
+    surplus_allowed: Collection[str] = (),
+    surplus_names: re.Pattern[str] | None = None,
 ) -> Iterator[tuple[str, Outputs, str]]:
     """Stream id, outputs and sha256 of the dumps of `ids`, in that order, one in memory at a time.
 
     This call checks names and sizes of all files. Their content is checked as each picture is read, and also that no two
-    pictures have the same dump. `surplus_allowed`: ids or file names that may lie there too; they are not read.
+    pictures have the same dump. The sha256 is of the three arrays as raw float32, so it is the same in every form.
+
+    Args:
+        folder: where the files are.
+        ids: the pictures.
+        port: gives the arrays their shapes.
+        form: how the files are named and what they hold.
+        surplus_allowed: ids or file names that may lie there too; they are not read.
+        surplus_names: other names that may lie there too.
 
     Raises:
         DumpError: see `audit`.
     """
-    _audit_files(folder, ids, port, surplus_allowed)
-    return _stream(folder, ids, port)
+    expect_files(folder, ids, port, form, surplus_allowed, surplus_names)
+    return _stream(folder, ids, port, form)
 
 
-def audit(folder: Path, ids: Sequence[str], port: Port, *, surplus_allowed: Collection[str] = ()) -> dict[str, str]:
+def audit(
+    folder: Path, ids: Sequence[str], port: Port, *, form: Form = OWN, surplus_allowed: Collection[str] = ()
+) -> dict[str, str]:
     """Run every check over every dump. It reads each file once, and holds one picture in memory at a time.
 
     Returns:
-        id -> sha256 (hex) of its files' bytes, one after the other in output order.
+        id -> sha256 (hex) of its arrays as raw float32, one after the other in output order.
 
     Raises:
-        DumpError: files missing, surplus, short or long; NaN or Inf; an array that is constant; rois of another picture
-            of the batch; cls_prob rows that are no probabilities; the same dump under two ids. Two identical JPEG files
-            give identical dumps as well: a set holds a picture once.
+        DumpError: files missing, surplus, of another size or another output's; NaN or Inf; an array that is constant; rois
+            of another picture of the batch; cls_prob rows that are no probabilities; the same dump under two ids. Two
+            identical JPEG files give identical dumps as well: a set holds a picture once.
     """
-    _audit_files(folder, ids, port, surplus_allowed)
-    return {id: digest for id, _, digest in progress(_stream(folder, ids, port), len(ids), "audit of dumps")}
+    expect_files(folder, ids, port, form, surplus_allowed)
+    return {id: digest for id, _, digest in progress(_stream(folder, ids, port, form), len(ids), "audit of dumps")}
 
 
-def _stream(folder: Path, ids: Sequence[str], port: Port) -> Iterator[tuple[str, Outputs, str]]:
+def _stream(folder: Path, ids: Sequence[str], port: Port, form: Form) -> Iterator[tuple[str, Outputs, str]]:
     owner: dict[str, str] = {}
     for id in ids:
-        outputs, digest = _read(folder, id, port)
+        outputs, digest = _read(folder, id, port, form)
         if digest in owner:
             raise DumpError(
-                f"{folder}: {id}_*.bin repeat {owner[digest]}_*.bin byte for byte, but every picture should have "
-                f"its own outputs; a device that hands out an old buffer does this: run {id} again"
+                f"{folder}: {id}_*{form.suffix} repeat {owner[digest]}_*{form.suffix} byte for byte, but every picture should "
+                f"have its own outputs; a device that hands out an old buffer does this: run {id} again"
             )
         owner[digest] = id
         yield id, outputs, digest
 
 
-def _audit_files(folder: Path, ids: Sequence[str], port: Port, surplus_allowed: Collection[str]) -> None:
-    if not ids or len(set(ids)) != len(ids):
-        raise DumpError(
-            f"{folder}: {len(ids)} ids asked for, {len(set(ids))} different; each should come once, and at least one"
-        )
-    want = {
-        name: FLOAT32.itemsize * math.prod(shape)
-        for id in ids
-        for name, shape in zip(file_names(id), shapes(port), strict=True)
-    }
-    allowed = set(surplus_allowed).union(*(file_names(id) for id in surplus_allowed if ID.fullmatch(id)))
-    got: dict[str, int] = {}
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name in want or entry.name not in allowed:
-                    got[entry.name] = entry.stat().st_size if entry.is_file() else -1
-    except OSError as error:
-        raise DumpError(
-            f"no dumps at {folder}: {error.strerror}; pass the folder that holds <id>_1.bin with --dumps=DIR"
-        ) from error
-    faults = {
-        "missing": [name for name in want if name not in got],
-        "surplus": sorted(name for name in got if name not in want),
-        "no plain file": [name for name in want if got.get(name) == -1],
-        "short": [f"{n} has {got[n]:,} of {size:,} bytes" for n, size in want.items() if 0 <= got.get(n, size) < size],
-        "long": [f"{n} has {got[n]:,} of {size:,} bytes" for n, size in want.items() if got.get(n, size) > size],
-    }
-    said = [f"{len(names):,} {fault}: {_some(names)}" for fault, names in faults.items() if names]
-    if said:
-        raise DumpError(
-            f"{folder} should hold {len(want):,} files, {len(spec.OUTPUTS)} for each of {len(ids):,} ids, but has "
-            f"{'; '.join(said)}; make these dumps again, or pass the folder of exactly these pictures with --dumps=DIR"
-        )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
-
-
-def _read(folder: Path, id: str, port: Port) -> tuple[Outputs, str]:
+def _read(folder: Path, id: str, port: Port, form: Form) -> tuple[Outputs, str]:
     digest = hashlib.sha256()
     arrays: list[Floats] = []
-    for name, shape in zip(file_names(id), shapes(port), strict=True):
-        size = FLOAT32.itemsize * math.prod(shape)
+    shape_of = dict(zip(spec.OUTPUTS, shapes(port), strict=True))
+    for name, shape in zip(form.names(id), shape_of.values(), strict=True):
+        most = form.most_bytes(shape)
         try:
-            data = read_bounded(folder / name, size)
+            data = read_bounded(folder / name, most)
         except OSError as error:
             raise DumpError(f"cannot read {folder / name}: {error.strerror}; make the dump of {id} again") from error
-        if data is None or len(data) != size:
-            found = f"more than {size:,}" if data is None else f"{len(data):,}"
-            raise DumpError(
-                f"{folder / name} has {found} bytes, but {shape} float32 are {size:,}; make the dump of {id} again"
-            )
-        digest.update(data)
-        arrays.append(np.frombuffer(data, FLOAT32).reshape(shape).astype(np.float32, copy=False))
+        if data is None:
+            array: Floats | str = f"has more than {most:,} bytes, but {shape} float32 are {payload_bytes(shape):,}"
+        else:
+            array = array_of(data, form, shape, shape_of)
+        if isinstance(array, str):
+            raise DumpError(f"{folder / name} {array}; make the dump of {id} again")
+        digest.update(array.astype(FLOAT32, copy=False).tobytes())
+        arrays.append(array)
     rois, cls_prob, bbox_pred = arrays
     outputs = Outputs(rois, cls_prob, bbox_pred)
     fault = fault_of(outputs)
     if fault:
         output, said = fault
         raise DumpError(
-            f"{folder / file_names(id)[spec.OUTPUTS.index(output)]}: {output} {said}; make the dump of {id} again: remove "
-            f"{id}_*.bin there, and run once more"
+            f"{folder / form.names(id)[spec.OUTPUTS.index(output)]}: {output} {said}; make the dump of {id} again: remove "
+            f"{id}_*{form.suffix} there, and run once more"
         )
     return outputs, digest.hexdigest()
 

@@ -8,7 +8,6 @@ proposals, C its classes and background.
 import errno
 import hashlib
 import os
-import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -17,11 +16,11 @@ import numpy as np
 
 from rfcn_lib import spec
 from rfcn_lib.errors import SuiteError
+from rfcn_lib.names import name_fault
 from rfcn_lib.port import Port
 from rfcn_lib.records import Outputs
 
 FLOAT32: Final = np.dtype("<f4")
-ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")  # one path component, never hidden, never `..`
 ASIDE: Final = ".partial"
 FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -30,17 +29,18 @@ class DumpError(SuiteError):
     """A dump cannot be judged: says which file, what it holds, what it should hold, and what to do."""
 
 
-def file_names(id: str) -> tuple[str, ...]:
-    """Names of one picture's files, in the order of `spec.OUTPUTS`.
+def file_names(id: str, first_index: int = spec.DUMP_FIRST_INDEX, suffix: str = ".bin") -> tuple[str, ...]:
+    """Names of one picture's files, in the order of `spec.OUTPUTS`; other numbers and suffixes: `dump_forms`.
 
     Raises:
         DumpError: the id could lead out of the folder.
     """
-    if not ID.fullmatch(id):
+    fault = name_fault(id)
+    if fault:
         raise DumpError(
-            f"id {id!r} cannot name a dump: should be up to 128 letters, digits, '_', '-', '.'; check the set file"
+            f"id {id!r:.80} cannot name a dump: {fault}; should be printable characters without '/'; check the set file"
         )
-    return tuple(f"{id}_{spec.DUMP_FIRST_INDEX + k}.bin" for k in range(len(spec.OUTPUTS)))
+    return tuple(f"{id}_{first_index + k}{suffix}" for k in range(len(spec.OUTPUTS)))
 
 
 def shapes(port: Port) -> tuple[tuple[int, int], ...]:

@@ -1,6 +1,7 @@
 """A folder of dumps -> an evaluation. Every dump is audited as it is read; the score comes after the last one."""
 
 import hashlib
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,8 @@ from rfcn_lib.records import Detections, Picture, Truth
 from rfcn_lib.score.arrays import classes_with_truth
 from rfcn_lib.score.average_precision import VOC07, Evaluation, Protocol, evaluate
 from rfcn_lib.score.dump_audit import read_dumps
-from rfcn_lib.score.dumps import DumpError
+from rfcn_lib.score.dump_forms import OWN, Form, payload_bytes
+from rfcn_lib.score.dumps import DumpError, shapes
 from rfcn_lib.score.postprocess import detections_from_outputs
 
 
@@ -19,13 +21,15 @@ from rfcn_lib.score.postprocess import detections_from_outputs
 class Judged:
     """The average precision of a folder of dumps.
 
-    sha256      of exactly the bytes that were read: over each picture's id and the sha256 of its dump
+    sha256      of the outputs that were read: over each picture's id and the sha256 of its arrays as raw float32
+    size_bytes  of these arrays
     detections  by id, as they were judged
     """
 
     evaluation: Evaluation
     folder: Path
     sha256: str
+    size_bytes: int
     detections: Mapping[str, Detections] = field(repr=False, compare=False)
 
 
@@ -36,11 +40,13 @@ def judge(
     port: Port,
     *,
     whole_set: bool,
+    form: Form = OWN,
     surplus_allowed: Collection[str] = (),
+    surplus_names: re.Pattern[str] | None = None,
     made: Mapping[str, str] | None = None,
     protocol: Protocol = VOC07,
 ) -> Judged:
-    """Judge the dumps of exactly the pictures in `truth`, in its order.
+    """Judge the dumps of exactly the pictures in `truth`, in its order. Names and forms of files: `dump_audit.read_dumps`.
 
     `made`: id -> sha256 as the device made it; a dump that has changed since is an error. A class without truth is an
     error in a whole set; in a part of one it is left out. Full-precision scores.
@@ -50,7 +56,9 @@ def judge(
     """
     detections: dict[str, Detections] = {}
     together = hashlib.sha256()
-    dumps = read_dumps(folder, tuple(truth), port, surplus_allowed=surplus_allowed)
+    dumps = read_dumps(
+        folder, tuple(truth), port, form=form, surplus_allowed=surplus_allowed, surplus_names=surplus_names
+    )
     for id, outputs, sha256 in progress(dumps, len(truth), "outputs to detections"):
         if made is not None and made.get(id) != sha256:
             raise DumpError(
@@ -61,4 +69,5 @@ def judge(
         together.update(f"{id} {sha256}\n".encode())
     classes = None if whole_set else classes_with_truth(truth, port.classes)
     evaluation = evaluate(detections, truth, port.classes, protocol, judged=classes)
-    return Judged(evaluation, folder, together.hexdigest(), detections)
+    size_bytes = len(truth) * sum(payload_bytes(shape) for shape in shapes(port))
+    return Judged(evaluation, folder, together.hexdigest(), size_bytes, detections)

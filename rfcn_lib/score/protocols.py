@@ -38,7 +38,7 @@ def scores_by_protocol(
 
     Raises:
         EvaluationError: see `average_precision.evaluate`.
-        TextFileError: an id cannot stand in a text file, or the temporary folder is full.
+        TextFileError: the temporary folder is full.
     """
     from rfcn_lib.score.coco import evaluate_coco  # here: pycocotools is needed for this alone
 
@@ -47,8 +47,10 @@ def scores_by_protocol(
         for protocol in (VOC07, VOC07_DEVKIT, VOC10_AREA, VOC10_DEVKIT)
     ]
     with tempfile.TemporaryDirectory(prefix="rfcn-protocols-") as folder:
-        write_text_files(Path(folder), detections, classes)
-        text = evaluate_text(Path(folder), truth, classes, judged=judged)
+        number_of = {id: str(number) for number, id in enumerate(truth)}  # an id may have blanks, a line may not
+        numbered = {number_of[id]: found for id, found in detections.items()}
+        write_text_files(Path(folder), numbered, classes)
+        text = evaluate_text(Path(folder), {number_of[id]: one for id, one in truth.items()}, classes, judged=judged)
     coco = evaluate_coco(detections, truth, classes, judged=judged)
     return (
         _score(exact[0]),

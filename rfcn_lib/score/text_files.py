@@ -46,13 +46,13 @@ def write_text_files(folder: Path, detections: Mapping[str, Detections], classes
             if not 0 <= label < len(classes):
                 raise TextFileError(f"picture {id}: label is {label}, but should be from 0 to {len(classes) - 1}")
             lines[label].append("{} {:.3f} {:.1f} {:.1f} {:.1f} {:.1f}\n".format(id, score, *box))
-    paths = tuple(folder / spec.RESULT_FILE.format(name=name) for name in classes)
+    paths = tuple(_path(folder, name) for name in classes)
     path = folder
     try:
         for path, text in zip(paths, lines, strict=True):
-            write_whole(path, "".join(text).encode("ascii"))
+            write_whole(path, "".join(text).encode())
     except (OSError, UnicodeEncodeError) as error:
-        raise TextFileError(f"cannot write {path}: {error}; the folder should exist, ids should be ASCII") from error
+        raise TextFileError(f"cannot write {path}: {error}; the folder should exist and be writable") from error
     return paths
 
 
@@ -76,7 +76,7 @@ def read_text_files(folder: Path, ids: Sequence[str], classes: Sequence[str]) ->
     labels: list[int] = []
     rows: list[list[float]] = []
     for label, name in enumerate(classes):
-        for where, line in _lines(folder / spec.RESULT_FILE.format(name=name)):
+        for where, line in _lines(_path(folder, name)):
             id, numbers = _parsed(where, line)
             if id not in known:
                 raise TextFileError(
@@ -117,12 +117,17 @@ def evaluate_text(
     return evaluate(read_text_files(folder, list(truth), classes), truth, classes, named, judged=judged)
 
 
+def _path(folder: Path, name: str) -> Path:
+    """The file of a class. A separator in the name becomes the character that looks like it."""
+    return folder / spec.RESULT_FILE.format(name=name.replace("/", "\N{DIVISION SLASH}"))
+
+
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """Lines of one file, each with the place to name in a message; never more than one in memory."""
     try:
         if path.stat().st_size > LARGEST_FILE_BYTES:
             raise TextFileError(f"{path} has {path.stat().st_size:,} bytes, more than a result file can; is it one?")
-        with path.open(encoding="ascii") as file:
+        with path.open(encoding="utf-8") as file:
             for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), ""), 1):
                 where = f"{path}, line {number}"
                 if len(line) > LONGEST_LINE:
@@ -137,7 +142,7 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
             f"cannot read {path}: {error.strerror}; there should be one file per class, empty where nothing was found"
         ) from error
     except UnicodeDecodeError as error:
-        raise TextFileError(f"{path} is not ASCII text: {error}; every line should be {_FORM}") from error
+        raise TextFileError(f"{path} is not UTF-8 text: {error}; every line should be {_FORM}") from error
 
 
 def _parsed(where: str, line: str) -> tuple[str, list[float]]:

@@ -5,7 +5,7 @@ state dict. Source: trainval_net.py of RebornL/RFCN-pytorch.1.0.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,40 @@ from torch import Tensor
 from rfcn_lib import spec
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.port import Port
+from rfcn_lib.progress import say
 from rfcn_lib.source.network import Architecture, Rfcn
 
 LARGEST_FILE_BYTES = 4 << 30  # ten times a ResNet-152 with its optimizer's state
 SHOWN = 5  # a message lists at most so many keys or differences
+PARALLEL = "module."  # DataParallel puts it before every key
+COUNTERS = ".num_batches_tracked"  # PyTorch before 0.4.1 saved none, and inference reads none
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # `_expect_same` refuses other dtypes
 
 
 class CheckpointError(SuiteError):
     """The file is not a checkpoint of the network that the port describes."""
+
+
+class _Unused:
+    """Stands for a number or an array of numpy beside the model, which the suite does not use: no code of numpy runs."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+UNUSED: list[
+    tuple[Callable[..., Any], str] | Callable[..., Any]
+] = [  # names in a pickle. numpy 2 renamed numpy.core; forks save `"best_score": np.mean(aps)` or a learning rate
+    (_Unused, name)
+    for name in (
+        "numpy.dtype",
+        "numpy.ndarray",
+        *(f"numpy.{core}.multiarray.{what}" for core in ("core", "_core") for what in ("scalar", "_reconstruct")),
+    )
+]
 
 
 def network_from_checkpoint(weights: Path, port: Port) -> Rfcn:
@@ -49,9 +74,13 @@ def network_from_checkpoint(weights: Path, port: Port) -> Rfcn:
             f"{weights} has {shape.anchors_per_cell} anchors per cell, but the port '{port.name}' lists {per_cell} "
             "(ratios x scales); pass the checkpoint's own --port=FILE"
         )
+    _expect_boxes_of_each_class(weights, state, shape)
     with torch.device("meta"):
         network = Rfcn(shape, port.proposals)
-    _expect_same(weights, state, network.state_dict())
+    wanted = network.state_dict()
+    counters = {key: torch.tensor(0) for key in wanted if key.endswith(COUNTERS)}
+    state = {**counters, **state}
+    _expect_same(weights, state, wanted)
     network.load_state_dict(state, strict=True, assign=True)
     return network.eval().requires_grad_(False)
 
@@ -68,11 +97,11 @@ def read_state(weights: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise CheckpointError(f"no checkpoint at {weights}: {error.strerror}; pass --weights=PATH") from error
     try:
-        with file:
+        with file, torch.serialization.safe_globals(UNUSED):
             content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # on a damaged file torch raises many classes, from struct.error to AttributeError
         raise CheckpointError(
-            f"{weights} is not a checkpoint that torch reads without running code ({_first_line(error)}); the suite ran no "
+            f"{weights} is not a checkpoint that torch reads without running code ({_cause(error)}); the suite ran no "
             "code from it. The file should be torch.save of a dict with the state dict under 'model'"
         ) from error
     model = content.get("model") if isinstance(content, dict) else None
@@ -91,7 +120,14 @@ def read_state(weights: Path) -> dict[str, Tensor]:
             raise CheckpointError(
                 f"{weights}: {key} has NaN or infinite numbers, but should have finite ones; the training diverged"
             )
-    return dict(model)
+    return _without_prefix(weights, model)
+
+
+def _without_prefix(weights: Path, model: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    if not model or not all(key.startswith(PARALLEL) for key in model):
+        return dict(model)
+    say(f"{weights}: every key begins with {PARALLEL!r}, as DataParallel saves it; the suite drops it")
+    return {key.removeprefix(PARALLEL): value for key, value in model.items()}
 
 
 def architecture(state: Mapping[str, Tensor], weights: Path) -> Architecture:
@@ -136,6 +172,18 @@ def save_checkpoint(target: Path, network: Rfcn, epoch: int) -> None:
     torch.save(content, target)
 
 
+def _expect_boxes_of_each_class(weights: Path, state: Mapping[str, Tensor], shape: Architecture) -> None:
+    """Refuse a network trained with upstream's `class_agnostic`: its four box corrections are shared by all classes."""
+    maps = spec.GROUP * spec.GROUP
+    got = tuple(state["RCNN_bbox_base.weight"].shape) if "RCNN_bbox_base.weight" in state else ()
+    if got[:1] == (4 * maps,) and shape.columns > 1:
+        raise CheckpointError(
+            f"{weights} was trained with class_agnostic=True: RCNN_bbox_base.weight is {got}, 4 box corrections for all classes "
+            f"together, but the published port has 4 for each of {shape.columns} columns, {4 * shape.columns * maps} rows; train "
+            "without --cag"
+        )
+
+
 def _expect_same(weights: Path, got: Mapping[str, Tensor], want: Mapping[str, Tensor]) -> None:
     """Compare keys, shapes and dtypes, and check that the two keys of one convolution have the same numbers."""
     wrong = [f"lacks {key} {tuple(want[key].shape)}" for key in want if key not in got]
@@ -171,6 +219,11 @@ def _count(state: Mapping[str, Tensor], pattern: str) -> int:
     return len({match[1] for match in found if match})
 
 
-def _first_line(error: Any) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:200]
+def _cause(error: Any) -> str:
+    """What torch refused, in a few words: the name of the global, or the first line of its message."""
+    text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", str(error).strip() or type(error).__name__)
+    refused = re.search(r"GLOBAL ([\w.]+)", text)
+    if refused:
+        return f"it holds {refused[1]}, which is neither a tensor nor a number; save the state dict alone"
+    line = text.rpartition("WeightsUnpickler error: ")[2].splitlines()[0]
+    return "".join(letter if letter.isprintable() else "?" for letter in line)[:200]

@@ -1,6 +1,8 @@
 """One file for each batch, beside the dumps: what the tool reported about its speed. `throughput` makes rates of them."""
 
+import hashlib
 import json
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +36,10 @@ class Timing:
 
 
 def write_timing(folder: Path, timing: Timing) -> None:
-    """Keep a timing as `<first id>-<last id>-<count>-device<N>.json`. Raises OSError."""
+    """Keep a timing as `<first id>-<last id>-<count>-device<N>.json`, a digest for an id of other characters. Raises OSError."""
     perf = timing.perf
-    target = folder / f"{timing.ids[0]}-{timing.ids[-1]}-{len(timing.ids)}-device{perf.device_id}.json"
+    first, last = (_short(id) for id in (timing.ids[0], timing.ids[-1]))
+    target = folder / f"{first}-{last}-{len(timing.ids)}-device{perf.device_id}.json"
     content = {
         "ids": timing.ids,
         "om_sha256": timing.om_sha256,
@@ -48,6 +51,11 @@ def write_timing(folder: Path, timing: Timing) -> None:
         "whole_s": timing.whole_s,
     }
     write_whole(target, json.dumps(content, indent=1).encode())
+
+
+def _short(id: str) -> str:
+    plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", id)
+    return id if plain else hashlib.sha256(id.encode()).hexdigest()[:16]
 
 
 def read_timings(folder: Path) -> dict[Path, Timing]:

@@ -103,7 +103,24 @@ def _read(text: bytes, file: Path) -> tuple[str, frozenset[str]]:
             above = package[: len(package) - node.level + 1] if node.level else ()
             base = ".".join([*above, *([node.module] if node.module else [])])
             imported |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), frozenset(imported)
+    return hashlib.sha256(_as_text(tree).encode()).hexdigest(), frozenset(imported)
+
+
+def _as_text(node: object) -> str:
+    """A syntax tree as text, the same from Python 3.10 to 3.13.
+
+    `ast.dump` shows or hides empty fields as each version likes, and 3.12 puts empty texts into the formats of f-strings.
+    """
+    if isinstance(node, ast.JoinedStr):
+        node.values = [part for part in node.values if not (isinstance(part, ast.Constant) and part.value == "")]
+    if isinstance(node, ast.AST):
+        fields = (
+            f"{name}={_as_text(value)}" for name, value in ast.iter_fields(node) if value is not None and value != []
+        )
+        return f"{type(node).__name__}({', '.join(fields)})"
+    if isinstance(node, list):
+        return f"[{', '.join(map(_as_text, node))}]"
+    return repr(node)
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

@@ -6,6 +6,7 @@ import pytest
 
 from rfcn_lib.ascend import toolkit
 from rfcn_lib.pictures.loading import Pictures
+from rfcn_lib.score.dump_forms import form_of
 from rfcn_lib.store.store import Store
 from rfcn_lib.suite.canvases import Canvases
 from rfcn_lib.suite.inputs import require
@@ -42,5 +43,10 @@ def host_candidate(
         on, words = HOST, f"this host's own store, {host_dumps}, and no NPU"
     else:
         on, words = ELSEWHERE, f"unknown: the dumps in {host_dumps} were made elsewhere"
-    judged = judge_own_dumps(host_dumps, pictures) if own else judge_dumps(host_dumps, pictures)
+    if own:
+        judged = judge_own_dumps(host_dumps, pictures)
+    else:
+        form = form_of(host_dumps, pictures.devkit.all_ids)
+        words += f"; files {form}"
+        judged = judge_dumps(host_dumps, pictures, form=form)
     return Candidate(device="host", on=on, description=words, judged=judged)

@@ -7,12 +7,13 @@ from typing import TypeVar
 
 import pytest
 
-from rfcn_lib import spec
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.pictures.canvases import Wh, fitted_canvases, name_of, shared_out
-from rfcn_lib.pictures.devkit import Devkit, read_devkit
+from rfcn_lib.pictures.devkit import Devkit, DevkitError, read_devkit
+from rfcn_lib.pictures.devkit_files import FAULTS, with_all_faults
 from rfcn_lib.pictures.loading import Pictures
-from rfcn_lib.pictures.preprocess import expect_sizes, picture_record, refuse_cropped
+from rfcn_lib.pictures.preprocess import picture_records, refuse_cropped
+from rfcn_lib.pictures.set_file import set_path
 from rfcn_lib.port import Port, on_canvas, read_port
 from rfcn_lib.store.store import Store
 from rfcn_lib.suite.canvases import Canvases
@@ -28,11 +29,27 @@ def require(value: T | None, sentence: object) -> T:
     return value
 
 
-@functools.cache
 def read_inputs(options: Options) -> tuple[Port, Devkit]:
-    """The port and the devkit. Raises PortError, DevkitError."""
-    port = read_port(options.port)
-    return port, read_devkit(options.devkit, port.classes, limit=options.limit, pictures=options.needs_jpegs)
+    """The port and the devkit. Raises PortError, DevkitError; <store>/devkit-faults.txt has all faults where they are many."""
+    found = _inputs_or_error(options)
+    if isinstance(found, SuiteError):
+        raise found
+    return found
+
+
+@functools.cache
+def _inputs_or_error(options: Options) -> tuple[Port, Devkit] | SuiteError:
+    """An error is kept too: a set is read once, whoever asks."""
+    try:
+        port = read_port(options.port)
+        needs_jpegs, set_name = options.needs_jpegs, options.set_name
+        return port, read_devkit(
+            options.devkit, port.classes, limit=options.limit, set_name=set_name, pictures=needs_jpegs
+        )
+    except DevkitError as error:
+        return with_all_faults(error, options.store / FAULTS)
+    except SuiteError as error:
+        return error
 
 
 @functools.cache
@@ -41,7 +58,7 @@ def choose_canvases(options: Options) -> Canvases:
     port, devkit = read_inputs(options)
     if not options.fitted:
         return Canvases({port.pictures.canvas_wh_px: devkit.ids}, port.pictures.canvas_wh_px, fitted=False)
-    scaled_wh = {id: picture_record(id, size, port.pictures).scaled_wh for id, size in devkit.sizes_wh.items()}
+    scaled_wh = {id: record.scaled_wh for id, record in picture_records(devkit.sizes_wh, port.pictures).items()}
     found = shared_out(scaled_wh, fitted_canvases(list(scaled_wh.values())))
     for canvas in found:
         on_canvas(port, canvas)
@@ -108,15 +125,14 @@ def input_digests(store: Store, options: Options, weights: Path, devkit: Devkit)
 
 def input_paths(weights: Path, port_path: Path, devkit: Devkit) -> dict[str, Path]:
     """Name -> path of each input whose content a verdict depends on."""
-    year = devkit.folder / spec.VOC_YEAR_FOLDER
-    set_path = year / "ImageSets" / "Main" / f"{devkit.set_name}.txt"
-    return {"weights": weights, "port": port_path, "annotations": year / "Annotations", "set": set_path}
+    set_file = set_path(devkit.folder, devkit.set_name)
+    return {"weights": weights, "port": port_path, "annotations": devkit.annotations_folder, "set": set_file}
 
 
 @pytest.fixture(scope="session")
 def pictures_scaled_wh(devkit: Devkit, port: Port) -> Mapping[str, Wh]:
     """Id -> (width, height) px of the resized picture, which im_info would say."""
-    return {id: picture_record(id, size, port.pictures).scaled_wh for id, size in devkit.sizes_wh.items()}
+    return {id: record.scaled_wh for id, record in picture_records(devkit.sizes_wh, port.pictures).items()}
 
 
 @pytest.fixture(scope="session")
@@ -137,11 +153,9 @@ def pictures(
 ) -> Pictures:
     """The pictures as the candidate reads them, each on its canvas."""
     found = Pictures(devkit, port, canvases.by_canvas, store.digests.of_each)
+    records = found.records.values()  # now: a picture that cannot be resized is an error before the first one is run
     if options.overflow == "error":
-        refuse_cropped(found.records.values())
-    if options.needs_jpegs:
-        # now, as a picture that has a dump already is not opened again, but its boxes are scaled by its annotated size
-        expect_sizes({devkit.picture_path(id): devkit.sizes_wh[id] for id in devkit.ids})
+        refuse_cropped(records)
     return found
 
 

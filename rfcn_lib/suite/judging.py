@@ -7,6 +7,7 @@ from typing import Literal
 
 from rfcn_lib import spec
 from rfcn_lib.ascend import toolkit
+from rfcn_lib.ascend.outputs import SUMMARY_FILES
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.pictures.canvases import name_of
 from rfcn_lib.pictures.devkit import Devkit
@@ -15,13 +16,15 @@ from rfcn_lib.pictures.preprocess import cropped
 from rfcn_lib.port import PUBLISHED, Port, read_port
 from rfcn_lib.runs.folder import RunFolder
 from rfcn_lib.score.average_precision import Evaluation
-from rfcn_lib.score.dumps import file_names
+from rfcn_lib.score.dump_forms import OWN, Form
 from rfcn_lib.score.evaluation import Judged, judge
-from rfcn_lib.speed.baseline import Baseline
+from rfcn_lib.score.packet_records import Facts
+from rfcn_lib.score.paired import paired
 from rfcn_lib.store.store import Store
 from rfcn_lib.suite.canvases import Canvases
 from rfcn_lib.suite.given import GraphFacts
 from rfcn_lib.suite.inputs import input_paths
+from rfcn_lib.suite.limits import loosened
 from rfcn_lib.suite.options import Options
 from rfcn_lib.verdict.verdict import CandidateOn, Exhibit, Trial
 
@@ -66,19 +69,22 @@ class Reference:
 
     device  the device in words, for the verdict
     ap      by class; empty where only a published mean is known
-    judged  the source model's dumps; None where the figures come from a file or a publication
+    judged  the source model's outputs; None where only a published mean is known
+    packet  the file that they come from; None where this suite ran the source model itself
     """
 
     device: str
     mean_ap: float
     ap: Mapping[str, float]
     judged: Judged | None = None
+    packet: Exhibit | None = None
 
 
-def judge_dumps(folder: Path, pictures: Pictures, digests: Mapping[str, str] | None = None) -> Judged:
+def judge_dumps(folder: Path, pictures: Pictures, digests: Mapping[str, str] | None = None, form: Form = OWN) -> Judged:
     """Evaluate the dumps in a folder over exactly the pictures of the run.
 
     digests  id -> sha256 of each dump as the device made it; None for dumps made elsewhere
+    form     in which the files are there; this suite's own are `OWN`
 
     Raises:
         DumpError: a dump is missing, surplus, damaged, or not the one that the device made.
@@ -90,7 +96,9 @@ def judge_dumps(folder: Path, pictures: Pictures, digests: Mapping[str, str] | N
         devkit.truth,
         pictures.port,
         whole_set=devkit.ids == devkit.all_ids,
+        form=form,
         surplus_allowed=(*devkit.all_ids, *(digests or ()), toolkit.MARK),
+        surplus_names=SUMMARY_FILES if digests is None else None,
         made=digests,
     )
 
@@ -130,7 +138,7 @@ def expect_noted_canvases(folder: Path, port: Port, canvases: Canvases) -> None:
 def trial_of(
     candidate: Candidate,
     reference: Reference,
-    baseline: Baseline | None,
+    baseline: Facts | None,
     pictures: Pictures,
     canvases: Canvases,
     graph_facts: GraphFacts,
@@ -144,7 +152,7 @@ def trial_of(
         UnfairError: an input changed since the run began, or the candidate's dumps are the reference's own.
     """
     port, devkit, evaluation = pictures.port, pictures.devkit, candidate.evaluation
-    whole = len(devkit.ids) == spec.VOC_TEST_COUNT
+    whole = devkit.set_name == "test" and len(devkit.ids) == spec.VOC_TEST_COUNT
     return Trial(
         port=port.name,
         device=candidate.device,
@@ -154,14 +162,17 @@ def trial_of(
         exhibits=_exhibits(candidate, reference, devkit, input_digests, store, options),
         commands=candidate.commands,
         ids=devkit.ids,
+        set_name=devkit.set_name,
         set_size=len(devkit.all_ids),
+        tolerated=devkit.tolerated,
         protocol=asdict(evaluation.protocol),
         reference_mean_ap=reference.mean_ap,
         reference_ap=reference.ap,
         candidate_mean_ap=evaluation.mean_ap,
         candidate_ap=evaluation.ap,
+        paired=_paired(candidate, reference, pictures),
         cropped=cropped(pictures.records.values()),
-        loosened=(*_looser(port), *_looser_baseline(baseline)),
+        loosened=loosened(port, baseline),
         unpublished=candidate.unpublished,
         published_port=port == read_port(PUBLISHED),
         voc2007_test=devkit.set_name == "test" and len(devkit.all_ids) == spec.VOC_TEST_COUNT,
@@ -175,6 +186,15 @@ def trial_of(
         clip=graph_facts.clip,
         notes=graph_facts.notes,
     )
+
+
+def _paired(candidate: Candidate, reference: Reference, pictures: Pictures) -> dict[str, float] | None:
+    """Both sides picture by picture, where the reference's detections are known."""
+    if reference.judged is None:
+        return None
+    devkit, judged = pictures.devkit, list(candidate.evaluation.ap)
+    both = (reference.judged.detections, candidate.judged.detections)
+    return asdict(paired(*both, devkit.truth, pictures.port.classes, judged))
 
 
 def _exhibits(
@@ -206,7 +226,9 @@ def _exhibits(
         found["tool"] = {"path": str(tool.path), "sha256": tool.sha256, "bytes": tool.size_bytes}
     found["candidate dumps"] = _dumps_exhibit(candidate.judged)
     if reference.judged:
-        found["reference dumps"] = _dumps_exhibit(reference.judged)
+        found["reference packet" if reference.packet else "reference dumps"] = reference.packet or _dumps_exhibit(
+            reference.judged
+        )
         if reference.judged.sha256 == candidate.judged.sha256:
             raise UnfairError(
                 f"the dumps in {candidate.judged.folder} are the source model's own, byte for byte, but should come from the "
@@ -221,29 +243,4 @@ def _exhibit(store: Store, path: Path) -> Exhibit:
 
 
 def _dumps_exhibit(judged: Judged) -> Exhibit:
-    names = (name for id in judged.evaluation.ids for name in file_names(id))  # others may lie there, unread
-    size = sum((judged.folder / name).stat().st_size for name in names)
-    return {"path": str(judged.folder), "sha256": judged.sha256, "bytes": size}
-
-
-def _looser(port: Port) -> tuple[str, ...]:
-    """Limits that ask for less than the published port's."""
-    published = read_port(PUBLISHED).criteria
-    at_most = {"mean_ap_drop"}
-    return tuple(
-        f"{name} {mine.limit:g}, published {published[name].limit:g}"
-        for name, mine in port.criteria.items()
-        if (mine.limit > published[name].limit if name in at_most else mine.limit < published[name].limit)
-    )
-
-
-def _looser_baseline(baseline: Baseline | None) -> tuple[str, ...]:
-    """Figures of --baseline that ask for less than the published ones."""
-    if baseline is None:
-        return ()
-    published = read_port(PUBLISHED).criteria
-    pairs = (
-        ("mean_ap", baseline.mean_ap, published["mean_ap"].limit),
-        ("throughput_fps", baseline.script_fps, published["throughput_fps"].limit),
-    )
-    return tuple(f"{name} {mine:.4g} of --baseline, published {limit:g}" for name, mine, limit in pairs if mine < limit)
+    return {"path": str(judged.folder), "sha256": judged.sha256, "bytes": judged.size_bytes}

@@ -36,8 +36,9 @@ def a_file(name: str, value: str | None, here: Path) -> Iterator[str]:
     if value == "":
         yield _empty(name)
     elif value is not None and not Path(value).is_file():
-        made = "; make one with `pytest -m gpu` on a CUDA machine" if name == "baseline" else ""
-        yield f"--{name}={value} is not a file (seen from {here}){made}; write --{name}=PATH, with '='"
+        words = " torch, published, or" if name == "reference" else ""
+        made = "; make one with `pytest -m gpu` on a CUDA machine" if name in ("baseline", "reference") else ""
+        yield f"--{name}={value} is not{words} a file (seen from {here}){made}; write --{name}=PATH, with '='"
 
 
 def a_folder(name: str, value: str | None, here: Path) -> Iterator[str]:

@@ -13,11 +13,13 @@ import pytest
 
 from rfcn_lib.ascend import atc, toolkit
 from rfcn_lib.errors import SuiteError
+from rfcn_lib.pictures.set_file import expect_set
 from rfcn_lib.port import PUBLISHED
 from rfcn_lib.runs.dask import members
 from rfcn_lib.suite import option_values as values
 
 SPECIMEN = Path(__file__).resolve().parents[2] / "specimen"
+SPECIMEN_DEVKIT = SPECIMEN / "VOCdevkit"
 SPECIMEN_WEIGHTS = SPECIMEN / "rfcn_specimen.pth"
 ON_ITS_OWN_CANVAS = "published figures are of the published canvas; judge them without --canvas=fitted"
 
@@ -30,6 +32,7 @@ DECLARED: Sequence[tuple[str, str, str | None, str]] = (  # name, example of a v
         "the port's numbers, TOML; default: the specimen's, the published once --weights is given",
     ),
     ("--devkit", "PATH", None, "VOCdevkit folder, the one that holds VOC2007/; default: the specimen's"),
+    ("--set", "NAME", "test", "which set of the devkit, ImageSets/Main/NAME.txt; default: %(default)s"),
     ("--store", "DIR", ".artifacts", "where artifacts are kept; default: %(default)s"),
     ("--onnx", "FILE", None, "judge this exported graph instead of the suite's own export"),
     ("--adapted", "FILE", None, "judge this graph, the one that atc was given, instead of adapting the exported one"),
@@ -42,12 +45,7 @@ DECLARED: Sequence[tuple[str, str, str | None, str]] = (  # name, example of a v
     ),
     ("--dumps", "DIR", None, "judge these dumps, made elsewhere, instead of making any"),
     ("--limit", "N", None, "first N ids of the set; the verdict says PARTIAL"),
-    (
-        "--reference",
-        "torch|published",
-        "torch",
-        "source model on the same pictures, or published figure",
-    ),
+    ("--reference", "torch|published|FILE", "torch", "source model run here, published figure, or a reference packet"),
     (
         "--overflow",
         "crop|error",
@@ -60,25 +58,11 @@ DECLARED: Sequence[tuple[str, str, str | None, str]] = (  # name, example of a v
         "published",
         "all pictures on the port's canvas, or each on the smallest of a few",
     ),
-    (
-        "--dask",
-        "ADDRESS",
-        None,
-        "share the pictures over a Dask cluster, tcp://HOST:8786, or local:N processes here",
-    ),
+    ("--dask", "ADDRESS", None, "share the pictures over a Dask cluster, tcp://HOST:8786, or local:N processes here"),
     ("--verdict", "FILE", None, "write the verdict as JSON: what was judged, every criterion, its number, its outcome"),
-    (
-        "--protocols",
-        "FILE",
-        None,
-        "write a table of the same detections under each evaluation protocol",
-    ),
-    (
-        "--baseline",
-        "FILE",
-        None,
-        "a GPU baseline made by `pytest -m gpu`: replaces the published constants in the criteria",
-    ),
+    ("--protocols", "FILE", None, "write a table of the same detections under each evaluation protocol"),
+    ("--write-reference", "FILE", None, "write what the source model finds as a packet, for other hosts"),
+    ("--baseline", "FILE", None, "a packet of `pytest -m gpu`: its figures replace the published ones in the criteria"),
     ("--soc", "NAME", None, "chip to compile for, such as Ascend310; default: the device's"),
     ("--runner", "benchmark|ais_bench", None, "the vendor's inference tool; default: the one that is there"),
     ("--devices", "0,1,...", None, "device ids that share the pictures; default: the first"),
@@ -104,6 +88,7 @@ class Options:
     weights: Path
     port: Path
     devkit: Path
+    set_name: str
     store: Path
     onnx: Path | None
     adapted: Path | None
@@ -111,7 +96,9 @@ class Options:
     clip: Literal["canvas", "none"]
     dumps: Path | None
     limit: int | None
-    reference: Literal["torch", "published"]
+    reference: Literal["torch", "published", "packet"]
+    reference_packet: Path | None
+    write_reference: Path | None
     overflow: Literal["crop", "error"]
     canvas: Literal["published", "fitted"]
     dask: str | None
@@ -136,10 +123,11 @@ class Options:
 
     @property
     def needs_jpegs(self) -> bool:
-        """Whether any picture is read: not where both candidate and reference come without a run."""
-        return self.dumps is None or self.reference == "torch"
+        """Whether any JPEG is read, by a network or for its digest."""
+        return self.dumps is None or self.reference != "published" or self.baseline is not None
 
 
+REFERENCES = {"torch": "reference_measured", "published": "reference_published", "packet": "reference_given"}
 OPTIONS = pytest.StashKey[Options]()
 
 
@@ -165,7 +153,8 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from error
     config.stash[OPTIONS] = options
     for module in (
-        "reference_measured" if options.reference == "torch" else "reference_published",
+        REFERENCES[options.reference],
+        "packet_left_out" if options.write_reference is None else "packet_written",
         "candidate_made" if options.dumps is None else "candidate_given",
         "graphs_given" if options.onnx or options.adapted else "graphs_made",
         "om_given" if options.om else "om_compiled",
@@ -198,7 +187,8 @@ def read(given: Mapping[str, Any], *, marks: str = "", here: Path | None = None)
     return Options(
         weights=_path(given, "weights") or SPECIMEN_WEIGHTS,
         port=_path(given, "port") or (PUBLISHED if given.get("weights") else SPECIMEN / "port.toml"),
-        devkit=_path(given, "devkit") or SPECIMEN / "VOCdevkit",
+        devkit=_path(given, "devkit") or SPECIMEN_DEVKIT,
+        set_name=given["set"],
         store=here / given["store"],
         onnx=_path(given, "onnx"),
         adapted=_path(given, "adapted"),
@@ -206,7 +196,9 @@ def read(given: Mapping[str, Any], *, marks: str = "", here: Path | None = None)
         clip=given["clip"],
         dumps=_path(given, "dumps"),
         limit=int(given["limit"]) if given.get("limit") else None,
-        reference=given["reference"],
+        reference="packet" if _is_packet(given) else given["reference"],
+        reference_packet=_path(given, "reference") if _is_packet(given) else None,
+        write_reference=_path(given, "write-reference"),
         overflow=given["overflow"],
         canvas=given["canvas"],
         dask=given.get("dask"),
@@ -230,10 +222,14 @@ def _path(given: Mapping[str, Any], name: str) -> Path | None:
     return Path(given[name]) if given.get(name) else None
 
 
+def _is_packet(given: Mapping[str, Any]) -> bool:
+    """Whether --reference names a file. A file called `torch` is --reference=./torch."""
+    return given["reference"] not in ("torch", "published")
+
+
 def _faults(given: Mapping[str, Any], marks: str, here: Path) -> Iterator[str]:
     """A sentence for each wrong value."""
     for name, allowed in (
-        ("reference", ("torch", "published")),
         ("overflow", ("crop", "error")),
         ("canvas", ("published", "fitted")),
         ("clip", ("canvas", "none")),
@@ -243,17 +239,25 @@ def _faults(given: Mapping[str, Any], marks: str, here: Path) -> Iterator[str]:
     yield from values.one_of("precision-mode", given.get("precision-mode"), atc.PRECISION_MODES)
     yield from values.whole_number("limit", given.get("limit"), 10**8, "of pictures", "--limit=10")
     yield from values.whole_number("tool-timeout", given.get("tool-timeout"), 10**7, "of seconds", "--tool-timeout=600")
-    for name in ("weights", "port", "baseline", "onnx", "adapted", "om"):
+    packet = ("reference",) if _is_packet(given) else ()
+    for name in ("weights", "port", "baseline", "onnx", "adapted", "om", *packet):
         yield from values.a_file(name, given.get(name), here)
     for name in ("devkit", "dumps"):
         yield from values.a_folder(name, given.get(name), here)
-    for name in ("verdict", "protocols"):
+    devkit = _path(given, "devkit") or SPECIMEN_DEVKIT
+    yield from values.accepted_by(given["set"], lambda name: expect_set(devkit, name))
+    for name in ("verdict", "protocols", "write-reference"):
         yield from values.a_file_to_write(name, given.get(name))
     yield from values.a_folder_to_write("store", given["store"])
     if given["accept"] and given["canvas"] == "fitted":
         yield (
             "--accept judges the published criteria, which are of the published canvas; leave out --canvas=fitted, or "
             "leave out --accept for a look at what fitted canvases cost"
+        )
+    if given.get("write-reference") and given["reference"] != "torch":
+        yield (
+            f"--write-reference writes what the source model finds here, but --reference={given['reference']} does not run it; "
+            "leave one of both out"
         )
     yield from _faults_of_given_files(given, marks)
     if marks == "npu" and given.get("dumps"):

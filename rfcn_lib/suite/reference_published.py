@@ -1,10 +1,9 @@
-"""--reference=published: the reference is a figure, of --baseline or of the publication; no source model is run."""
+"""--reference=published: the reference is the published mean AP; no source model is run."""
 
 import pytest
 
 from rfcn_lib.pictures.devkit import Devkit
 from rfcn_lib.port import Port
-from rfcn_lib.speed.baseline import Baseline
 from rfcn_lib.suite.canvases import Canvases
 from rfcn_lib.suite.judging import Reference, UnfairError
 from rfcn_lib.suite.limits import published_figure
@@ -22,12 +21,10 @@ def reference_dumps() -> None:
 
 
 @pytest.fixture(scope="session")
-def reference(baseline: Baseline | None, port: Port, devkit: Devkit, canvases: Canvases) -> Reference:
-    """The GPU's figures of --baseline, or else the published mean AP."""
+def reference(port: Port, devkit: Devkit, canvases: Canvases) -> Reference:
+    """The published mean AP, on the one set it was published for."""
     if canvases.fitted:
         raise UnfairError(f"--reference=published: {ON_ITS_OWN_CANVAS}, or use --reference=torch")
-    if baseline:
-        return Reference(f"--baseline: source model on {baseline.gpu}", baseline.mean_ap, baseline.ap)
     figure = published_figure(port, devkit)
     if isinstance(figure, str):
         raise UnfairError(f"--reference=published: {figure}, or use --reference=torch")

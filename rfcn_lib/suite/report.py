@@ -40,9 +40,10 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         else "ONNX Runtime on this host, in place of an NPU (-m npu: the NPU)"
     )
     judged += f"; pictures shared over Dask, {options.dask}" if options.dask else ""
+    reference = options.reference_packet or options.reference
     return [
-        f"judged: weights {named}; port {port}; devkit {given['devkit'] or 'the specimen'}{part}",
-        f"candidate: {judged}; reference: {options.reference}; accept={options.accept}; store {given['store']}",
+        f"judged: weights {named}; port {port}; devkit {given['devkit'] or 'the specimen'}, set {options.set_name}{part}",
+        f"candidate: {judged}; reference: {reference}; accept={options.accept}; store {given['store']}",
     ]
 
 

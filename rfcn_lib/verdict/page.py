@@ -1,6 +1,6 @@
 """The pages that a person reads: the verdict, and the scores under each protocol. Values in, text out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import StringIO
 
 from rich.console import Console
@@ -33,7 +33,11 @@ def page(trial: Trial | None, found: Verdict, rates: Sequence[str], width: int) 
         console.print(
             f"candidate  {trial.candidate_device}\nreference  {trial.reference_device}\nprotocol   {trial.protocol['name']}"
         )
-        console.print(f"judged     {len(trial.ids)} of {trial.set_size} pictures; port: {trial.port}")
+        console.print(
+            f"judged     {len(trial.ids)} of {trial.set_size} pictures of set {trial.set_name}; port: {trial.port}"
+        )
+        for what, count in trial.tolerated.items():
+            console.print(f"tolerated  {count} {what}")
         on = ", ".join(f"{name} ({count})" for name, count in trial.canvases.items())
         area = f"; {trial.canvas_area:.1%} of the published canvas's area" if trial.canvas == "fitted" else ""
         console.print(f"canvas     {trial.canvas}: {on}{area}")
@@ -45,6 +49,8 @@ def page(trial: Trial | None, found: Verdict, rates: Sequence[str], width: int) 
             console.print(
                 f"cropped    {len(trial.cropped)} pictures exceed the canvas and lost part of their area: {named}"
             )
+        if trial.paired:
+            console.print(_paired_line(trial.paired))
         for rate in rates:
             console.print(f"rate       {rate}")
         for name, exhibit in trial.exhibits.items():
@@ -119,6 +125,13 @@ def _ap_table(trial: Trial) -> Table:
     table.add_section()
     table.add_row("mean", *_compared(trial.reference_mean_ap, trial.candidate_mean_ap))
     return table
+
+
+def _paired_line(paired: Mapping[str, float]) -> str:
+    """How many pictures are better or worse, and how sure the mean AP difference is."""
+    counts = f"{paired['agree']} pictures as the reference, {paired['lose']} worse, {paired['win']} better"
+    interval = f"95 % of {paired['resamples']:,} draws of the pictures: {paired['low']:+.4f} to {paired['high']:+.4f}"
+    return f"paired     {counts}; mean AP difference {paired['difference']:+.4f}, {interval}"
 
 
 def _criteria_table(found: Verdict) -> Table:

@@ -59,8 +59,11 @@ class Trial:
     device        "host" or "npu": which of the run's candidates this is
     exhibits      name -> every file that was used
     commands      external commands, ready to paste
+    paired        both sides picture by picture, as `score.paired.Paired` has it; None where the reference is a mean alone
     loosened      limits that ask for less than the published ones
     unpublished   flags given to the compiler besides the published ones
+    set_name      which set of the devkit
+    tolerated     what of the set is not as VOC2007 has it and was read all the same -> how many annotations or pictures
     canvas        which canvases: the published port's own, or some that fit the pictures
     canvases      `<width>x<height>` -> pictures shown on it
     canvas_area   area of all pictures' canvases over that of as many published ones
@@ -76,12 +79,15 @@ class Trial:
     exhibits: Mapping[str, Exhibit]
     commands: Sequence[str]
     ids: Sequence[str]
+    set_name: str
     set_size: int
+    tolerated: Mapping[str, int]
     protocol: Mapping[str, str]
     reference_mean_ap: float
     reference_ap: Mapping[str, float]
     candidate_mean_ap: float
     candidate_ap: Mapping[str, float]
+    paired: Mapping[str, float] | None
     cropped: Mapping[str, float]
     loosened: Sequence[str]
     unpublished: Sequence[str]

@@ -68,6 +68,54 @@ def test_good_dumps_made_elsewhere_pass(accuracy, copy, tmp_path):
     assert set(verdict["on_trial"]["exhibits"]) >= {"weights", "port", "candidate dumps", "reference dumps"}
 
 
+SHAPES = {1: (ROWS, 5), 2: (ROWS, CLASSES), 3: (ROWS, 4 * CLASSES)}
+
+
+def as_counted_from_0(path, index):
+    path.rename(path.with_name(f"{path.name[:6]}_{index - 1}.bin.new"))
+
+
+def as_npy(path, index):
+    with path.with_name(f"{path.name[:6]}_{index - 1}.npy.new").open("wb") as file:
+        np.save(file, np.fromfile(path, "<f4").reshape((1, *SHAPES[index])))
+    path.unlink()
+
+
+@pytest.mark.parametrize(("change", "form"), [(as_counted_from_0, "<id>_0.bin"), (as_npy, "<id>_0.npy")])
+def test_dumps_as_other_tools_write_them_give_the_same_numbers(accuracy, copy, tmp_path, change, form):
+    verdicts = [tmp_path / "1.json", tmp_path / "2.json"]
+    accuracy(f"--dumps={copy}", f"--verdict={verdicts[0]}")
+    for path in sorted(copy.iterdir()):
+        change(path, int(path.stem[-1]))
+    for path in copy.iterdir():
+        path.rename(path.with_suffix(""))
+    (copy / "sumary.json").write_text("{}")
+    code, words = accuracy(f"--dumps={copy}", f"--verdict={verdicts[1]}")
+    one, other = (json.loads(path.read_text()) for path in verdicts)
+
+    assert code == 0, words
+    assert f"made elsewhere; files {form}" in words
+    assert one["criteria"] == other["criteria"]
+    assert one["on_trial"]["candidate_ap"] == other["on_trial"]["candidate_ap"]
+    assert {run["on_trial"]["exhibits"]["candidate dumps"]["sha256"] for run in (one, other)} == {
+        one["on_trial"]["exhibits"]["candidate dumps"]["sha256"]
+    }
+
+
+def test_outputs_in_another_order_are_no_score(accuracy, copy):
+    for path in copy.glob("*_1.bin"):
+        other, aside = path.with_name(f"{path.name[:6]}_2.bin"), path.with_suffix(".aside")
+        path.rename(aside)
+        other.rename(path)
+        aside.rename(other)
+    code, words = accuracy(f"--dumps={copy}")
+
+    assert code == 1
+    assert "000001_1.bin has the 25,200 bytes of cls_prob, but should have the 6,000 of rois" in words
+    assert "are the outputs in another order?" in words
+    assert "NOT JUDGED" in words
+
+
 def test_a_class_that_is_lost_is_named(accuracy, copy):
     def silence(probabilities):
         probabilities[:, 0] += probabilities[:, CAT]

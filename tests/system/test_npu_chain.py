@@ -149,6 +149,25 @@ def test_fitted_canvases_have_an_om_each_and_each_picture_its_own(fresh, publish
     assert not (fresh / "dumps" / "npu").exists()
 
 
+def test_with_a_packet_no_source_model_is_run(specimen_store, store_with, published_rate, tmp_path, run_npu):
+    packet, verdict = tmp_path / "reference.zip", tmp_path / "verdict.json"
+    words = [*PYTEST, "-m", "accuracy", "tests/test_accuracy.py", f"--store={specimen_store}", FEW]
+    done = subprocess.run(
+        [*words, f"--write-reference={packet}"], cwd=ROOT, capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stdout
+    store = store_with("rfcn.onnx", "rfcn_adapted.onnx")
+    options = (f"--store={store}", f"--port={published_rate}", FEW, f"--reference={packet}", f"--verdict={verdict}")
+    code, words = run_npu(*options)
+    found = json.loads(verdict.read_text())
+
+    assert code == 0, words
+    assert found["status"] == "SIMULATED"
+    assert found["on_trial"]["exhibits"]["reference packet"]["path"] == str(packet)
+    assert found["on_trial"]["paired"]["resamples"] == 1000
+    assert not (store / "dumps" / "torch").exists()
+
+
 def test_a_throughput_that_is_not_reached_fails(fresh, published_rate, tmp_path, run_npu):
     fast = tmp_path / "fast.toml"
     fast.write_text(published_rate.read_text().replace("limit = 0.01\nscope", "limit = 1e5\nscope"))

@@ -16,6 +16,8 @@ FILES = {  # what is here in place of a reader's file: the question is whether o
     "--dumps": "specimen",
     **dict.fromkeys(("--onnx", "--adapted", "--om"), "README.md"),
     "--baseline": "README.md",
+    "--reference": "README.md",
+    "--write-reference": "{folder}/reference.zip",
     "--store": "{folder}/store",
     "--verdict": "{folder}/verdict.json",
     "--junitxml": "{folder}/junit.xml",

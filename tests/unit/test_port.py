@@ -120,7 +120,12 @@ def test_figures_of_a_published_run_may_be_absent(tmp_path: Path) -> None:
         ("anchor_ratios = [0.5, 1.0, 2.0]", "anchor_ratios = []", "proposals.anchor_ratios is [], but "),
         ("kept = 300", "kept = 1001", "proposals.kept is 1001, but should be less than or equal to 1000"),
         ('"cat"', '"dog"', "should be different names, but dog is there twice"),
-        ('"cat"', '"../cat"', "classes.7 is '../cat', but "),
+        ('"cat"', '""', "classes.7 is '', but should be a name of printable characters: it is empty"),
+        (
+            '"cat"',
+            '" cat"',
+            "classes.7 is ' cat', but should be a name of printable characters: it begins or ends with a",
+        ),
         ('"cat"', '"cat\\n"', "classes.7 is 'cat\\n', but "),
         ('"cat"', "7", "classes.7 is 7, but should be a valid string"),
         ("[criteria.mean_ap_drop]", "[criteria.map_drop]", "criteria.map_drop is 'map_drop', but should be 'mean_ap'"),

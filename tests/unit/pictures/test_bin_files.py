@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rfcn_lib.pictures.bin_files import BinError, bin_bytes, write_bins
+from rfcn_lib.pictures.bin_files import PLAIN_NAME, BinError, bin_bytes, bin_names, lay_out, write_bins
 
 CANVAS = (6, 4)  # width, height
 
@@ -112,9 +112,9 @@ BROKEN[0, 1, 2, 3] = np.nan
     ("tensors", "said"),
     [
         pytest.param([], "no picture was given", id="nothing"),
-        pytest.param([("../x", tensor())], "id '../x' is unsafe in a path", id="path escape"),
-        pytest.param([("a b", tensor())], "id 'a b' is unsafe", id="blank in the id"),
-        pytest.param([("a", tensor()), ("a", tensor())], "id 'a' is there twice", id="doubled"),
+        pytest.param([("../x", tensor())], "name '../x' is unsafe in a path", id="path escape"),
+        pytest.param([("a b", tensor())], "name 'a b' is unsafe", id="blank in the name"),
+        pytest.param([("a", tensor()), ("a", tensor())], "name 'a' is there twice", id="doubled"),
         pytest.param([("a", tensor().astype(float))], "is float64 (1, 3, 4, 6), but should be float32", id="double"),
         pytest.param([("a", tensor()[0])], "is float32 (3, 4, 6), but should be", id="no batch axis"),
         pytest.param([("a", tensor()[:, :1])], "is float32 (1, 1, 4, 6), but should be", id="one channel"),
@@ -127,3 +127,34 @@ def test_what_cannot_be_a_network_input_is_not_written(tmp_path, tensors, said):
         write_bins(tmp_path / "bin", tmp_path / "demo.info", tensors)
     assert said in str(caught.value)
     assert not (tmp_path / "demo.info").exists()
+
+
+# -- ids that the vendor's tools would not take ------------------------------------------------------------------------
+
+
+def test_a_plain_id_is_its_bin_s_name():
+    assert bin_names(("000001", "2008_000003", "a-b")) == {id: id for id in ("000001", "2008_000003", "a-b")}
+
+
+def test_another_id_has_a_number_that_no_plain_id_has():
+    ids = ("\u6a2a", "a b", "000001", "n000001", "v1.2", "x" * 101)
+    names = bin_names(ids)
+    assert list(names) == list(ids)
+    assert len(set(names.values())) == len(ids)
+    assert all(PLAIN_NAME.fullmatch(name) for name in names.values())
+    assert (names["000001"], names["n000001"]) == ("000001", "n000001")
+
+
+def test_a_list_says_whose_number_a_bin_has(tmp_path):
+    ids = ("\u6a2a", "a b", "000007")
+    lay_out(tmp_path, ids, lambda id: (tensor(ids.index(id)), None))
+    listed = (line.partition(" ") for line in (tmp_path / "ids.txt").read_text(encoding="utf-8").splitlines())
+    of_id = {id: name for name, _, id in listed}
+    assert tuple(of_id) == ids
+    for number, id in enumerate(ids):
+        assert np.array_equal(np.fromfile(tmp_path / "bin" / f"{of_id[id]}.bin", "<f4"), tensor(number).ravel())
+
+
+def test_without_a_number_there_is_no_list(tmp_path):
+    lay_out(tmp_path, ("000001",), lambda _: (tensor(), None))
+    assert not (tmp_path / "ids.txt").exists()

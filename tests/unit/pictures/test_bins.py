@@ -12,6 +12,7 @@ from rfcn_lib.pictures.bin_set import LARGEST_BATCH, MOST_BYTES, BinSet
 from rfcn_lib.pictures.devkit import read_devkit
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.port import read_port
+from tests.support.pictures import devkit_at
 from tests.support.places import SPECIMEN
 
 PORT, DEVKIT = SPECIMEN / "port.toml", SPECIMEN / "VOCdevkit"
@@ -62,8 +63,28 @@ def test_without_ids_the_first_pictures_of_the_set_are_written_with_the_publishe
 def test_a_set_that_the_disk_cannot_hold_is_refused_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**6))
     with pytest.raises(BinError, match=r"the bins of 140 pictures need 0\.4 GB, but the disk of .* has 0\.0 GB left"):
-        bins.write(tmp_path / "new", PORT, DEVKIT, None, None, ())
+        bins.write(tmp_path / "new", PORT, DEVKIT, "test", None, None, ())
     assert not (tmp_path / "new").exists()
+
+
+def test_the_line_of_a_verdict_names_set_and_ids_of_any_kind(tmp_path):
+    ids = ("-x", "102-3\u6a2a\u7ed3\u80a0+0.4", "IMG 0001", "000003")
+    port = read_port(PORT)
+    year = devkit_at(tmp_path / "VOCdevkit", port.classes, len(ids)) / "VOC2007"
+    (year / "ImageSets" / "Main" / "test.txt").rename(year / "ImageSets" / "Main" / "val.txt")
+    for number, id in enumerate(ids, 1):
+        for folder, suffix in (("Annotations", "xml"), ("JPEGImages", "jpg")):
+            (year / folder / f"{number:06}.{suffix}").rename(year / folder / f"{id}.{suffix}.new")
+    for file in (*year.glob("*/*.new"),):
+        file.rename(file.with_suffix(""))
+    (year / "ImageSets" / "Main" / "val.txt").write_text("".join(f"{id}\n" for id in ids))
+    devkit = read_devkit(tmp_path / "VOCdevkit", port.classes, set_name="val")
+    bin_set = BinSet(Pictures(devkit, port, {(512, 512): devkit.ids}, lambda paths: ["0" * 64 for _ in paths]), PORT)
+    bin_set.lay_out(tmp_path / "run", ids)
+    bins.main(shlex.split(bin_set.shell_line(tmp_path / "again", ids).partition(" && ")[2])[3:])
+
+    assert files_of(tmp_path / "again") == files_of(tmp_path / "run")
+    assert len(files_of(tmp_path / "run")) == len(ids) + 2
 
 
 @pytest.mark.parametrize(
@@ -72,6 +93,8 @@ def test_a_set_that_the_disk_cannot_hold_is_refused_before_anything_is_written(t
         ("--canvas=512", "--canvas=512 should be WIDTHxHEIGHT"),
         ("--limit=0", "--limit=0 should be a whole number"),
         ("--limit=3", "give one of both"),
+        ("--set=val", "cannot read the set file"),
+        ("--set=../test", "the set's name is '../test', but it has the separator"),
         ("999999", "'999999' is not one of the 140 ids"),
         (f"--port={SPECIMEN / 'PROVENANCE.md'}", "PROVENANCE.md is not TOML"),
     ],

@@ -16,6 +16,7 @@ from rfcn_lib.pictures.preprocess import (
     cropped,
     decode,
     picture_record,
+    picture_records,
     prepare,
     refuse_cropped,
 )
@@ -198,6 +199,20 @@ def test_a_thread_of_a_picture_is_not_resized_to_billions():
         picture_record("x", (60_000, 1), AS_PUBLISHED)
 
 
+def test_all_pictures_that_cannot_be_resized_are_one_message():
+    sizes_wh = {f"{k:06}": (60_000, 1) if k else (60, 40) for k in range(8)}
+    with pytest.raises(PictureError) as caught:
+        picture_records(sizes_wh, AS_PUBLISHED)
+    assert [word in str(caught.value) for word in ("000000", "000001", "000005", "000006")] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert "and 2 more" in str(caught.value)
+    assert list(picture_records({"a": (60, 40)}, AS_PUBLISHED)) == ["a"]
+
+
 # -- what is refused -------------------------------------------------------------------------------------------------
 
 
@@ -226,11 +241,32 @@ def test_a_truncated_picture_is_refused(tmp_path, share):
 
 
 def test_what_is_not_a_jpeg_is_refused(tmp_path):
-    Image.new("RGB", (60, 40)).save(tmp_path / "png.jpg", "PNG")
+    Image.new("RGB", (60, 40)).save(tmp_path / "gif.jpg", "GIF")
     (tmp_path / "text.jpg").write_text("no picture")
     (tmp_path / "folder.jpg").mkdir()
-    for name in ("png.jpg", "text.jpg", "folder.jpg", "none.jpg"):
+    for name in ("gif.jpg", "text.jpg", "folder.jpg", "none.jpg"):
         assert "cannot be decoded as a JPEG" in refusal(tmp_path / name)
+    assert "it begins as a GIF" in refusal(tmp_path / "gif.jpg")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "1"])
+def test_the_bytes_of_a_png_are_a_picture_whatever_the_name(tmp_path, mode):
+    pixels = np.random.default_rng(0).integers(0, 2, (40, 60, 3), np.uint8) * 255
+    picture = Image.fromarray(pixels if mode in ("RGB", "P") else pixels[:, :, 0]).convert(mode)
+    picture.save(tmp_path / "000001.jpg", "PNG")
+    want = picture.convert("RGB")
+    assert np.array_equal(decode(tmp_path / "000001.jpg", (60, 40)), np.asarray(want))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "I;16"])
+def test_a_png_of_other_channels_is_refused(tmp_path, mode):
+    Image.new(mode, (60, 40)).save(tmp_path / "000001.jpg", "PNG")
+    assert f"colour mode {mode}, but should be RGB or grey" in refusal(tmp_path / "000001.jpg")
+
+
+def test_a_palette_that_is_seen_through_is_refused(tmp_path):
+    Image.new("P", (60, 40)).save(tmp_path / "000001.jpg", "PNG", transparency=0)
+    assert "colour mode P with transparency" in refusal(tmp_path / "000001.jpg")
 
 
 @pytest.mark.parametrize("side", [8_000, 10_000, 60_000])

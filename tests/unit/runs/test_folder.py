@@ -45,6 +45,16 @@ def test_a_dump_that_was_added_is_finished_and_holds_its_own_numbers(path, folde
             np.testing.assert_array_equal(getattr(read_dump(path, id, PORT), name), getattr(numbered(number), name))
 
 
+def test_ids_of_any_script_and_with_blanks_have_lines_of_their_own(path, folder):
+    ids = ("102-3\u6a2a\u7ed3\u80a0+0.4", "IMG 0001", "a -", "a", "a - b")
+    for number, id in enumerate(ids):
+        folder.add(id, numbered(number), f"{number}" * 64)
+    RunFolder(path, PORT).add(ids[1], numbered(9), "9" * 64)
+    again = RunFolder(path, PORT)
+    assert again.finished(ids) == ids
+    assert again.digests() == {id: digest_of(path, id) for id in ids}
+
+
 def test_the_old_line_of_a_dump_is_void_before_its_first_file_changes(path, folder, monkeypatch):
     """And so a kill in between cannot leave files of two runs under one line."""
     folder.add(IDS[0], numbered(1), "1" * 64)

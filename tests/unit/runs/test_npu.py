@@ -11,7 +11,10 @@ import re
 import resource
 import tempfile
 from contextlib import nullcontext
+from dataclasses import replace
+from typing import ClassVar
 
+import numpy as np
 import pytest
 
 from rfcn_lib.ascend.tool_run import OmRunError, RefusedError
@@ -22,10 +25,10 @@ from rfcn_lib.runs.npu_batch import Tool
 from rfcn_lib.runs.npu_folder import NpuRunFolder
 from rfcn_lib.runs.work_queue import WorkQueue
 from rfcn_lib.score.dump_audit import audit
-from rfcn_lib.score.dumps import DumpError
+from rfcn_lib.score.dumps import DumpError, file_names
 from rfcn_lib.speed.perf import PerfError
 from rfcn_lib.speed.throughput import expect_timed, interface_rate
-from tests.support.fake_npu import IDS, MODEL, FakeTool, NpuPictures, dumps_in, run_npu
+from tests.support.fake_npu import IDS, MODEL, FakeTool, NpuPictures, dumps_in, first_number, outputs_of, run_npu
 from tests.support.tiny import CANVAS_WH, PORT
 
 OM_SHA256 = hashlib.sha256(MODEL).hexdigest()
@@ -427,3 +430,54 @@ def test_a_model_that_is_not_there(run, tmp_path):
     (tmp_path / "rfcn.om").unlink()
     with pytest.raises(OmRunError, match=r"cannot read the compiled model .*rfcn\.om: No such file"):
         run()
+
+
+# -- ids that the vendor's tool would not take ---------------------------------------------------------------------------
+
+ODD = {
+    "102-3\u6a2a\u7ed3\u80a0+0.4": "000001",
+    "000003": "000003",
+    "IMG 0001": "000004",
+    "v1.2": "000005",
+    "-x": "000006",
+}
+
+
+class OddPictures(NpuPictures):
+    """Pictures whose ids no vendor's tool takes; each has the numbers of a plain one."""
+
+    def __init__(self):
+        super().__init__(tuple(ODD))
+
+    def load(self, id):
+        im_data, picture = NpuPictures().load(ODD[id])
+        return im_data, replace(picture, id=id)
+
+
+class NumberedTool(FakeTool):
+    """Remembers the names of the bins that it got."""
+
+    names: ClassVar[list[str]] = []
+
+    def __call__(self, tool, task):
+        assert sorted(file.name for file in (task.work / "bin").iterdir()) == sorted(f"{id}.bin" for id in task.ids)
+        self.names.extend(task.ids)
+        return super().__call__(tool, task)
+
+
+def test_the_tool_gets_plain_names_and_the_dumps_have_the_ids(run, root, plant):
+    tool, pictures = NumberedTool(), OddPictures()
+    tool.names.clear()
+    plant("half_way")
+    with pytest.raises(OmRunError, match=r"ids\.txt says which picture a number is"):
+        run(pictures, run_tool=tool)
+    plant("")
+    timings = run(pictures, run_tool=tool)
+    assert all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name) for name in tool.names)
+    assert "000003" in tool.names, "a plain id is the bin's name"
+    for id, plain in ODD.items():
+        for name, array in zip(file_names(id), outputs_of(np.float32(first_number(plain))), strict=True):
+            assert np.array_equal(np.fromfile(root / "dumps" / name, "<f4"), array.ravel()), id
+    expect_timed(timings, dict.fromkeys(ODD, OM_SHA256))
+    assert NpuRunFolder(root, PORT, {}).finished(tuple(ODD)) == tuple(ODD)
+    assert run(pictures, run_tool=tool) == timings

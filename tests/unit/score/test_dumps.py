@@ -120,7 +120,9 @@ def test_missing_files_are_named_and_counted(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["000004_1.bin", "000001_0.bin", "000001_4.bin", "notes.txt", ".000001_1.bin.partial"])
 def test_surplus_files_are_named(folder: Path, name: str) -> None:
     (folder / name).write_bytes(b"x")
-    assert f"1 surplus: {name};" in complaint(folder)
+    said = complaint(folder)
+    assert f"1 surplus: {name};" in said
+    assert f"remove {name} from there" in said
 
 
 def test_surplus_can_be_allowed_by_id_or_by_name_and_nothing_else(folder: Path) -> None:
@@ -227,7 +229,7 @@ def test_a_set_without_ids_or_with_one_twice_is_refused(folder: Path) -> None:
     assert "4 ids asked for, 3 different" in complaint(folder, (*IDS, IDS[0]))
 
 
-@pytest.mark.parametrize("id", ["../a", "", ".a", "a/b", "a b", "a\n", "é", "a" * 129])
+@pytest.mark.parametrize("id", ["../a", "", "a/b", "a ", "a\n", "a\x1b[1m", "a" * 201, "\u6a2a" * 67])
 def test_an_id_cannot_lead_out_of_the_folder(tmp_path: Path, id: str) -> None:
     for call in (
         lambda: write_dump(tmp_path, id, healthy(0)),
@@ -237,6 +239,12 @@ def test_an_id_cannot_lead_out_of_the_folder(tmp_path: Path, id: str) -> None:
         with pytest.raises(DumpError, match=r"cannot name a dump"):
             call()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("id", ["102-3\u6a2a\u7ed3\u80a0+0.4+\u90e8\u4f4d", "a b", ".a", "..", "-x", "a" * 200])
+def test_any_printable_id_names_a_dump(tmp_path: Path, id: str) -> None:
+    write_dump(tmp_path, id, healthy(0))
+    assert list(audit(tmp_path, [id], PORT)) == [id]
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -96,3 +96,12 @@ def test_nothing_stays_in_the_temporary_folder(drawn: Any, tmp_path: Any, monkey
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     scores_by_protocol(*drawn, CLASSES)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ids_and_classes_of_any_kind_change_no_score(drawn: Any) -> None:
+    detections, truth = drawn
+    name = "IMG \u6a2a {}".format
+    odd = [{name(id): one for id, one in table.items()} for table in (detections, truth)]
+    plain = scores_by_protocol(detections, truth, CLASSES)
+    renamed = scores_by_protocol(odd[0], odd[1], ("traffic light", "\u53e3\u7f69", "N/A"))
+    assert [list(row.ap.values()) for row in renamed] == [list(row.ap.values()) for row in plain]

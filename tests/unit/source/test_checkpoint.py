@@ -120,6 +120,70 @@ def test_the_old_file_format_of_torch_is_read_too(weights, good):
     assert network_from_checkpoint(weights, tiny.PORT).shape == tiny.architecture()
 
 
+# -- the family's other checkpoints ----------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_of_pytorch_0_3_has_no_counters_of_batches_and_is_the_same_network(weights, state):
+    plain = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
+    assert len(plain) < len(state)
+    torch.save({"model": plain}, weights)
+    network = network_from_checkpoint(weights, tiny.PORT)
+    assert all(torch.equal(value, network.state_dict()[key]) for key, value in plain.items())
+    im_data = torch.from_numpy(tiny.im_data_of(5))
+    with torch.no_grad():
+        pairs = zip(
+            tiny.network_of()(im_data, (100, 70), (112, 80)), network(im_data, (100, 70), (112, 80)), strict=True
+        )
+        assert all(torch.equal(left, right) for left, right in pairs)
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "old format"])
+@pytest.mark.parametrize(
+    "value",
+    [np.float64(0.7), np.mean([0.5, 0.7], dtype=np.float32), np.int64(3), np.bool_(1), np.arange(3.0), [np.float32(1)]],
+    ids=["float64", "float32", "int64", "bool", "array", "in a list"],
+)
+def test_numbers_of_numpy_beside_the_model_hold_no_code(weights, state, value, zipped):
+    torch.save({"model": state, "best_score": value}, weights, _use_new_zipfile_serialization=zipped)
+    assert network_from_checkpoint(weights, tiny.PORT).shape == tiny.architecture()
+
+
+def test_numbers_of_numpy_1_hold_no_code_either(weights, state):
+    torch.save({"model": state, "lr": np.float64(0.7)}, weights, _use_new_zipfile_serialization=False)
+    content = weights.read_bytes()
+    assert content.count(b"numpy._core.multiarray") == 1, "the name that numpy 1 writes replaces it"
+    weights.write_bytes(content.replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
+    assert network_from_checkpoint(weights, tiny.PORT).shape == tiny.architecture()
+
+
+def test_numpy_s_numbers_are_no_weights(weights, state):
+    torch.save({"model": {**state, "RCNN_base.0.weight": np.float64(1)}}, weights)
+    assert "should hold a dict with the state dict under 'model'" in refused(weights)
+
+
+def test_nothing_else_of_numpy_is_let_through(weights, state):
+    torch.save({"model": state, "load": np.load}, weights)
+    assert "it holds numpy.load, which is neither a tensor nor a number" in refused(weights)
+
+
+def test_the_prefix_of_data_parallel_is_dropped_and_said(weights, state, capsys):
+    torch.save({"model": {f"module.{key}": value for key, value in state.items()}}, weights)
+    network = network_from_checkpoint(weights, tiny.PORT)
+    assert all(torch.equal(value, network.state_dict()[key]) for key, value in state.items())
+    assert f"{weights}: every key begins with 'module.'" in capsys.readouterr().err
+
+
+def test_a_prefix_of_some_keys_is_no_prefix(weights, state):
+    renamed = {f"module.{key}" if key.startswith("RCNN_rpn") else key: value for key, value in state.items()}
+    assert "RCNN_rpn.RPN_Conv.weight" in refused_state(weights, renamed)
+
+
+def test_a_class_agnostic_checkpoint_is_named(weights, state):
+    agnostic = {**state, "RCNN_bbox_base.weight": state["RCNN_bbox_base.weight"][: 4 * 49].clone()}
+    torch.save({"model": agnostic, "class_agnostic": True}, weights)
+    assert "was trained with class_agnostic=True: RCNN_bbox_base.weight is (196, " in refused(weights)
+
+
 # -- the architecture is in the shapes -------------------------------------------------------------------------------
 
 
@@ -229,6 +293,9 @@ def test_code_in_a_checkpoint_is_never_run(tmp_path, weights, state, place):
         torch.save(content, weights, _use_new_zipfile_serialization=place != "old format")
     message = refused(weights)
     assert "the suite ran no code from it" in message
+    if place != "raw pickle":  # torch refuses that one for its protocol, before it reads a name
+        assert re.search(r"it holds [\w.]+, which is neither a tensor nor a number", message)
+    assert message.isprintable(), "no escapes of a terminal"
     assert not sentinel.exists()
     pickle.loads(pickle.dumps(payload))
     assert sentinel.exists(), "the payload must work, or this test shows nothing"

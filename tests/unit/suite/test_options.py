@@ -37,10 +37,30 @@ def test_weights_of_ones_own_are_of_the_published_port(tmp_path):
 
 @pytest.mark.parametrize(
     ("dumps", "reference", "needed"),
-    [(None, "torch", True), (None, "published", True), (".", "torch", True), (".", "published", False)],
+    [
+        (None, "torch", True),
+        (None, "published", True),
+        (".", "torch", True),
+        (".", "README.md", True),
+        (".", "published", False),
+    ],
 )
-def test_jpegs_are_needed_where_anything_is_run(dumps, reference, needed):
+def test_jpegs_are_needed_where_a_network_or_a_packet_is_of_them(dumps, reference, needed):
     assert read_with(dumps=dumps, reference=reference).needs_jpegs is needed
+
+
+def test_a_reference_is_a_word_or_a_packet():
+    assert read_with().reference == "torch"
+    assert read_with("--reference=published").reference_packet is None
+    given = read_with("--reference=README.md")
+    assert (given.reference, given.reference_packet) == ("packet", Path("README.md"))
+
+
+@pytest.mark.parametrize("reference", ["published", "README.md"])
+def test_a_reference_that_is_not_run_is_not_written(reference, tmp_path):
+    with pytest.raises(OptionError, match=f"but --reference={reference} does not run it"):
+        read_with(f"--reference={reference}", f"--write-reference={tmp_path / 'r.zip'}")
+    assert read_with(f"--write-reference={tmp_path / 'r.zip'}").write_reference == tmp_path / "r.zip"
 
 
 def test_numbers_are_read():
@@ -49,19 +69,41 @@ def test_numbers_are_read():
     assert (options.limit, options.tool_timeout_s) == (12, 90.0)
 
 
+def test_a_set_of_the_devkit_may_be_named(tmp_path):
+    sets = tmp_path / "VOC2007" / "ImageSets" / "Main"
+    sets.mkdir(parents=True)
+    (sets / "val.txt").touch()
+
+    assert read_with().set_name == "test"
+    assert read_with(f"--devkit={tmp_path}", "--set=val").set_name == "val"
+    with pytest.raises(OptionError, match=r"there is no set file .*test\.txt; sets there: val; pass --set=NAME"):
+        read_with(f"--devkit={tmp_path}")
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "", "a/b", "..", "val\n"])
+def test_a_set_never_leads_out_of_its_folder(name):
+    """Where no file is looked for, the reason is the name; `..` is the name of a file, `...txt`, that is not there."""
+    with pytest.raises(OptionError, match=r"the set's name is|there is no set file .*ImageSets/Main/\.\.\.txt"):
+        read_with(f"--set={name}")
+
+
 WRONG = [
     ("--weights=/nowhere.pth", "--weights=/nowhere.pth is not a file"),
     ("--port=/nowhere.toml", "--port=/nowhere.toml is not a file"),
     ("--devkit=/nowhere", "--devkit=/nowhere is not a folder"),
     ("--dumps=/nowhere", "--dumps=/nowhere is not a folder"),
     ("--baseline=/nowhere.json", "make one with `pytest -m gpu`"),
+    ("--set=none", "specimen/VOCdevkit/VOC2007/ImageSets/Main/none.txt; sets there: test"),
+    ("--set=test.txt", "the set's name is 'test.txt', but it ends in .txt"),
     ("--store=Makefile", "--store=Makefile is a file, but should be a folder"),
     ("--limit=0", "--limit=0 should be a whole number of pictures, 1 or more"),
     ("--limit=many", "--limit=many should be a whole number"),
     ("--limit=\u0663", "should be a whole number"),
     ("--limit=99999999999999999999", "should be a whole number"),
     ("--tool-timeout=1.5", "--tool-timeout=1.5 should be a whole number of seconds"),
-    ("--reference=gpu", "--reference=gpu should be torch or published"),
+    ("--reference=gpu", "--reference=gpu is not torch, published, or a file"),
+    ("--reference=", "--reference= is empty"),
+    ("--write-reference=/nowhere/r.zip", "there is no folder /nowhere"),
     ("--overflow=warn", "--overflow=warn should be crop or error"),
     ("--canvas=square", "--canvas=square should be published or fitted"),
     ("--clip=picture", "--clip=picture should be canvas or none"),

@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from rfcn_lib.verdict.page import page
 from rfcn_lib.verdict.verdict import (
     ACCURACY,
     ELSEWHERE,
@@ -28,12 +29,15 @@ TRIAL = Trial(
     exhibits={},
     commands=(),
     ids=("000001", "000002"),
+    set_name="test",
     set_size=2,
+    tolerated={},
     protocol={"name": "VOC07"},
     reference_mean_ap=0.7,
     reference_ap={"cat": 0.7},
     candidate_mean_ap=0.7,
     candidate_ap={"cat": 0.7},
+    paired=None,
     cropped={},
     loosened=(),
     unpublished=(),
@@ -213,3 +217,16 @@ def test_of_several_candidates_the_worst_counts():
     assert worst(["PASSED", "SIMULATED"]) == "SIMULATED"
     assert worst(["PASSED", "NOT JUDGED"]) == "NOT JUDGED"
     assert worst([]) == "NOT JUDGED"
+
+
+def test_a_set_that_needed_tolerance_says_so_with_counts():
+    trial = dataclasses.replace(
+        TRIAL, set_name="val", tolerated={"annotations of a kind": 78, "pictures that are PNG": 3}
+    )
+    found = verdict(trial, *judged(ACCURACY), accept=False)
+    lines = page(trial, found, (), 100).splitlines()
+    assert "tolerated  78 annotations of a kind" in lines
+    assert "tolerated  3 pictures that are PNG" in lines
+    assert any(line.startswith("judged     2 of 2 pictures of set val;") for line in lines)
+    assert found.trial["tolerated"] == trial.tolerated
+    assert not any(line.startswith("tolerated") for line in page(TRIAL, found, (), 100).splitlines())

@@ -1,0 +1,8 @@
+"""Without --write-reference: the reference stays in the store."""
+
+import pytest
+
+
+@pytest.fixture(scope="class")
+def written_reference() -> None:
+    """Nothing to write."""

@@ -1,0 +1,63 @@
+"""--reference=FILE: the reference is what the source model found elsewhere, in a packet; no source model is run here."""
+
+from pathlib import Path
+
+import pytest
+
+from rfcn_lib.pictures.devkit import Devkit
+from rfcn_lib.pictures.loading import Pictures
+from rfcn_lib.port import Port
+from rfcn_lib.score.evaluation import Judged
+from rfcn_lib.score.packet import Packet
+from rfcn_lib.score.packet_records import Origin
+from rfcn_lib.store.store import Store
+from rfcn_lib.suite.inputs import require
+from rfcn_lib.suite.judging import Reference, UnfairError, expect_fair
+from rfcn_lib.suite.options import Options
+from rfcn_lib.suite.packets import evaluation_of, origin_of, read_of_this_run
+from rfcn_lib.verdict.verdict import Exhibit
+
+
+@pytest.fixture(scope="session")
+def packet(options: Options, origin: Origin, devkit: Devkit) -> Packet:
+    """The packet of --reference. Raises PacketError where it was made of anything else than is on trial."""
+    return read_of_this_run(_path(options), origin, devkit, options, whole=False)
+
+
+@pytest.fixture(scope="session")
+def reference_first_pictures(packet: Packet) -> None:
+    """Nothing to run: a packet that does not fit is refused before the candidate takes hours."""
+
+
+@pytest.fixture(scope="session")
+def reference_dumps() -> None:
+    """There are none."""
+
+
+@pytest.fixture(scope="session")
+def reference(
+    packet: Packet, store: Store, weights: Path, port: Port, pictures: Pictures, origin: Origin, options: Options
+) -> Reference:
+    """The evaluation of the packet's detections, on the pictures of this run.
+
+    Raises:
+        PacketError: the packet's own mean AP is not that of its detections.
+        UnfairError: an input changed since the packet was compared with it, or the source model finds next to nothing.
+    """
+    path, devkit, facts = _path(options), pictures.devkit, packet.facts
+    if origin_of(store, weights, port, devkit) != origin:
+        raise UnfairError(f"weights, pictures or annotations changed after {path} was compared with them; run again")
+    evaluation = evaluation_of(packet, path, devkit, port)
+    expect_fair(evaluation.mean_ap, devkit.ids == devkit.all_ids)
+    judged = Judged(
+        evaluation, path, facts.outputs_sha256, packet.size_bytes, {id: packet.detections[id] for id in devkit.ids}
+    )
+    maker = facts.maker
+    torch = maker.versions.get("torch", "torch of unknown version")
+    words = f"{torch}, float32 on {maker.device} of {maker.machine}; packet {path.name}"
+    exhibit: Exhibit = {"path": str(path), "sha256": packet.sha256, "bytes": packet.size_bytes}
+    return Reference(words, evaluation.mean_ap, evaluation.ap, judged, exhibit)
+
+
+def _path(options: Options) -> Path:
+    return require(options.reference_packet, "no --reference=FILE")
