@@ -13,6 +13,7 @@ import numpy as np
 
 from rfcn_lib import boxes
 from rfcn_lib.records import Bools, Floats, Ints, Outputs
+from rfcn_lib.score.partners import best_pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,9 @@ def agree(got: Outputs, want: Outputs, *, iou_at_least: float) -> Agreement:
                     f"{name} of `{side}` holds NaN or Inf, but only finite numbers can be compared; audit that run"
                 )
     got_real, want_real = _real(got), _real(want)
-    left, right = _pairs(got.rois[got_real, 1:], want.rois[want_real, 1:], iou_at_least)
+    got_xyxy, want_xyxy = (o.rois[r, 1:].astype(np.float64) for o, r in ((got, got_real), (want, want_real)))
+    table = boxes.iou(got_xyxy[:, None], want_xyxy[None])
+    left, right = best_pairs(table, table >= iou_at_least)
     left, right = got_real[left], want_real[right]
     same = _same_pixels(got.rois[left, 1:], want.rois[right, 1:])
     return Agreement(
@@ -169,19 +172,6 @@ def noise(pairs: Iterable[tuple[Outputs, Outputs]], *, iou_at_least: float, time
 def _real(outputs: Outputs) -> Ints:
     """Numbers of the rows that hold a proposal. Rows of zeros are padding."""
     return np.flatnonzero(outputs.rois[:, 1:].any(axis=1))
-
-
-def _pairs(got_xyxy: Floats, want_xyxy: Floats, iou_at_least: float) -> tuple[Ints, Ints]:
-    table = boxes.iou(got_xyxy[:, None].astype(np.float64), want_xyxy[None].astype(np.float64))
-    left, right = np.nonzero(table >= iou_at_least)
-    order = np.argsort(-table[left, right], kind="stable")
-    free_left, free_right = np.ones(len(got_xyxy), bool), np.ones(len(want_xyxy), bool)
-    chosen = []
-    for pair in order:
-        if free_left[left[pair]] and free_right[right[pair]]:
-            free_left[left[pair]] = free_right[right[pair]] = False
-            chosen.append(pair)
-    return left[chosen], right[chosen]
 
 
 def _same_pixels(got_xyxy: Floats, want_xyxy: Floats) -> Bools:
