@@ -3,11 +3,10 @@
 from dataclasses import asdict
 
 import pytest
-from rfcn_lib.graph.rehearsal.headroom import overflowing
 
+from rfcn_lib.graph.rehearsal.headroom import overflowing
 from rfcn_lib.suite.judging import Candidate, Reference
 from rfcn_lib.verdict.verdict import Trial
-
 
 HEADROOM_ROWS = 10
 

@@ -6,7 +6,8 @@ import pytest
 
 from rfcn_lib.port import Port
 from rfcn_lib.score.calibration import calibration as compared
-from rfcn_lib.score.noise_floor import NoiseFloorError, noise_floor, read_noise_floor, write_noise_floor
+from rfcn_lib.score.noise_floor import noise_floor
+from rfcn_lib.score.noise_floor_file import NoiseFloorError, read_noise_floor, write_noise_floor
 from rfcn_lib.suite.inputs import require
 from rfcn_lib.suite.judging import Candidate, Reference
 from rfcn_lib.suite.options import OPTIONS, Options
@@ -44,6 +45,11 @@ def calibration(candidate: Candidate, reference: Reference, port: Port, options:
         precision_mode=predicted.precision_mode,
         compared=f"{candidate.description} against the reference, {reference.device}",
     )
+    if predicted.ids_sha256 != measured.ids_sha256:
+        raise NoiseFloorError(
+            f"--predicted={options.predicted} is of {predicted.pictures} pictures, but this run has {measured.pictures}, or "
+            "others: rehearse with the --limit and --set of this run"
+        )
     table, figures = _files(options)
     write_noise_floor(figures, measured)
     page = calibration_page(compared(predicted, measured), predicted.compared, measured.compared, WIDTH)

@@ -21,6 +21,7 @@ ALONE: Final[Mapping[str, tuple[tuple[Effect, ...], Ties]]] = {
     "fp16 alone": (("fp16",), "first"),
     "NMS kernel alone": (("nms",), "first"),
     "pooling's corners alone": (("pool",), "first"),
+    "fp16 and pooling's corners": (("fp16", "pool"), "first"),
     "all, equal scores in the other order": (EFFECTS, "last"),
 }
 

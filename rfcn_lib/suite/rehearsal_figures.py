@@ -15,7 +15,8 @@ from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.port import Port
 from rfcn_lib.records import Floats
 from rfcn_lib.score.evaluation import Judged
-from rfcn_lib.score.noise_floor import NoiseFloor, noise_floor, write_noise_floor
+from rfcn_lib.score.noise_floor import noise_floor
+from rfcn_lib.score.noise_floor_file import NoiseFloor, write_noise_floor
 from rfcn_lib.store.store import Store
 from rfcn_lib.suite.canvases import PerCanvas
 from rfcn_lib.suite.inputs import require, sample_of

@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 
-from rfcn_lib.score.noise_floor import read_noise_floor
+from rfcn_lib.score.noise_floor_file import read_noise_floor
 from tests.support.places import ROOT
 
 SPECIMEN = ROOT / "specimen" / "rfcn_specimen.pth"
