@@ -5,6 +5,7 @@ from dataclasses import asdict
 import pytest
 
 from rfcn_lib.graph.rehearsal.headroom import overflowing
+from rfcn_lib.graph.rehearsal.rounding import MOVING
 from rfcn_lib.suite.judging import Candidate, Reference
 from rfcn_lib.verdict.verdict import Trial
 
@@ -109,8 +110,9 @@ class TestRehearsal(Criteria):
 
     def test_nothing_overflows_in_fp16(self, headroom, criterion, record_property, note):
         """The first node in the graph's order is the culprit; those after it may only pass its numbers on."""
-        record_property("headroom", [asdict(row) for row in headroom[:HEADROOM_ROWS]])
-        for row in headroom:
+        computed = [row for row in headroom if row.operator not in MOVING]
+        record_property("headroom", [asdict(row) for row in computed[:HEADROOM_ROWS]])
+        for row in computed:
             if 0.5 < row.share <= 1:
                 note(
                     f"REHEARSED: {row.node} ({row.operator}) reaches {row.share:.0%} of the largest fp16 number, 65504"

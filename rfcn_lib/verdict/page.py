@@ -132,14 +132,14 @@ def explanation_page(lines: Sequence[Mapping[str, Any]], chip: str, assumed: Seq
 def headroom_page(rows: Sequence[Mapping[str, Any]], width: int) -> str:
     """How near tensors come to the largest fp16 number, worst first. Rows as `rfcn_lib.graph.rehearsal.headroom.Headroom`."""
     console = _console(width)
-    table = Table("node", "operator")
+    table = Table()
+    table.add_column("node", overflow="fold")
     for heading in ("largest", "of 65504", "subnormal", "becomes 0", "picture"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         numbers = max(row["numbers"], 1)
         table.add_row(
-            row["node"] or row["tensor"],
-            f"{row['operator']}{', weight' if row['weight'] else ''}",
+            f"{row['node'] or row['tensor']} ({'weight of ' if row['weight'] else ''}{row['operator']})",
             f"{row['largest']:.6g}",
             f"{row['largest'] / 65504:.2%}",
             f"{row['subnormal'] / numbers:.2%}",

@@ -353,7 +353,7 @@ def test_a_worker_that_hangs_is_given_up_after_the_scheduler_s_own_time(
     model, few, folder, local, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(cluster, "LOOK_S", 1.0)
-    with scheduler(tmp_path, DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL="20s") as made:
+    with scheduler(tmp_path, DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL="8s") as made:
         hangs = made.start()
         made.start()
         made.wait_for(2)

@@ -210,29 +210,39 @@ def test_a_damaged_dump_is_an_error_and_no_score(accuracy, copy, plant, named):
     assert "Traceback" not in words
 
 
-def test_a_dump_changed_in_the_store_is_noticed(accuracy, store, tmp_path):
+@pytest.fixture
+def own_store(store_with):
+    """A copy of the store with graphs and dumps, to damage: other tests read the session's own at the same time."""
+    return store_with("rfcn.onnx", "rfcn_adapted.onnx", "rfcn_twin.onnx", "dumps/torch", "dumps/onnxruntime")
+
+
+def judge_again(store):
+    return run_pytest("-m", "accuracy", "tests/test_accuracy.py", f"--store={store}", "--limit=20")
+
+
+def test_a_dump_changed_in_the_store_is_noticed(own_store):
     """Both sides: a reference that lost detections would let a candidate that lost them pass."""
     for name in ("onnxruntime", "torch"):
-        path = store.root / "dumps" / name / "000011_2.bin"
+        (path,) = own_store.glob(f"kept/dumps--{name}-*/{name}/000011_2.bin")
         before = path.read_bytes()
         rewrite(path, lambda p: np.concatenate([np.ones_like(p[:, :1]), 1e-9 * p[:, 1:]], axis=1), (ROWS, CLASSES))
-        try:
-            code, words = accuracy()
-        finally:
-            path.write_bytes(before)
+        code, words = judge_again(own_store)
+        path.write_bytes(before)
 
         assert code == 1
         assert "000011_*.bin are not the files the device made" in words
         assert "NOT JUDGED" in words
 
 
-def test_a_graph_damaged_in_the_store_is_made_again(accuracy, store):
-    path = (store.root / "rfcn_adapted.onnx").resolve()
+def test_a_graph_damaged_in_the_store_is_made_again(own_store):
+    (path,) = own_store.glob("kept/rfcn_adapted.onnx-*/rfcn_adapted.onnx")
     before = path.read_bytes()
+    path.unlink()  # a link: the session's own stays whole
     path.write_bytes(before[:-1000] + bytes(1000))
-    code, words = accuracy()
+    code, words = judge_again(own_store)
 
-    assert code == 0, words
+    assert "every picture judged" in words, words
+    assert "NOT JUDGED" not in words
     assert path.read_bytes() == before
 
 

@@ -243,12 +243,14 @@ KEYS = """
 import json
 import conftest
 from rfcn_lib.store.code import code_behind
+from rfcn_lib.suite import om_compiled, rehearsal
 from rfcn_lib.suite.ascend import CODE_OF_DUMPS
 code = {
     "onnx": [conftest.ONNX_FROM_CHECKPOINT],
     "adapted": [conftest.ADAPTED_FROM_EXPORTED],
     "twin": [conftest.TWIN_FROM_VENDOR],
-    "om": [conftest.OM_FROM_ADAPTED],
+    "rehearsed": [rehearsal.REHEARSED_FROM_VENDOR],
+    "om": [om_compiled.OM_FROM_ADAPTED],
     "torch dumps": [conftest.IN_PYTORCH, conftest.PREPROCESSING],
     "host dumps": [conftest.IN_ONNX_RUNTIME, conftest.PREPROCESSING],
     "npu dumps": CODE_OF_DUMPS,

@@ -169,7 +169,7 @@ def _jpeg_of(path: Path) -> bytes:
     try:
         jpeg = read_bounded(path, LARGEST_JPEG_BYTES)
     except OSError as error:
-        raise PictureError(f"{path} cannot be decoded as a JPEG: {error}; restore the file") from error
+        raise PictureError(f"{path} cannot be decoded as a JPEG or PNG: {error}; restore the file") from error
     if jpeg is None:
         raise PictureError(
             f"{path} has more than {LARGEST_JPEG_BYTES:,} bytes, the most that is sent; use a smaller one"
