@@ -167,7 +167,7 @@ def _words(
     if trial.candidate_on == SIMULATED:
         return "SIMULATED", f"{held}, but no device was judged ({trial.candidate_device})"
     if trial.candidate_on == REHEARSED:
-        part = f", {len(trial.ids)} of {trial.set_size} pictures" if trial.partial else ""
+        part = f" of the set's {trial.set_size}" if trial.partial else ""
         return "REHEARSED", f"{held}{part}; a prediction, no NPU was judged ({trial.candidate_device})"
     if trial.partial:
         return (

@@ -239,7 +239,7 @@ def test_a_graph_damaged_in_the_store_is_made_again(own_store):
     before = path.read_bytes()
     path.unlink()  # a link: the session's own stays whole
     path.write_bytes(before[:-1000] + bytes(1000))
-    code, words = judge_again(own_store)
+    _, words = judge_again(own_store)
 
     assert "every picture judged" in words, words
     assert "NOT JUDGED" not in words
