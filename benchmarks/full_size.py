@@ -24,6 +24,7 @@ from rfcn_lib import spec
 from rfcn_lib.devices import onnx_runtime, pytorch
 from rfcn_lib.graph.adapt import adapted_from_exported
 from rfcn_lib.graph.export import onnx_from_network
+from rfcn_lib.graph.rehearsal.rehearsed import rehearsed_from_vendor
 from rfcn_lib.graph.twin import twin_from_vendor
 from rfcn_lib.pictures.canvases import canvas_of, fitted_canvases, name_of
 from rfcn_lib.pictures.devkit import read_devkit
@@ -33,6 +34,7 @@ from rfcn_lib.records import Floats, Picture
 from rfcn_lib.source.seeding import published_architecture, seeded_network
 
 ROUNDS = 3
+CHIP = "Ascend310P3"  # whose arithmetic is rehearsed
 SGEMM_SIDE = 4096
 DEVKIT = Path("specimen/VOCdevkit")
 Wh = tuple[int, int]
@@ -63,12 +65,14 @@ def measure(console: Console) -> list[Row]:
         twins = {canvas: twin_at(Path(scratch), network, canvas, console) for canvas in (published_wh, *shares)}
         flops = {canvas: flops_of(twin) for canvas, twin in twins.items()}
         sessions = {canvas: onnx_runtime.session(twin) for canvas, twin in twins.items()}
+        rehearsed = onnx_runtime.session(rehearsed_beside(twins[published_wh]))
         inside = operators_share(twins[published_wh], shown(port, published_wh)[0])
     products = matrix_products()
     times = turn_by_turn(
         {
             **{f"source {name_of(at)}": partial(source_model, network, at, *shown(port, at)) for at in twins},
             **{name_of(at): partial(onnx_runtime.run, sessions[at], *shown(port, at)) for at in twins},
+            "rehearsed": partial(onnx_runtime.run, rehearsed, *shown(port, published_wh)),
             **products,
         },
         ROUNDS,
@@ -98,6 +102,7 @@ def measure(console: Console) -> list[Row]:
         Row("ONNX Runtime, fitted canvases, against PyTorch on them", "s", mixed, source_mixed, 1.36, note=most),
         Row("ONNX Runtime, fitted canvases, against the published one", "s", mixed, published, 4.5, note=chosen),
         Row("ONNX Runtime, fitted canvases, against PyTorch as published", "s", mixed, source, note=said),
+        Row(f"rehearsed {CHIP}, published canvas, against the twin", "s", times["rehearsed"], published, 0.5),
         *(Row(f"ONNX Runtime, canvas {name_of(canvas)}", "s", times[name_of(canvas)]) for canvas in shares),
         Row(f"best matrix product, {SGEMM_SIDE} cubed, float32", "GFLOP/s", [sgemm]),
         Row("share of the two vendor operators in the twin's time", "%", [100 * inside], at_most=15),
@@ -126,10 +131,16 @@ def twin_at(folder: Path, network: Any, canvas_wh: Wh, console: Console) -> Path
         seconds(lambda: adapted_from_exported(adapted, vendor)),
         seconds(lambda: twin_from_vendor(twin, adapted)),
     )
+    rehearsed_from_vendor(rehearsed_beside(twin), adapted, CHIP)
     vendor.unlink()
     adapted.unlink()
     console.print("{}: export {:.1f} s, adapt {:.1f} s, twin {:.1f} s".format(name, *taken), highlight=False)
     return twin
+
+
+def rehearsed_beside(twin: Path) -> Path:
+    """The same graph with a chip's arithmetic."""
+    return twin.with_name(f"rehearsed_{twin.name}")
 
 
 def shown(port: Port, canvas_wh: Wh) -> tuple[Floats, Picture]:

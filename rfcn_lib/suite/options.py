@@ -20,7 +20,7 @@ SPECIMEN_DEVKIT = SPECIMEN / "VOCdevkit"
 SPECIMEN_WEIGHTS = SPECIMEN / "rfcn_specimen.pth"
 ON_ITS_OWN_CANVAS = "published figures are of the published canvas; judge them without --canvas=fitted"
 
-REHEARSED_PICTURES = 500  # with fitted canvases under two hours on 2 cores at full size
+REHEARSED_PICTURES = 250  # at full size, with fitted canvases and the reference, under two hours on 2 cores
 
 DECLARED: Sequence[tuple[str, str, str | None, str]] = (  # name, example of a value, default, help
     ("--weights", "PATH", None, "source checkpoint, upstream format; default: the specimen's"),

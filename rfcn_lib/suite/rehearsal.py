@@ -83,7 +83,7 @@ def run_rehearsed(
     """Every picture through a rehearsed graph, in ONNX Runtime on this host."""
     code = (IN_ONNX_RUNTIME, PREPROCESSING)
     folder = canvases.artifact_name(f"dumps/{name}")
-    return HostRun(folder, Twin(graphs), pictures, store, code, options.dask, label="REHEARSED ")
+    return HostRun(folder, Twin(graphs), pictures, store, code, options.dask, label=f"REHEARSED {options.chip} ")
 
 
 def name_of(effects: tuple[Effect, ...], ties: Ties = "first") -> str:

@@ -106,13 +106,14 @@ class Reporter:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         for device in self.asked:
-            terminalreporter.section(f"verdict: {device}")
+            chip = f", {self.options.chip}" if device == "rehearsal" else ""
+            terminalreporter.section(f"verdict: {device}{chip}")
             rates = self.rates if device == "npu" else []
             width = terminalreporter._tw.fullwidth
             for line in page(self.trials.get(device), self.judged(device), rates, width).splitlines():
                 terminalreporter.write_line(line)
         if self.headroom:
-            terminalreporter.section("REHEARSED: headroom in fp16, worst first")
+            terminalreporter.section(f"REHEARSED {self.options.chip}: headroom in fp16, worst first")
             for line in headroom_page(self.headroom, terminalreporter._tw.fullwidth).splitlines():
                 terminalreporter.write_line(line)
         if self.explanation:

@@ -15,8 +15,8 @@ from tests.support.places import ROOT
 SPECIMEN = ROOT / "specimen" / "rfcn_specimen.pth"
 
 
-def run_pytest(*options, store):
-    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "rehearsal", f"--store={store}"]
+def run_pytest(*options, store, marker="rehearsal"):
+    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", marker, f"--store={store}"]
     done = subprocess.run(
         [*words, "tests/test_accuracy.py", *options],
         cwd=ROOT,
@@ -44,8 +44,10 @@ def test_a_chip_s_arithmetic_is_predicted_explained_and_accepts_nothing(store, t
     assert found["status"] == "REHEARSED"
     assert "REHEARSED: 5 criteria hold over 4 pictures of the set's 140; a prediction, no NPU was judged" in words
     assert not re.search(r"ACCEPTED|PASSED:", words)
-    assert re.search(r"REHEARSED dumps/rehearsed: 4 pictures to do", words)
-    assert "dumps/torch:" not in words.split("REHEARSED dumps")[0].replace("are left", ""), "nothing was missing there"
+    assert re.search(r"REHEARSED Ascend310 dumps/rehearsed: 4 pictures to do", words)
+    assert "dumps/torch:" not in words.split("REHEARSED Ascend310 dumps")[0].replace("are left", ""), (
+        "nothing was missing there"
+    )
     for line in ("fp16 alone", "NMS kernel alone", "pooling's corners alone", "all together"):
         assert line in words
     assert "only the best 3968 candidates of a class enter the 310's NMS [read in the source" in words
@@ -54,6 +56,17 @@ def test_a_chip_s_arithmetic_is_predicted_explained_and_accepts_nothing(store, t
     assert 0.8 < floor.matched.matched_share.value <= 1
     assert 0 < floor.score_apart.figures["mean"].value < 0.05, "the arithmetic is another, and near"
     assert read_noise_floor(store / "prediction-Ascend310.json").compared.startswith("REHEARSED against the reference")
+
+    dumps = next(store.glob("kept/dumps--rehearsed-*/rehearsed"))
+    given = (f"--dumps={dumps}", f"--predicted={store / 'prediction-Ascend310.json'}", "--limit=4")
+    _, words = run_pytest(*given, store=store, marker="accuracy")
+    assert "predicted and measured" in words
+    inside = re.search(r"(\d+) of (\d+) measured figures lie in the predicted interval", words)
+    assert inside, words
+    assert inside[1] == inside[2], "what is measured here is the prediction itself"
+    assert (store / "calibration.json").is_file()
+    _, words = run_pytest(*given[:2], "--limit=3", store=store, marker="accuracy")
+    assert "is of 4 pictures, but this run has 3, or others" in words
 
 
 def test_an_overflow_in_fp16_is_blamed_on_its_node(store, tmp_path):

@@ -192,7 +192,7 @@ def test_an_explanation_is_of_a_rehearsal():
 
 
 def test_a_sample_is_rehearsed_unless_a_limit_says_otherwise():
-    assert read_with(marks="rehearsal").sample == 500
+    assert read_with(marks="rehearsal").sample == 250
     assert read_with("--limit=9", marks="rehearsal").sample is None
     assert read_with().sample is None
 
