@@ -283,7 +283,7 @@ def test_a_limited_run_says_so_and_accepts_nothing(accuracy, tmp_path):
 
 @pytest.mark.slow
 def test_fitted_canvases_hold_the_same_criteria_and_crop_nothing(accuracy, store, torch_dumps, tmp_path):
-    code, words = accuracy("--canvas=fitted", "--limit=12", f"--verdict={tmp_path / 'v.json'}")
+    code, words = accuracy("--canvas=fitted", "--limit=3", f"--verdict={tmp_path / 'v.json'}")
     verdict = json.loads((tmp_path / "v.json").read_text())
     trial = verdict["on_trial"]
 
@@ -293,7 +293,7 @@ def test_fitted_canvases_hold_the_same_criteria_and_crop_nothing(accuracy, store
         r"graphs: 3 of each canvas \(exported, adapted, twin\), .* they take at most \d+\.\d MB of the store", words
     )
     assert {row["outcome"] for row in verdict["criteria"]} == {"passed"}
-    assert sum(trial["canvases"].values()) == 12
+    assert sum(trial["canvases"].values()) == 3
     assert trial["canvas_area"] < 0.25
     assert trial["cropped"] == {}
     assert trial["exhibits"]["reference dumps"]["path"] == str(torch_dumps)  # the source model on the port's own canvas
