@@ -8,6 +8,7 @@ from rfcn_lib.ascend import atc, toolkit
 from rfcn_lib.pictures.set_file import expect_set
 from rfcn_lib.runs.dask import members
 from rfcn_lib.suite import option_values as values
+from rfcn_lib.suite.marks import asks_for
 
 REHEARSED_CHIP: Final = "Ascend310P3"
 
@@ -44,7 +45,7 @@ def faults(given: Mapping[str, Any], marks: str, here: Path, devkit: Path) -> It
     for name in ("verdict", "protocols", "write-reference"):
         yield from values.a_file_to_write(name, given.get(name))
     yield from values.a_folder_to_write("store", given["store"])
-    if "rehearsal" in marks:
+    if asks_for(marks, "rehearsal"):
         yield from _faults_of_a_rehearsal(given)
     elif given["explain"]:
         yield "--explain is about the arithmetic that -m rehearsal predicts; use -m rehearsal --explain, or leave it out"
@@ -82,7 +83,7 @@ def _faults_of_given_files(given: Mapping[str, Any], marks: str) -> Iterator[str
         yield f"{together}: --clip=none is about the suite's own export, but this file clips as it does; leave out --clip"
     if given.get("dumps"):
         yield f"{together}: dumps that were made elsewhere are judged without it; leave it out, or leave out --dumps"
-    if given.get("om") and "npu" not in marks:
+    if given.get("om") and not asks_for(marks, "npu"):
         yield f"--om={given['om']}: only an NPU runs a compiled model; use -m npu, or leave out --om"
 
 

@@ -195,6 +195,8 @@ def test_a_sample_is_rehearsed_unless_a_limit_says_otherwise():
     assert read_with(marks="rehearsal").sample == 250
     assert read_with("--limit=9", marks="rehearsal").sample is None
     assert read_with().sample is None
+    assert read_with(marks="rehearsal and not slow").sample == 250
+    assert read_with(marks="accuracy or rehearsal").sample is None, "the twin's verdict is of the whole set"
 
 
 def test_a_compiled_model_that_is_not_there_is_said():
