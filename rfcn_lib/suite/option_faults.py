@@ -65,6 +65,12 @@ def faults(given: Mapping[str, Any], marks: str, here: Path, devkit: Path) -> It
             f"-m npu judges what this host's NPU makes, but --dumps={given['dumps']} were made elsewhere: judge them with "
             "-m accuracy, or leave out --dumps"
         )
+    device = bool(given.get("dumps")) or not marks or asks_for(marks, "npu")
+    if given.get("predicted") and not device:
+        yield (
+            f"--predicted={given['predicted']} stands beside what a device gave, but -m {marks} asks none; use -m npu, or "
+            "--dumps=DIR with a device's outputs, or leave it out"
+        )
     yield from values.device_ids("devices", given.get("devices"))
     yield from values.accepted_by(given.get("dask"), members.checked)
     yield from values.accepted_by(given["atc-arg"], lambda words: atc.atc_arguments(words, here))

@@ -110,7 +110,7 @@ WRONG = [
     ("--write-reference=/nowhere/r.zip", "there is no folder /nowhere"),
     ("--overflow=warn", "--overflow=warn should be crop or error"),
     ("--canvas=square", "--canvas=square should be published or fitted"),
-    ("--predicted=/nowhere.json", "--predicted=/nowhere.json is not a file"),
+    ("--reference=/nowhere.zip", "--reference=/nowhere.zip is not torch, published, or a file"),
     ("--clip=picture", "--clip=picture should be canvas or none"),
     ("--onnx=/nowhere.onnx", "--onnx=/nowhere.onnx is not a file"),
     ("--adapted=/nowhere.onnx", "--adapted=/nowhere.onnx is not a file"),
@@ -189,6 +189,15 @@ def test_an_explanation_is_of_a_rehearsal():
     with pytest.raises(OptionError, match="use -m rehearsal --explain"):
         read_with(explain=True)
     assert read_with(marks="rehearsal", explain=True).explain
+
+
+def test_a_prediction_stands_beside_what_a_device_gave():
+    """The twin's own figures beside those of a rehearsal would be taken for a calibration."""
+    for marks in ("accuracy", "rehearsal"):
+        with pytest.raises(OptionError, match="--predicted=Makefile stands beside what a device gave"):
+            read_with("--predicted=Makefile", marks=marks)
+    assert read_with("--predicted=Makefile", marks="npu").predicted
+    assert read_with("--predicted=Makefile", "--dumps=.").predicted
 
 
 def test_a_sample_is_rehearsed_unless_a_limit_says_otherwise():
