@@ -44,6 +44,7 @@ def faults(given: Mapping[str, Any], marks: str, here: Path, devkit: Path) -> It
     yield from values.accepted_by(given["set"], lambda name: expect_set(Path(given.get("devkit") or devkit), name))
     for name in ("verdict", "protocols", "write-reference"):
         yield from values.a_file_to_write(name, given.get(name))
+    yield from _faults_of_written_files(given)
     yield from values.a_folder_to_write("store", given["store"])
     if asks_for(marks, "rehearsal"):
         yield from _faults_of_a_rehearsal(given)
@@ -75,6 +76,23 @@ def faults(given: Mapping[str, Any], marks: str, here: Path, devkit: Path) -> It
     yield from values.accepted_by(given.get("dask"), members.checked)
     yield from values.accepted_by(given["atc-arg"], lambda words: atc.atc_arguments(words, here))
     yield from values.accepted_by(given.get("soc"), _expect_known_soc)
+
+
+def _faults_of_written_files(given: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each file to write that another option reads or writes: it would be lost."""
+    packet = ("reference",) if is_packet(given) else ()
+    read = ("weights", "port", "baseline", "predicted", "onnx", "adapted", "om", *packet)
+    others = {name: Path(given[name]).resolve() for name in read if given.get(name)}
+    for name in ("verdict", "protocols", "write-reference"):
+        if not given.get(name):
+            continue
+        path = Path(given[name]).resolve()
+        for other, theirs in others.items():
+            if path == theirs or (path.exists() and theirs.exists() and path.samefile(theirs)):
+                yield f"--{name}={given[name]} would overwrite the file of --{other}; name another file"
+        if given.get("dumps") and path.parent == Path(given["dumps"]).resolve():
+            yield f"--{name}={given[name]} lies in the folder of --dumps, which holds dumps alone; name another place"
+        others[name] = path
 
 
 def _faults_of_given_files(given: Mapping[str, Any], marks: str) -> Iterator[str]:

@@ -137,6 +137,29 @@ def test_a_wrong_value_is_a_sentence(word, answer):
     assert len(str(error.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize("name", ["verdict", "protocols", "write-reference"])
+@pytest.mark.parametrize("other", ["weights", "port", "onnx", "reference"])
+def test_a_file_that_is_read_is_not_written_over(tmp_path, name, other):
+    """A checkpoint takes days to train, and one wrong word would replace it by a table."""
+    (tmp_path / "precious").write_text("days of work")
+    (tmp_path / "link").symlink_to(tmp_path / "precious")
+    for path in (tmp_path / "precious", tmp_path / "link", f"{tmp_path}/../{tmp_path.name}/precious"):
+        with pytest.raises(OptionError, match=f"would overwrite the file of --{other}"):
+            read_with(f"--{other}={tmp_path / 'precious'}", f"--{name}={path}")
+    assert (tmp_path / "precious").read_text() == "days of work"
+
+
+def test_two_files_are_not_written_over_each_other(tmp_path):
+    with pytest.raises(OptionError, match=r"--protocols=.* would overwrite the file of --verdict"):
+        read_with(f"--verdict={tmp_path / 'v'}", f"--protocols={tmp_path / 'v'}")
+    assert read_with(f"--verdict={tmp_path / 'v'}", f"--protocols={tmp_path / 'p'}").verdict
+
+
+def test_nothing_is_written_among_the_dumps_that_are_judged(tmp_path):
+    with pytest.raises(OptionError, match="lies in the folder of --dumps"):
+        read_with(f"--dumps={tmp_path}", f"--verdict={tmp_path / 'v.json'}")
+
+
 def test_all_wrong_values_are_named_at_once():
     with pytest.raises(OptionError) as error:
         read_with("--limit=0", "--canvas=square", "--devices=all")
