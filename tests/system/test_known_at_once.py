@@ -79,9 +79,7 @@ def test_a_prediction_that_is_none(run):
 def test_what_is_written_at_the_end_does_not_bring_the_long_runs_forward(run, tmp_path, marker):
     written = (f"--write-reference={tmp_path / 'r.zip'}", f"--protocols={tmp_path / 'p.txt'}")
     words, _ = run(marker, "--setup-plan", *written)
-    at = {
-        name: words.index(f"SETUP S {name} ")
-        for name in ("graph_facts", "host_first_pictures", "host_dumps", "torch_dumps")
-    }
+    before, long = ("graph_facts", "host_first_pictures", "packet_inputs"), ("host_dumps", "torch_dumps")
+    at = {name: words.index(f"SETUP S {name} ") for name in (*before, *long)}
 
-    assert max(at["graph_facts"], at["host_first_pictures"]) < min(at["host_dumps"], at["torch_dumps"])
+    assert max(at[name] for name in before) < min(at[name] for name in long)
