@@ -110,8 +110,8 @@ def explanation_page(lines: Sequence[Mapping[str, Any]], chip: str, assumed: Seq
     assumed  the rules that the rehearsal rests on, a sentence each
     """
     console = _console(width)
-    console.print(f"{chip}: where the points go")
-    table = Table("run", "mean AP", "from the reference", "from the twin", "classes that move most, from the twin")
+    console.print(f"{chip}: where the points go; differences from the reference and from the twin")
+    table = Table("run", "mean AP", "reference", "twin", "classes that move most")
     reference, twin = lines[0], lines[1]
     for line in lines:
         table.add_row(

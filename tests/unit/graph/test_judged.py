@@ -21,7 +21,7 @@ from tests.support import published, tiny
 from tests.support.small_graphs import model_from
 
 SIZES, UNDECLARED, INT32 = published.sizes_at_run_time, published.undeclared, published.int32_everywhere
-TRAITS = [(), (SIZES,), (UNDECLARED,), (INT32,), (SIZES, UNDECLARED), (SIZES, UNDECLARED, INT32)]
+TRAITS = [(), (SIZES,), (UNDECLARED,), (INT32,), (SIZES, UNDECLARED, INT32)]
 FOLDED, SORTED, FILLS, CAST = (
     "nodes compute fixed sizes",
     "not in the order of computation",
@@ -33,7 +33,6 @@ NOTES = {
     (SIZES,): [FOLDED],
     (UNDECLARED,): [],
     (INT32,): [CAST, FOLDED],
-    (SIZES, UNDECLARED): [FOLDED],
     (SIZES, UNDECLARED, INT32): [SORTED, FILLS, CAST, FOLDED],
 }
 
@@ -70,13 +69,10 @@ def test_each_published_trait_is_judged_and_costs_no_bit(traits, not_clipped, ou
     assert all(words in note for words, note in zip(NOTES[traits], found.notes, strict=True))
     assert faults_for_a_run(path, tiny.PORT) == ()
     assert rois_layout_faults(found.model, tiny.PORT.proposals.kept) == ()
-    for chip in ("Ascend310", "Ascend310P3", "Ascend910B4"):
-        assert [str(finding) for finding in preflight(found.model, chip) if finding.severity == "refused"] == []
+    assert [str(finding) for finding in preflight(found.model, "Ascend310") if finding.severity == "refused"] == []
     assert equal(run(path, tmp_path), outputs)
     adapted_from_exported(tmp_path / "adapted.onnx", path)
     assert equal(run(tmp_path / "adapted.onnx", tmp_path), outputs)
-    again = adapted_from_exported(tmp_path / "twice.onnx", tmp_path / "adapted.onnx")
-    assert set(again.counts.values()) == {0}
     onnx.save(ir.to_proto(found.model), tmp_path / "judged.onnx")
     assert equal(run(tmp_path / "judged.onnx", tmp_path), outputs)
 

@@ -222,7 +222,20 @@ def edited(change: Any) -> Any:
         (edited(lambda found: found["iou"]["figures"]["mean"].update(value=float("nan"))), "iou.figures.mean.value"),
         (edited(lambda found: found["iou"]["figures"].update(middle={"value": 1, "low": 1, "high": 1})), "iou.figures"),
     ],
-    ids=str,
+    ids=[
+        *(
+            "cut short",
+            "empty",
+            "not text",
+            "nested",
+            "format",
+            "one more",
+            "no chip",
+            "no picture",
+            "a picture as text",
+        ),
+        *("matched", "not a number", "another figure"),
+    ],
 )
 def test_a_damaged_file_is_an_error_that_names_it(floor: NoiseFloor, tmp_path: Any, change: Any, named: str) -> None:
     path = tmp_path / "noise_floor.json"
