@@ -155,10 +155,12 @@ def npu_candidate(
     reference_dumps: Path | None,
     npu_run: NpuRun,
     npu_files: Mapping[str, Path],
+    compiled_for: tuple[str | None, str | None],
     pictures: Pictures,
     options: Options,
 ) -> Candidate:
     """The NPU's evaluation, once the reference's dumps are complete too."""
+    chip, precision_mode = compiled_for
     return Candidate(
         device="npu",
         on=SIMULATED if npu_run.simulated else NPU,
@@ -168,6 +170,8 @@ def npu_candidate(
         commands=npu_run.commands,
         tool=npu_run.host.tool,
         unpublished=unpublished_flags(options),
+        chip=chip,
+        precision_mode=precision_mode,
     )
 
 

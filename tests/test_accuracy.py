@@ -10,11 +10,15 @@ from rfcn_lib.suite.judging import Candidate, Reference
 from rfcn_lib.verdict.verdict import Trial
 
 HEADROOM_ROWS = 10
+WRITTEN = ("written_reference", "protocols", "calibration")
 
 
-@pytest.mark.usefixtures("written_reference", "protocols", "calibration")
 class Criteria:
-    """The criteria, the same for each device. A class of a device names its candidate."""
+    """The criteria, the same for each device. A class of a device names its candidate.
+
+    It also names what is needed before, in order: what costs least first. pytest takes a base class's fixtures before those of
+    the class, so the files that are written at the end (WRITTEN) are named by each class.
+    """
 
     def test_every_picture_is_judged(self, trial: Trial, candidate: Candidate, devkit, criterion, record_property):
         record_property("trial", asdict(trial))
@@ -61,10 +65,13 @@ class Criteria:
     "pictures",
     "graph_facts",
     "baseline",
+    "predicted",
+    "packet_inputs",
     "host_first_pictures",
     "reference_first_pictures",
     "host_dumps",
     "reference_dumps",
+    *WRITTEN,
 )
 class TestHost(Criteria):
     """The twin in ONNX Runtime on this host, or the dumps of --dumps."""
@@ -82,10 +89,13 @@ class TestHost(Criteria):
     "pictures",
     "graph_facts",
     "baseline",
+    "predicted",
+    "packet_inputs",
     "om",
     "reference_first_pictures",
     "npu_dumps",
     "reference_dumps",
+    *WRITTEN,
 )
 class TestNpu(Criteria):
     """The compiled model on this host's NPU."""
@@ -98,7 +108,17 @@ class TestNpu(Criteria):
 
 @pytest.mark.rehearsal
 @pytest.mark.usefixtures(
-    "chip", "pictures", "graph_facts", "reference_first_pictures", "rehearsal_dumps", "reference_dumps"
+    "chip",
+    "pictures",
+    "graph_facts",
+    "baseline",
+    "predicted",
+    "packet_inputs",
+    "host_first_pictures",
+    "reference_first_pictures",
+    "rehearsal_dumps",
+    "reference_dumps",
+    *WRITTEN,
 )
 class TestRehearsal(Criteria):
     """The chip's arithmetic, computed on this host: a prediction of what the NPU will give."""

@@ -45,7 +45,9 @@ class ProposalClip:
         if not self.even or self.low != (0.0,) * 4 or self.high[:2] != self.high[2:]:
             return None
         width, height = self.high[:2]
-        return None if width is None or height is None else (int(width) + 1, int(height) + 1)
+        if width is None or height is None or width % 1 or height % 1:
+            return None
+        return int(width) + 1, int(height) + 1
 
     def kind(self, canvas_wh: tuple[int, int]) -> Kind:
         """To the canvas; none; or frozen to numbers that belong to one picture, or to nothing."""

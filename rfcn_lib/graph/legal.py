@@ -88,6 +88,13 @@ def legal_copy(model: ir.Model) -> LegalCopy:
         notes.append(
             f"{len(fills)} constants say int32 but hold 8 bytes a number ({fills[0]}): read as int64 in a copy"
         )
+    listed = [value for value in model.graph.inputs if value.is_initializer()]
+    if listed:
+        model.graph.inputs[:] = [value for value in model.graph.inputs if not value.is_initializer()]
+        notes.append(
+            f"{len(listed)} weights are listed as inputs too ({listed[0].name}), as exporters before IR 4 did: read as constants "
+            "in a copy"
+        )
     places = _cast_where_only_int64(model)
     if places:
         notes.append(

@@ -11,6 +11,8 @@ from rfcn_lib.port import Port
 from rfcn_lib.score.dump_forms import Form, payload_bytes, some
 from rfcn_lib.score.dumps import DumpError, shapes
 
+NPY_HEADER_BYTES = 128  # as numpy writes it for an array of two or three sides
+
 
 def expect_files(
     folder: Path,
@@ -62,7 +64,7 @@ def expect_files(
     if said:
         raise DumpError(
             f"{folder} should hold {len(want):,} files, {len(spec.OUTPUTS)} for each of {len(ids):,} ids ({form}), but has "
-            f"{'; '.join(said)}; {_remedy(faults, got, want, shape_of)}"
+            f"{'; '.join(said)}; {_remedy(faults, got, want, shape_of, form)}"
         )
 
 
@@ -89,6 +91,7 @@ def _remedy(
     got: Mapping[str, int],
     want: Mapping[str, str],
     shape_of: Mapping[str, tuple[int, int]],
+    form: Form,
 ) -> str:
     """What to do about the faults, as far as they say it."""
     if faults["of another output"]:
@@ -96,10 +99,16 @@ def _remedy(
         return (
             f"are the outputs in another order? it should be {order}: compile the graph with its outputs in this order"
         )
-    ratios = {got[name] / payload_bytes(shape_of[output]) for name, output in want.items() if got.get(name, -1) >= 0}
+    header = NPY_HEADER_BYTES if form.suffix == ".npy" else 0
+    ratios = {
+        name: (got[name] - header) / payload_bytes(shape_of[output])
+        for name, output in want.items()
+        if got.get(name, -1) >= 0 and not form.fits(got[name], shape_of[output])
+    }
     for ratio, types in ((0.5, "float16"), (2.0, "float64 or int64")):
-        if ratios == {ratio}:
-            return f"every file has {ratio:g} times its size: does the model give {types}? compile it for float32"
+        if {*ratios.values()} == {ratio}:
+            which = "every file has" if len(ratios) == len(want) else f"{some([*ratios])} should be float32, but has"
+            return f"{which} {ratio:g} times its size: does the model give {types}? compile it for float32"
     if [fault for fault, names in faults.items() if names] == ["surplus"]:
         return f"remove {some(faults['surplus'])} from there, or pass the folder of exactly these pictures with --dumps=DIR"
     return "make these dumps again, or pass the folder of exactly these pictures with --dumps=DIR"

@@ -4,7 +4,7 @@ Predicted, it compares a rehearsal with the twin; measured, an NPU's dumps with 
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -23,6 +23,11 @@ from rfcn_lib.score.partners import CONFIDENT, PARTNER_IOU, Partners, partners
 
 WORST: Final = 5  # pictures that the file names
 BY_PICTURE: Final = ("share", "score_apart", "iou")
+
+
+def ids_sha256(ids: Iterable[str]) -> str:
+    """sha256 (hex) of the sorted ids, one a line: which pictures a noise floor is of."""
+    return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()
 
 
 def noise_floor(
@@ -73,7 +78,7 @@ def noise_floor(
         precision_mode=precision_mode,
         compared=compared,
         pictures=len(ids),
-        ids_sha256=hashlib.sha256("\n".join(ids).encode()).hexdigest(),
+        ids_sha256=ids_sha256(ids),
         partner_iou=PARTNER_IOU,
         confident=CONFIDENT,
         matched=_matched_share(counts.sum(axis=1), drawn),

@@ -3,6 +3,11 @@
 import pytest
 
 
+@pytest.fixture(scope="session")
+def predicted() -> None:
+    """Nothing was predicted."""
+
+
 @pytest.fixture(scope="class")
 def calibration() -> None:
     """Nothing to compare."""

@@ -1,17 +1,20 @@
 """--predicted=FILE: beside each figure that a rehearsal predicted stands the one that was measured on the device."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from rfcn_lib.pictures.devkit import Devkit
 from rfcn_lib.port import Port
 from rfcn_lib.score.calibration import calibration as compared
-from rfcn_lib.score.noise_floor import noise_floor
-from rfcn_lib.score.noise_floor_file import NoiseFloorError, read_noise_floor, write_noise_floor
-from rfcn_lib.suite.inputs import require
+from rfcn_lib.score.noise_floor import ids_sha256, noise_floor
+from rfcn_lib.score.noise_floor_file import NoiseFloor, NoiseFloorError, read_noise_floor, write_noise_floor
+from rfcn_lib.suite.inputs import require, sample_of
 from rfcn_lib.suite.judging import Candidate, Reference
 from rfcn_lib.suite.options import OPTIONS, Options
 from rfcn_lib.verdict.page import calibration_page
+from rfcn_lib.verdict.verdict import HOST, REHEARSED
 
 WIDTH = 120
 
@@ -28,32 +31,78 @@ def pytest_configure(config: pytest.Config) -> None:
             path.unlink(missing_ok=True)
 
 
-@pytest.fixture(scope="class")
-def calibration(candidate: Candidate, reference: Reference, port: Port, options: Options) -> None:
-    """Write <store>/calibration.txt, predicted and measured side by side, and <store>/calibration.json, what was measured."""
-    predicted = read_noise_floor(require(options.predicted, "no --predicted"))
-    if reference.judged is None:
+@pytest.fixture(scope="session")
+def predicted(devkit: Devkit, options: Options) -> NoiseFloor:
+    """The prediction of --predicted.
+
+    Raises:
+        NoiseFloorError: it is none, or not one of this run: known before any picture is run.
+    """
+    path = require(options.predicted, "no --predicted")
+    found = read_noise_floor(path)
+    if options.reference == "published":
         raise NoiseFloorError(
-            f"--predicted={options.predicted} is compared picture by picture with a reference, but "
-            f"--reference={options.reference} has no detections; pass --reference=torch or a packet"
+            f"--predicted={path} is compared picture by picture with a reference, but --reference=published has no detections; "
+            "pass --reference=torch or a packet"
         )
+    for name, asked, said in (
+        ("soc", options.soc, found.chip),
+        ("precision-mode", options.precision_mode, found.precision_mode),
+    ):
+        if asked and asked != said:
+            raise NoiseFloorError(
+                f"--predicted={path} is a rehearsal of {said}, but this run has --{name}={asked}; rehearse with "
+                f"--{name}={asked}, or pass the file of that rehearsal"
+            )
+    predicted_ids(found, devkit.ids, path)
+    return found
+
+
+def predicted_ids(predicted: NoiseFloor, ids: Sequence[str], path: Path) -> tuple[str, ...]:
+    """Those of this run's ids that the prediction is of: all, the first ones (--limit), or a rehearsal's sample.
+
+    Raises:
+        NoiseFloorError: the prediction is of other pictures.
+    """
+    count = predicted.pictures
+    for some in (tuple(ids[:count]), sample_of(ids, count)):
+        if ids_sha256(some) == predicted.ids_sha256:
+            return some
+    raise NoiseFloorError(
+        f"--predicted={path} is of {count} pictures that are not all among the {len(ids)} of this run; rehearse with the --limit "
+        "and --set of this run"
+    )
+
+
+@pytest.fixture(scope="class")
+def calibration(
+    candidate: Candidate,
+    reference: Reference,
+    predicted: NoiseFloor,
+    devkit: Devkit,
+    port: Port,
+    options: Options,
+) -> None:
+    """Write <store>/calibration.txt, predicted and measured side by side, and <store>/calibration.json, what was measured.
+
+    Nothing is written for what this host computed itself: only a device's outputs are a measurement.
+    """
+    judged = reference.judged
+    if judged is None or (options.dumps is None and candidate.on in (HOST, REHEARSED)):
+        return
+    ids = predicted_ids(predicted, devkit.ids, require(options.predicted, "no --predicted"))
     measured = noise_floor(
-        candidate.judged.detections,
-        reference.judged.detections,
+        {id: candidate.judged.detections[id] for id in ids},
+        {id: judged.detections[id] for id in ids},
         port.classes,
-        chip=predicted.chip,
-        precision_mode=predicted.precision_mode,
+        chip=candidate.chip or predicted.chip,
+        precision_mode=candidate.precision_mode or predicted.precision_mode,
         compared=f"{candidate.description} against the reference, {reference.device}",
     )
-    if predicted.ids_sha256 != measured.ids_sha256:
-        raise NoiseFloorError(
-            f"--predicted={options.predicted} is of {predicted.pictures} pictures, but this run has {measured.pictures}, or "
-            "others: rehearse with the --limit and --set of this run"
-        )
+    rows = compared(predicted, measured)
     table, figures = _files(options)
     write_noise_floor(figures, measured)
-    page = calibration_page(compared(predicted, measured), predicted.compared, measured.compared, WIDTH)
-    table.write_text(page, encoding="utf-8")
+    table.write_text(calibration_page(rows, predicted.compared, measured.compared, WIDTH), encoding="utf-8")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

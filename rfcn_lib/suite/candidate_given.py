@@ -12,9 +12,10 @@ from rfcn_lib.suite.canvases import Canvases
 from rfcn_lib.suite.inputs import require
 from rfcn_lib.suite.judging import Candidate, expect_noted_canvases, judge_dumps, judge_own_dumps
 from rfcn_lib.suite.options import Options
-from rfcn_lib.verdict.verdict import ELSEWHERE, HOST, SIMULATED, CandidateOn
+from rfcn_lib.verdict.verdict import ELSEWHERE, HOST, REHEARSED, SIMULATED, CandidateOn
 
 OWN = ("torch", "onnxruntime")  # folders of dumps that this suite's host runs make
+REHEARSED_DUMPS = "rehearsed"  # and so begin the names of those that its rehearsals make
 
 
 @pytest.fixture(scope="session")
@@ -35,10 +36,16 @@ def host_candidate(
     """The evaluation of those dumps, once the reference's dumps are complete too."""
     expect_noted_canvases(host_dumps, pictures.port, canvases)
     real = host_dumps.resolve()
-    own = real.is_relative_to(store.root.resolve()) and real.name in OWN
+    rehearsed = real.name.startswith(REHEARSED_DUMPS)
+    own = real.is_relative_to(store.root.resolve()) and (rehearsed or real.name in OWN)
     on: CandidateOn
     if toolkit.simulated([host_dumps]):
         on, words = SIMULATED, f"SIMULATED: the dumps in {host_dumps} were made by a stand-in for the vendor's tools"
+    elif own and rehearsed:
+        on, words = (
+            REHEARSED,
+            f"REHEARSED: {host_dumps} in this host's own store, a chip's arithmetic on the CPU, and no NPU",
+        )
     elif own:
         on, words = HOST, f"this host's own store, {host_dumps}, and no NPU"
     else:

@@ -12,6 +12,7 @@ from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.score.average_precision import Evaluation
 from rfcn_lib.store.store import Store
 from rfcn_lib.suite.canvases import Canvases, PerCanvas
+from rfcn_lib.suite.given import GraphFacts
 from rfcn_lib.suite.inputs import require
 from rfcn_lib.suite.judging import Candidate, Reference, judge_own_dumps
 from rfcn_lib.suite.options import Options
@@ -23,6 +24,13 @@ ALONE: Final[Mapping[str, tuple[tuple[Effect, ...], Ties]]] = {
     "pooling's corners alone": (("pool",), "first"),
     "fp16 and pooling's corners": (("fp16", "pool"), "first"),
     "all, equal scores in the other order": (EFFECTS, "last"),
+}
+
+TWIN: Final = {  # what the graph clips proposals to -> the twin's line
+    "canvas": "clip to the canvas",
+    "none": "no clip",
+    "frozen": "clip frozen to one picture",
+    "unknown": "twin",
 }
 
 
@@ -38,6 +46,7 @@ class Line:
 @pytest.fixture(scope="session")
 def explanation(
     reference: Reference,
+    graph_facts: GraphFacts,
     host_dumps: Path,
     rehearsal_candidate: Candidate,
     store: Store,
@@ -52,7 +61,7 @@ def explanation(
     lines = [
         Line("reference", reference.mean_ap, reference.ap),
         _line(
-            "clip to the canvas" if options.clip == "canvas" else "no clip",
+            TWIN[graph_facts.clip],
             judge_own_dumps(host_dumps, pictures).evaluation,
         ),
     ]

@@ -10,7 +10,7 @@ from rfcn_lib.graph.clip import ProposalClip
 from rfcn_lib.graph.judged import faults_for_a_run
 from rfcn_lib.pictures.canvases import Wh
 from rfcn_lib.port import Port
-from rfcn_lib.score.agreement import agree
+from rfcn_lib.score.agreement import Agreement, agree
 from rfcn_lib.suite.graphs import Exported, Graphs
 from rfcn_lib.suite.options import Options
 
@@ -19,6 +19,7 @@ NOT_CLIPPED: Final = (
     "in NMS"
 )
 SAME_BOX_IOU: Final = 0.9
+LARGEST_CLS_PROB: Final = 0.5  # on the same pixels; weights in fp16 move it by 0.0003 on the specimen
 LEAST_MATCHED: Final = 0.5  # of one network nearly all rows match; of two trainings next to none
 
 
@@ -71,18 +72,34 @@ def expect_same_network(graphs: Graphs, options: Options) -> None:
     """Run one picture through the twin and through the source model, which clips as the graph does.
 
     Raises:
-        GivenError: they have nothing in common, so the graph holds other weights, or was made for other pictures.
+        GivenError: they have nothing in common, so the graph holds other weights, or was made for other pictures; or they find
+            the same boxes and score them otherwise.
+        GraphError: the graph gives numbers that are not finite.
     """
     picture = next(graphs.two_pictures())
     found = agree(graphs.run_twin(*picture), graphs.run_source(*picture), iou_at_least=SAME_BOX_IOU)
-    if found.matched_share < LEAST_MATCHED:
+    fault = fault_of_another_network(found)
+    if fault:
         given = " ".join(
             f"--{name}={path}" for name, path in (("onnx", options.onnx), ("adapted", options.adapted)) if path
         )
-        raise GivenError(
-            f"{given} and the checkpoint {options.weights} have {found.matched_share:.0%} of their proposals in common on one "
-            f"picture, but should have nearly all: are they of one training? Pass the checkpoint of this graph as --weights"
+        raise GivenError(f"{given} and the checkpoint {options.weights} {fault}")
+
+
+def fault_of_another_network(found: Agreement) -> str:
+    """Why a graph and a checkpoint that agree so on one picture are not of one network; "" where they may be."""
+    if found.matched_share < LEAST_MATCHED:
+        return (
+            f"have {found.matched_share:.0%} of their proposals in common on one picture, but should have nearly all: are they "
+            "of one training? Pass the checkpoint of this graph as --weights"
         )
+    if found.cls_prob > LARGEST_CLS_PROB:
+        return (
+            f"find the same boxes on one picture, but score one of them {found.cls_prob:.2f} apart, where rounding moves a score "
+            "by less than 0.01: are its classes in the order of the port file, and the numbers of its PSROIPooling nodes right? "
+            "See -m export"
+        )
+    return ""
 
 
 def whose_size(clip: ProposalClip, scaled_wh: Mapping[str, Wh]) -> str:

@@ -8,8 +8,10 @@ from typing import Literal
 
 import numpy as np
 
+from rfcn_lib import spec
 from rfcn_lib.graph.clip import ProposalClip, proposal_clip
 from rfcn_lib.graph.judged import JudgedGraph, graph_to_judge
+from rfcn_lib.graph.values import GraphError
 from rfcn_lib.pictures.canvases import Wh
 from rfcn_lib.pictures.devkit import read_devkit
 from rfcn_lib.pictures.preprocess import prepare
@@ -97,8 +99,22 @@ class Graphs:
         return pytorch.run(network, im_data, self.exported.clip_wh, picture)
 
     def run_twin(self, im_data: Floats, picture: Picture) -> Outputs:
-        """One picture through the twin in ONNX Runtime."""
-        return run_in_onnx_runtime(self.twin, im_data, picture)
+        """One picture through the twin in ONNX Runtime. Raises GraphError where it gives numbers that are not finite."""
+        found = run_in_onnx_runtime(self.twin, im_data, picture)
+        expect_finite(found, self.adapted, picture.id)
+        return found
+
+
+def expect_finite(found: Outputs, graph: Path, id: str) -> None:
+    """Raise GraphError where an output of the graph holds NaN or an infinite number."""
+    for name in spec.OUTPUTS:
+        numbers = getattr(found, name)
+        bad = numbers.size - int(np.isfinite(numbers).sum())
+        if bad:
+            raise GraphError(
+                f"{graph} gives {bad:,} of {numbers.size:,} numbers of {name} as NaN or infinite on picture {id} of the "
+                "specimen, but should give finite ones; does it hold weights that are not finite?"
+            )
 
 
 def run_in_onnx_runtime(twin: Path, im_data: Floats, picture: Picture) -> Outputs:

@@ -47,6 +47,7 @@ class Candidate:
     commands     external commands that made the outputs, ready to paste
     tool         the vendor's inference tool, on an NPU
     unpublished  flags that the compiler got besides the published ones
+    chip, precision_mode  what the graph was compiled for; None where that is not known
     """
 
     device: Literal["host", "rehearsal", "npu"]
@@ -57,6 +58,8 @@ class Candidate:
     commands: tuple[str, ...] = ()
     tool: toolkit.Runner | None = None
     unpublished: tuple[str, ...] = ()
+    chip: str | None = None
+    precision_mode: str | None = None
 
     @property
     def evaluation(self) -> Evaluation:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from rfcn_lib.ascend.toolkit import Atc
+from rfcn_lib.graph.rehearsal.rounding import BY_DEFAULT
 from rfcn_lib.store.store import Store
 from rfcn_lib.suite.ascend import atc_ingredients
 from rfcn_lib.suite.canvases import Canvases, PerCanvas
@@ -18,6 +19,12 @@ OM_FROM_ADAPTED = "rfcn_lib.ascend.atc:om_from_adapted"
 def compiler(atc: Atc, soc: str, options: Options) -> Mapping[str, object]:
     """What the compiled model depends on besides the graph: chip, toolkit, flags."""
     return {"soc": soc, **atc_ingredients(options, atc)}
+
+
+@pytest.fixture(scope="session")
+def compiled_for(soc: str, options: Options) -> tuple[str, str]:
+    """Chip and precision mode of the compiled model."""
+    return soc, options.precision_mode or BY_DEFAULT
 
 
 @pytest.fixture(scope="session")

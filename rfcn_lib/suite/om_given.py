@@ -29,6 +29,12 @@ def npu_files(om: PerCanvas, options: Options) -> Mapping[str, Path]:
 
 
 @pytest.fixture(scope="session")
+def compiled_for() -> tuple[None, None]:
+    """Chip and precision mode of the compiled model: not known."""
+    return None, None
+
+
+@pytest.fixture(scope="session")
 def compiled_by() -> tuple[str, ...]:
     """Commands that made the compiled model: not known."""
     return ()

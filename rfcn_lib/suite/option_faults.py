@@ -8,6 +8,7 @@ from rfcn_lib.ascend import atc, toolkit
 from rfcn_lib.pictures.set_file import expect_set
 from rfcn_lib.runs.dask import members
 from rfcn_lib.suite import option_values as values
+from rfcn_lib.suite.marks import asks_for
 
 REHEARSED_CHIP: Final = "Ascend310P3"
 
@@ -43,8 +44,9 @@ def faults(given: Mapping[str, Any], marks: str, here: Path, devkit: Path) -> It
     yield from values.accepted_by(given["set"], lambda name: expect_set(Path(given.get("devkit") or devkit), name))
     for name in ("verdict", "protocols", "write-reference"):
         yield from values.a_file_to_write(name, given.get(name))
+    yield from _faults_of_written_files(given)
     yield from values.a_folder_to_write("store", given["store"])
-    if "rehearsal" in marks:
+    if asks_for(marks, "rehearsal"):
         yield from _faults_of_a_rehearsal(given)
     elif given["explain"]:
         yield "--explain is about the arithmetic that -m rehearsal predicts; use -m rehearsal --explain, or leave it out"
@@ -64,10 +66,33 @@ def faults(given: Mapping[str, Any], marks: str, here: Path, devkit: Path) -> It
             f"-m npu judges what this host's NPU makes, but --dumps={given['dumps']} were made elsewhere: judge them with "
             "-m accuracy, or leave out --dumps"
         )
+    device = bool(given.get("dumps")) or not marks or asks_for(marks, "npu")
+    if given.get("predicted") and not device:
+        yield (
+            f"--predicted={given['predicted']} stands beside what a device gave, but -m {marks} asks none; use -m npu, or "
+            "--dumps=DIR with a device's outputs, or leave it out"
+        )
     yield from values.device_ids("devices", given.get("devices"))
     yield from values.accepted_by(given.get("dask"), members.checked)
     yield from values.accepted_by(given["atc-arg"], lambda words: atc.atc_arguments(words, here))
     yield from values.accepted_by(given.get("soc"), _expect_known_soc)
+
+
+def _faults_of_written_files(given: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each file to write that another option reads or writes: it would be lost."""
+    packet = ("reference",) if is_packet(given) else ()
+    read = ("weights", "port", "baseline", "predicted", "onnx", "adapted", "om", *packet)
+    others = {name: Path(given[name]).resolve() for name in read if given.get(name)}
+    for name in ("verdict", "protocols", "write-reference"):
+        if not given.get(name):
+            continue
+        path = Path(given[name]).resolve()
+        for other, theirs in others.items():
+            if path == theirs or (path.exists() and theirs.exists() and path.samefile(theirs)):
+                yield f"--{name}={given[name]} would overwrite the file of --{other}; name another file"
+        if given.get("dumps") and path.parent == Path(given["dumps"]).resolve():
+            yield f"--{name}={given[name]} lies in the folder of --dumps, which holds dumps alone; name another place"
+        others[name] = path
 
 
 def _faults_of_given_files(given: Mapping[str, Any], marks: str) -> Iterator[str]:
@@ -82,7 +107,7 @@ def _faults_of_given_files(given: Mapping[str, Any], marks: str) -> Iterator[str
         yield f"{together}: --clip=none is about the suite's own export, but this file clips as it does; leave out --clip"
     if given.get("dumps"):
         yield f"{together}: dumps that were made elsewhere are judged without it; leave it out, or leave out --dumps"
-    if given.get("om") and "npu" not in marks:
+    if given.get("om") and not asks_for(marks, "npu"):
         yield f"--om={given['om']}: only an NPU runs a compiled model; use -m npu, or leave out --om"
 
 

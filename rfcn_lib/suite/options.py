@@ -13,6 +13,7 @@ import pytest
 
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.port import PUBLISHED
+from rfcn_lib.suite.marks import asks_for
 from rfcn_lib.suite.option_faults import REHEARSED_CHIP, faults, is_packet
 
 SPECIMEN = Path(__file__).resolve().parents[2] / "specimen"
@@ -130,8 +131,10 @@ class Options:
 
     @property
     def sample(self) -> int | None:
-        """How many pictures of a larger set are rehearsed, where --limit does not say it; None: all."""
-        return REHEARSED_PICTURES if self.marks == "rehearsal" and self.limit is None else None
+        """How many pictures of a larger set are rehearsed, where --limit does not say it; None: all, as another device needs."""
+        others = any(asks_for(self.marks, device) for device in ("accuracy", "npu", "gpu"))
+        asked = asks_for(self.marks, "rehearsal") and not others
+        return REHEARSED_PICTURES if asked and self.limit is None else None
 
     @property
     def needs_jpegs(self) -> bool:

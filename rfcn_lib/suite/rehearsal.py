@@ -13,6 +13,7 @@ from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.store.store import Store
 from rfcn_lib.suite.canvases import Canvases, PerCanvas
 from rfcn_lib.suite.host_runs import HostRun, Twin
+from rfcn_lib.suite.inputs import require
 from rfcn_lib.suite.judging import Candidate, judge_own_dumps
 from rfcn_lib.suite.options import Options
 from rfcn_lib.verdict.verdict import REHEARSED
@@ -41,6 +42,7 @@ class Chip:
 @pytest.fixture(scope="session")
 def chip(options: Options) -> Chip:
     """The chip and the precision mode; refused here, before any picture, where the facts do not carry them."""
+    require(options.dumps is None, "--dumps judges what was made elsewhere, so nothing is rehearsed")
     return Chip(
         options.chip,
         options.precision_mode,

@@ -14,6 +14,7 @@ import pytest
 from rfcn_lib.ascend import toolkit
 from rfcn_lib.files import write_whole
 from rfcn_lib.suite.commands import commands
+from rfcn_lib.suite.marks import asks_for
 from rfcn_lib.suite.options import OPTIONS, SPECIMEN_WEIGHTS, Options
 from rfcn_lib.verdict.page import explanation_page, headroom_page, page
 from rfcn_lib.verdict.verdict import Criterion, Outcome, Trial, Verdict, verdict, worst
@@ -39,7 +40,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         if options.dumps
         else "ONNX Runtime on this host, in place of an NPU (-m npu: the NPU)"
     )
-    if "rehearsal" in options.marks:
+    if asks_for(options.marks, "rehearsal"):
         judged = (
             f"REHEARSED {options.chip}, {options.precision_mode or 'force_fp16'}: its arithmetic on this host, no NPU"
         )

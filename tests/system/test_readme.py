@@ -17,6 +17,7 @@ FILES = {  # what is here in place of a reader's file: the question is whether o
     **dict.fromkeys(("--onnx", "--adapted", "--om"), "README.md"),
     "--baseline": "README.md",
     "--reference": "README.md",
+    "--predicted": "Makefile",  # read later than collected
     "--write-reference": "{folder}/reference.zip",
     "--store": "{folder}/store",
     "--verdict": "{folder}/verdict.json",

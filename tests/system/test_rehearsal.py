@@ -65,8 +65,20 @@ def test_a_chip_s_arithmetic_is_predicted_explained_and_accepts_nothing(store, t
     assert inside, words
     assert inside[1] == inside[2], "what is measured here is the prediction itself"
     assert (store / "calibration.json").is_file()
+    assert "REHEARSED: " in words
+    assert not re.search(r"PARTIAL: 4 of|PASSED:|made elsewhere", words), "a rehearsal's dumps are no device's"
     _, words = run_pytest(*given[:2], "--limit=3", store=store, marker="accuracy")
-    assert "is of 4 pictures, but this run has 3, or others" in words
+    assert "is of 4 pictures that are not all among the 3 of this run" in words
+    (store / "calibration.json").unlink(missing_ok=True)
+    run_pytest(*given[:2], "--limit=5", store=store, marker="accuracy")
+    assert not (store / "calibration.json").exists(), "these dumps are of four pictures"
+    _, words = run_pytest(*given, "--soc=Ascend910A", store=store, marker="accuracy")
+    assert "is a rehearsal of Ascend310, but this run has --soc=Ascend910A" in words
+
+    _, words = run_pytest(given[0], "--limit=4", store=store, marker="rehearsal or not rehearsal and not npu")
+    assert "leave out --dumps" in words
+    _, words = run_pytest(given[0], "--limit=4", "-k", "TestRehearsal", store=store, marker="")
+    assert "so nothing is rehearsed" in words
 
 
 def test_an_overflow_in_fp16_is_blamed_on_its_node(store, tmp_path):

@@ -108,3 +108,12 @@ def test_a_size_means_what_the_source_model_s_clip_means():
     low, high = np.asarray(clip(far, (100, 64))).tolist()
 
     assert ProposalClip(tuple(low), tuple(high)).size_wh == (100, 64)
+
+
+def test_a_limit_between_two_pixels_is_not_the_canvas():
+    """The last pixel of a canvas of 512 is 511; a clip to 511.6 is another one."""
+    half = ProposalClip(ZERO, (511.6,) * 4)
+
+    assert half.size_wh is None
+    assert half.kind((512, 512)) == "frozen"
+    assert ProposalClip(ZERO, (511.0,) * 4).kind((512, 512)) == "canvas"

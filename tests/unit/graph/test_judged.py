@@ -208,3 +208,20 @@ def test_a_graph_of_another_network_is_told_so(tmp_path):
     assert any("its nodes of the vendor are none" in words for words in found)
     other = tiny.PORT.model_copy(update={"classes": (*tiny.PORT.classes, "boat")})
     assert any("float32" in words for words in faults_for_a_run(tmp_path / "given.onnx", other))
+
+
+def test_weights_that_are_listed_as_inputs_too_are_constants(not_clipped, outputs, tmp_path):
+    """Exporters before IR 4 list every initialiser as an input. ATC asks for no such input."""
+    model = onnx.load(not_clipped)
+    for tensor in model.graph.initializer:
+        model.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims)))
+    onnx.save(model, tmp_path / "listed.onnx")
+    judged = graph_to_judge(tmp_path / "listed.onnx")
+
+    assert face_faults(judged.model, tiny.port_of()) == ()
+    assert [value.name for value in judged.model.graph.inputs] == [spec.INPUT]
+    assert len(judged.notes) == 1
+    assert f"{len(model.graph.initializer)} weights are listed as inputs too" in judged.notes[0]
+    equal(run(tmp_path / "listed.onnx", tmp_path), outputs)
+    adapted_from_exported(tmp_path / "adapted.onnx", tmp_path / "listed.onnx")
+    equal(run(tmp_path / "adapted.onnx", tmp_path), outputs)

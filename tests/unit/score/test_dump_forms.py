@@ -133,6 +133,19 @@ def test_half_and_double_precision_are_named(tmp_path: Path) -> None:
         assert f"does the model give {named}?" in refusal(tmp_path)
 
 
+def test_half_precision_in_npy_files_is_named(tmp_path: Path) -> None:
+    for seed, id in enumerate(IDS):
+        write(tmp_path, id, outputs_of(seed, WHOLE), NPY)
+    half = tmp_path / f"{IDS[1]}_1.npy"
+    np.save(half, np.load(half).astype(np.float16))
+    said = refusal(tmp_path, WHOLE)
+    assert f"1 short: {half.name} has" in said
+    assert f"{half.name} should be float32, but has 0.5 times its size: does the model give float16?" in said
+    for path in tmp_path.iterdir():
+        np.save(path, np.load(path).astype(np.float16))
+    assert "every file has 0.5 times its size: does the model give float16?" in refusal(tmp_path, WHOLE)
+
+
 def test_an_output_that_is_missing_everywhere_leaves_no_form(tmp_path: Path) -> None:
     filled(tmp_path, OWN)
     for id in IDS:

@@ -110,7 +110,7 @@ WRONG = [
     ("--write-reference=/nowhere/r.zip", "there is no folder /nowhere"),
     ("--overflow=warn", "--overflow=warn should be crop or error"),
     ("--canvas=square", "--canvas=square should be published or fitted"),
-    ("--predicted=/nowhere.json", "--predicted=/nowhere.json is not a file"),
+    ("--reference=/nowhere.zip", "--reference=/nowhere.zip is not torch, published, or a file"),
     ("--clip=picture", "--clip=picture should be canvas or none"),
     ("--onnx=/nowhere.onnx", "--onnx=/nowhere.onnx is not a file"),
     ("--adapted=/nowhere.onnx", "--adapted=/nowhere.onnx is not a file"),
@@ -135,6 +135,29 @@ def test_a_wrong_value_is_a_sentence(word, answer):
         read_with(word)
     assert answer in str(error.value)
     assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["verdict", "protocols", "write-reference"])
+@pytest.mark.parametrize("other", ["weights", "port", "onnx", "reference"])
+def test_a_file_that_is_read_is_not_written_over(tmp_path, name, other):
+    """A checkpoint takes days to train, and one wrong word would replace it by a table."""
+    (tmp_path / "precious").write_text("days of work")
+    (tmp_path / "link").symlink_to(tmp_path / "precious")
+    for path in (tmp_path / "precious", tmp_path / "link", f"{tmp_path}/../{tmp_path.name}/precious"):
+        with pytest.raises(OptionError, match=f"would overwrite the file of --{other}"):
+            read_with(f"--{other}={tmp_path / 'precious'}", f"--{name}={path}")
+    assert (tmp_path / "precious").read_text() == "days of work"
+
+
+def test_two_files_are_not_written_over_each_other(tmp_path):
+    with pytest.raises(OptionError, match=r"--protocols=.* would overwrite the file of --verdict"):
+        read_with(f"--verdict={tmp_path / 'v'}", f"--protocols={tmp_path / 'v'}")
+    assert read_with(f"--verdict={tmp_path / 'v'}", f"--protocols={tmp_path / 'p'}").verdict
+
+
+def test_nothing_is_written_among_the_dumps_that_are_judged(tmp_path):
+    with pytest.raises(OptionError, match="lies in the folder of --dumps"):
+        read_with(f"--dumps={tmp_path}", f"--verdict={tmp_path / 'v.json'}")
 
 
 def test_all_wrong_values_are_named_at_once():
@@ -191,10 +214,21 @@ def test_an_explanation_is_of_a_rehearsal():
     assert read_with(marks="rehearsal", explain=True).explain
 
 
+def test_a_prediction_stands_beside_what_a_device_gave():
+    """The twin's own figures beside those of a rehearsal would be taken for a calibration."""
+    for marks in ("accuracy", "rehearsal"):
+        with pytest.raises(OptionError, match="--predicted=Makefile stands beside what a device gave"):
+            read_with("--predicted=Makefile", marks=marks)
+    assert read_with("--predicted=Makefile", marks="npu").predicted
+    assert read_with("--predicted=Makefile", "--dumps=.").predicted
+
+
 def test_a_sample_is_rehearsed_unless_a_limit_says_otherwise():
     assert read_with(marks="rehearsal").sample == 250
     assert read_with("--limit=9", marks="rehearsal").sample is None
     assert read_with().sample is None
+    assert read_with(marks="rehearsal and not slow").sample == 250
+    assert read_with(marks="accuracy or rehearsal").sample is None, "the twin's verdict is of the whole set"
 
 
 def test_a_compiled_model_that_is_not_there_is_said():
