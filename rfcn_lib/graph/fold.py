@@ -15,7 +15,10 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from rfcn_lib.graph.values import infer_types, run_part, shape_of, stored_tensor
 
-DRAWN = frozenset({"RandomNormal", "RandomUniform", "Multinomial", "Bernoulli"})  # never twice the same
+DRAWN = frozenset({  # never twice the same
+    "Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
+})  # fmt: skip
+
 LARGEST_FOLDED = 16_000_000  # numbers in one constant: an Expand of a constant may be larger than all weights
 
 
