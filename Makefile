@@ -22,7 +22,7 @@ test: $(READY)
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(VENV)/bin/lint-imports
-	$(RUN) pytest -n $(WORKERS) --dist worksteal -m 'not full_size' $(ARGS)
+	$(RUN) pytest -n $(WORKERS) --dist worksteal -m 'not full_size and not rehearsal' $(ARGS)
 
 test-unit: $(READY)
 	$(RUN) pytest -n $(WORKERS) --dist worksteal tests/unit $(ARGS)

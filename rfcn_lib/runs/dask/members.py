@@ -8,7 +8,7 @@ import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -85,10 +85,11 @@ def connected(address: str) -> Iterator[Any]:
     }
     where = processes if local else {"address": address}
     no_warning = {"distributed.admin.large-graph-warning-threshold": "1 GB"}  # of a JPEG above 10 MB
-    with (
-        tempfile.TemporaryDirectory(prefix="rfcn-dask-") as scratch,
-        dask.config.set({"temporary-directory": scratch, **no_warning}),
-    ):
+    with ExitStack() as stack:
+        settings = {**no_warning}
+        if local:  # for the processes started here
+            settings["temporary-directory"] = stack.enter_context(tempfile.TemporaryDirectory(prefix="rfcn-dask-"))
+        stack.enter_context(dask.config.set(settings))
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Mismatched versions found")  # Model.setup compares more
