@@ -9,7 +9,6 @@ from rfcn_lib.port import Port, on_canvas
 from rfcn_lib.suite.graphs import Exported, Graphs
 from rfcn_lib.suite.options import Options
 
-
 # Each of pytest-xdist's workers keeps to one processor, and so do the processes that its tests start. With two threads each on
 # two processors they would wait for each other: the system tests took a quarter longer.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
