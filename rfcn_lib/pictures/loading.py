@@ -1,13 +1,13 @@
 """The pictures of a run: which they are, each on its canvas, as the network reads them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from rfcn_lib.pictures.canvases import IdsByCanvas, Wh, ids_of
 from rfcn_lib.pictures.devkit import Devkit
-from rfcn_lib.pictures.preprocess import picture_records, prepare
+from rfcn_lib.pictures.preprocess import PictureError, picture_records, prepare
 from rfcn_lib.port import Port, on_canvas
 from rfcn_lib.records import Floats, Picture
 
@@ -66,3 +66,25 @@ class Pictures:
     def on_published_canvas(self) -> "Pictures":
         """The same pictures, all on the port's own canvas: what the source model reads, whatever the candidate's canvases are."""
         return replace(self, by_canvas={self.port.pictures.canvas_wh_px: self.devkit.ids})
+
+    def only(self, ids: Collection[str]) -> "Pictures":
+        """Some of these pictures, each on the canvas that it has here. A canvas without any of them stays, with no picture.
+
+        So a run over them has the graphs, and the folder of dumps, of a run over all. Their truth and sizes stay too.
+
+        Raises:
+            PictureError: an id is none of these.
+        """
+        chosen = frozenset(ids)
+        if unknown := sorted(chosen - set(self.ids)):
+            raise PictureError(
+                f"{', '.join(unknown[:3])}: not among the {len(self.ids)} pictures of this run; choose from these"
+            )
+        devkit = replace(
+            self.devkit,
+            ids=tuple(id for id in self.devkit.ids if id in chosen),
+            truth={id: truth for id, truth in self.devkit.truth.items() if id in chosen},
+            sizes_wh={id: size_wh for id, size_wh in self.devkit.sizes_wh.items() if id in chosen},
+        )
+        by_canvas = {wh: tuple(id for id in here if id in chosen) for wh, here in self.by_canvas.items()}
+        return replace(self, devkit=devkit, by_canvas=by_canvas)

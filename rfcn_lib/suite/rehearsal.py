@@ -1,6 +1,6 @@
 """The chip that is rehearsed, and what a rehearsal is made of. Everything here says REHEARSED: no NPU is judged."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -43,14 +43,18 @@ class Chip:
 def chip(options: Options) -> Chip:
     """The chip and the precision mode; refused here, before any picture, where the facts do not carry them."""
     require(options.dumps is None, "--dumps judges what was made elsewhere, so nothing is rehearsed")
-    return Chip(
-        options.chip,
-        options.precision_mode,
-        tuple(
-            f"{one.sentence} [{one.standing}: {one.source}]"
-            for one in assumptions(options.chip, options.precision_mode)
-        ),
-    )
+    return chip_of(options.chip, options.precision_mode)
+
+
+def chip_of(soc: str, precision_mode: str | None) -> Chip:
+    """A chip and a precision mode, as `--soc` and `--precision-mode` name them; None: atc's default.
+
+    Raises:
+        RehearsalError: the facts do not carry the precision mode.
+        PreflightError: no facts about the chip are known.
+    """
+    said = (f"{one.sentence} [{one.standing}: {one.source}]" for one in assumptions(soc, precision_mode))
+    return Chip(soc, precision_mode, tuple(said))
 
 
 def rehearsed_graphs(
@@ -81,11 +85,39 @@ def run_rehearsed(
     pictures: Pictures,
     options: Options,
     name: str = "rehearsed",
+    soc: str | None = None,
 ) -> HostRun:
-    """Every picture through a rehearsed graph, in ONNX Runtime on this host."""
+    """Every picture through a rehearsed graph, in ONNX Runtime on this host. `soc` is said; None: the chip of the options."""
     code = (IN_ONNX_RUNTIME, PREPROCESSING)
-    folder = canvases.artifact_name(f"dumps/{name}")
-    return HostRun(folder, Twin(graphs), pictures, store, code, options.dask, label=f"REHEARSED {options.chip} ")
+    folder, label = canvases.artifact_name(f"dumps/{name}"), f"REHEARSED {soc or options.chip} "
+    return HostRun(folder, Twin(graphs), pictures, store, code, options.dask, label=label)
+
+
+def rehearse_sample(
+    store: Store,
+    canvases: Canvases,
+    adapted: PerCanvas,
+    chip: Chip,
+    pictures: Pictures,
+    ids: Collection[str],
+    options: Options,
+    ties: Ties = "first",
+) -> Path:
+    """The folder that has the rehearsed dumps of some pictures of the run; those of other pictures may lie there too.
+
+    A whole rehearsal of the same graph and chip fills the same folder, so no picture is run twice. Judge the sample with
+    `judge_own_dumps(folder, pictures.only(ids))`.
+
+    ids      some of `pictures.ids`, for example `sample_of(devkit.ids, 40)`
+    options  only for its `dask`; marks and --dumps are not asked, so any run may rehearse
+    ties     which of two equal scores the chip's NMS takes first
+
+    Raises:
+        PictureError: an id is not one of the run's. And as `HostRun.all` and `rehearsed_graphs`.
+    """
+    graphs = rehearsed_graphs(store, canvases, adapted, chip, EFFECTS, ties)
+    some, name = pictures.only(ids), name_of(EFFECTS, ties)
+    return run_rehearsed(store, canvases, graphs, some, options, name, chip.soc).all()
 
 
 def name_of(effects: tuple[Effect, ...], ties: Ties = "first") -> str:
