@@ -17,7 +17,8 @@ from rfcn_lib.suite.commands import commands
 from rfcn_lib.suite.marks import asks_for
 from rfcn_lib.suite.options import OPTIONS, SPECIMEN_WEIGHTS, Options
 from rfcn_lib.verdict.page import explanation_page, headroom_page, page
-from rfcn_lib.verdict.verdict import Criterion, Outcome, Trial, Verdict, verdict, worst
+from rfcn_lib.verdict.status import exit_status, worst
+from rfcn_lib.verdict.verdict import Criterion, Outcome, Trial, Verdict, verdict
 
 DEVICES = ("host", "rehearsal", "npu")
 CONTRACT = ("test_export.py", "test_adapt.py", "test_accuracy.py", "test_performance.py")
@@ -67,6 +68,7 @@ class Reporter:
         self.explanation: tuple[Any, ...] = ()
         self.headroom: list[Any] = []
         self.stopped = False
+        self.others_failed = False
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         self.stopped = isinstance(excinfo.value, KeyboardInterrupt)
@@ -74,6 +76,7 @@ class Reporter:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         test = report.nodeid
         if test.split("::")[0].rpartition("/")[2] not in CONTRACT:
+            self.others_failed = self.others_failed or report.failed
             return
         recorded: list[tuple[str, Any]] = list(report.user_properties)
         properties = dict(recorded)
@@ -134,12 +137,13 @@ class Reporter:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         found = {device: self.judged(device) for device in self.asked}
-        if any(one.status == "NOT JUDGED" for one in found.values()):  # a part of the criteria is no verdict
-            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+        if not found and (self.options.verdict is not None or self.options.accept):
+            found["host"] = self.judged("host")  # a verdict was asked for, and nothing was judged
+        session.exitstatus = exit_status(
+            session.exitstatus, [one.status for one in found.values()], others_failed=self.others_failed
+        )
         if self.options.verdict is not None:
-            first = next((found.pop(device) for device in reversed(DEVICES) if device in found), None) or self.judged(
-                "host"
-            )
+            first = found.pop(next(device for device in reversed(DEVICES) if device in found))
             content = as_json(
                 first, list(found.values()), self.rates, [*self.notes], list(map(str, self.args)), self.options.given
             )

@@ -6,13 +6,12 @@ made elsewhere do not say which device made them.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal, TypedDict, get_args
+from typing import Any, Final, Literal, TypedDict
+
+from rfcn_lib.verdict.status import Status
 
 Relation = Literal["<=", ">=", "=="]
 Outcome = Literal["passed", "failed", "error", "skipped"]
-Status = Literal[
-    "ACCEPTED", "PASSED", "PARTIAL", "REHEARSED", "SIMULATED", "NOT JUDGED", "FAILED"
-]  # the last is the worst
 CandidateOn = Literal["NPU", "dumps made elsewhere", "host stand-in", "REHEARSED", "SIMULATED"]
 
 NPU: Final = "NPU"
@@ -72,6 +71,7 @@ class Trial:
     canvas_area   area of all pictures' canvases over that of as many published ones
     clip          what the graph clips proposals to: the canvas, nothing, or a size that was frozen in
     notes         what is unlike this suite's own graphs, a sentence each
+    undecided     what the pictures are too few to tell, a sentence each; such a run is INCONCLUSIVE
     """
 
     port: str
@@ -103,6 +103,7 @@ class Trial:
     canvas_area: float
     clip: Literal["canvas", "none", "frozen", "unknown"] = "unknown"
     notes: Sequence[str] = ()
+    undecided: Sequence[str] = ()
 
     @property
     def partial(self) -> bool:
@@ -137,12 +138,6 @@ def verdict(
     return Verdict(status, words, asdict(trial) if trial else None, rows, tests)
 
 
-def worst(statuses: Sequence[Status]) -> Status:
-    """The one to act on when several candidates were judged; NOT JUDGED when there is none."""
-    order = get_args(Status)
-    return max(statuses, key=order.index, default="NOT JUDGED")
-
-
 def _words(
     trial: Trial | None, rows: Sequence[Mapping[str, Any]], tests: Mapping[str, Outcome], accept: bool
 ) -> tuple[Status, str]:
@@ -164,6 +159,17 @@ def _words(
     held += f", under LOOSENED limits ({'; '.join(trial.loosened)})" if trial.loosened else ""
     held += f", compiled with {' '.join(trial.unpublished)} besides the published flags" if trial.unpublished else ""
     held += f", on {len(trial.canvases)} FITTED canvases" if trial.canvas == "fitted" else ""
+    if trial.undecided:
+        return "INCONCLUSIVE", f"not enough pictures to tell ({trial.candidate_device}): {'; '.join(trial.undecided)}"
+    lesser = trial.partial or trial.candidate_on in (
+        SIMULATED,
+        REHEARSED,
+    )  # these accept nothing, whatever the limits are
+    if trial.loosened and (accept or not lesser):
+        return (
+            "LOOSENED",
+            f"{held}, {trial.candidate_on} ({trial.candidate_device}); nothing is accepted under such limits",
+        )
     if trial.candidate_on == SIMULATED:
         return "SIMULATED", f"{held}, but no device was judged ({trial.candidate_device})"
     if trial.candidate_on == REHEARSED:
@@ -172,12 +178,13 @@ def _words(
     if trial.partial:
         return (
             "PARTIAL",
-            f"{len(trial.ids)} of {trial.set_size} pictures: a first look, from which nothing can be accepted",
+            f"{len(trial.ids)} of {trial.set_size} pictures: a first look, from which nothing can be accepted"
+            + (f"; LOOSENED limits ({'; '.join(trial.loosened)})" if trial.loosened else ""),
         )
     if trial.candidate_on == HOST:
         return "PASSED", f"{held} on the host stand-in ({trial.candidate_device}); no NPU was judged"
     everything = {*ACCURACY, PUBLISHED, THROUGHPUT} <= passed and "skipped" not in tests.values()
-    as_published = trial.published_port and trial.voc2007_test and trial.canvas == "published" and not trial.loosened
+    as_published = trial.published_port and trial.voc2007_test and trial.canvas == "published"
     if accept and everything and as_published and trial.candidate_on == NPU:
         return "ACCEPTED", f"{held}, {trial.candidate_on}, nothing skipped"
     full = "a full acceptance is `pytest -m npu --accept` over VOC2007 test, with mean AP and throughput"

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.exit_statuses import NOT_JUDGED
 from tests.support.places import ROOT, STANDIN
 
 FEW = "--limit=6"
@@ -225,7 +226,7 @@ def test_without_a_device_the_graph_is_compiled_and_the_rest_skips(fresh, run_np
 def test_a_planted_failure_is_reported_by_its_cause(fresh, run_npu):
     code, words = run_npu(f"--store={fresh}", FEW, fault="E19010")
 
-    assert code == 1
+    assert code == NOT_JUDGED
     assert "E19010" in words
     assert "NOT JUDGED" in words
     assert "Traceback (most recent call last)" not in words.split("output:")[0]
@@ -244,7 +245,7 @@ def test_a_dump_that_is_not_what_the_device_made_is_refused(fresh, run_npu):
     better.tofile(dump)
     code, words = run_npu(f"--store={fresh}", FEW)
 
-    assert code == 1
+    assert code == NOT_JUDGED
     assert "000002_*.bin are not the files the device made" in words
     assert "NOT JUDGED" in words
 
@@ -262,7 +263,7 @@ def test_a_dump_that_is_not_what_the_device_made_is_refused(fresh, run_npu):
 def test_a_run_that_would_be_in_vain_is_refused_in_a_sentence(fresh, run_npu, options, environment, answer):
     code, words = run_npu(f"--store={fresh}", FEW, *options, **environment)
 
-    assert code == 1
+    assert code == NOT_JUDGED
     assert answer in words
     assert "def npus" not in words
 
@@ -272,7 +273,7 @@ def test_a_busy_device_is_said_and_under_accept_refused_later_too(fresh, run_npu
     assert "troubles:" in words
 
     code, words = run_npu(f"--store={fresh}", FEW, "--accept")
-    assert code == 1
+    assert code == NOT_JUDGED
     assert "were made on troubled devices" in words
     assert "def npus" not in words
 

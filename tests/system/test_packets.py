@@ -15,6 +15,7 @@ from rfcn_lib.records import Detections
 from rfcn_lib.score.arrays import classes_with_truth
 from rfcn_lib.score.average_precision import evaluate
 from rfcn_lib.score.packet import read_packet, write_packet
+from tests.support.exit_statuses import NOT_JUDGED
 from tests.support.packets import RATES
 from tests.support.places import ROOT, SPECIMEN
 
@@ -110,7 +111,7 @@ def test_a_packet_of_other_pictures_and_another_port_names_both(written, dumps, 
         tmp_path / "store", "--limit=7", f"--reference={written[0]}", f"--dumps={dumps}", f"--port={port}"
     )
 
-    assert code == 1
+    assert code == NOT_JUDGED
     assert "port: detections.score_above is 0.001 in" in words
     assert "ids: 1 of 7 are not in the packet, which has 6: 000007" in words
     assert "NOT JUDGED" in words
@@ -130,7 +131,7 @@ def test_figures_of_other_pictures_are_no_limits(written, dumps, tmp_path):
         tmp_path / "store", "--limit=4", f"--baseline={path}", f"--reference={written[0]}", f"--dumps={dumps}"
     )
 
-    assert code == 1
+    assert code == NOT_JUDGED
     assert "ids: the packet has 2 more than the 4 here: 000005 000006" in words
     assert "NOT JUDGED" in words
 
@@ -144,7 +145,7 @@ def test_a_packet_that_says_another_mean_ap_than_its_detections_have_is_refused(
         tmp_path / "store", LIMIT, f"--dumps={dumps}", *(f"--{name}={path}" for name, path in packets.items())
     )
 
-    assert code == 1
+    assert code == NOT_JUDGED
     assert "says mean AP 0.999900 (VOC2007 AP, 11 recall marks, IoU > 0.5), but its detections have" in words
     assert "NOT JUDGED" in words
 
@@ -153,7 +154,7 @@ def test_dumps_of_the_source_model_itself_are_no_candidate(written, specimen_sto
     own = shutil.copytree(specimen_store / "dumps" / "torch", tmp_path / "result")
     code, words = run(tmp_path / "store", LIMIT, f"--reference={written[0]}", f"--dumps={own}")
 
-    assert code == 1
+    assert code == NOT_JUDGED
     assert "are the source model's own, byte for byte" in words
 
 
@@ -199,7 +200,7 @@ def test_a_file_that_is_no_baseline_is_refused_with_how_to_make_one(written, dum
         f"--dumps={dumps}",
     )
 
-    assert code == 1
+    assert code == NOT_JUDGED
     assert said in words
     assert "`pytest -m gpu`" in words
     assert "NOT JUDGED" in words

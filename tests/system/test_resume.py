@@ -14,6 +14,7 @@ import pytest
 from rfcn_lib.port import read_port
 from rfcn_lib.runs.folder import RunFolder
 from rfcn_lib.score.dumps import file_names
+from tests.support.exit_statuses import NOT_JUDGED
 from tests.support.places import ROOT
 
 SPECIMEN = ROOT / "specimen" / "VOCdevkit"
@@ -118,7 +119,7 @@ def test_a_jpeg_that_cannot_be_decoded_is_named_and_after_its_repair_the_run_goe
     options = (f"--store={fresh}", f"--devkit={devkit}")
     code, words = run_pytest(*options, "--limit=7")
 
-    assert code == 1
+    assert code == NOT_JUDGED
     assert f"{broken} cannot be decoded as a JPEG" in words
     assert f"dumps/onnxruntime: stopped with 3 of 7 pictures finished; they are kept in {fresh}" in words
     assert "NOT JUDGED" in words
@@ -149,7 +150,7 @@ def test_an_untidy_devkit_is_answered_in_a_sentence(fresh, untidy):
     (devkit / "VOC2007" / "JPEGImages" / f"{ids[2]}.jpg").unlink()
     code, words = run_pytest(f"--store={fresh}", f"--devkit={devkit}", "--limit=7")
 
-    assert code == 1
+    assert code == NOT_JUDGED
     assert "JPEGImages lacks 1 of 7 .jpg files: 000003; restore them" in words
     assert "NOT JUDGED" in words
     assert "Traceback" not in words
@@ -223,7 +224,7 @@ def test_what_changes_between_the_candidate_and_the_reference_is_not_judged(chan
     path.write_bytes(path.read_bytes() + b"\n")
     said = re.sub(r"\s+", " ", process.communicate(timeout=LONG_S)[0])
 
-    assert process.returncode == 1
+    assert process.returncode == NOT_JUDGED
     assert "changed" in said
     assert "NOT JUDGED" in said
     assert not re.search(r"PASSED:|FAILED:|Traceback", said)
@@ -239,7 +240,7 @@ def test_an_annotation_that_is_of_another_size_by_now_is_no_lower_score(fresh, u
     xml.write_text(re.sub(r"<width>(\d+)</width>", r"<width>\g<1>0</width>", xml.read_text()))
     code, words = run_pytest(*options)
 
-    assert code == 1
+    assert code == NOT_JUDGED
     assert re.search(rf"{ids[1]}\.jpg is \d+ x \d+ px, but its annotation says \d+0 x \d+", words)
     assert "NOT JUDGED" in words
 
