@@ -27,7 +27,7 @@ class Partners:
     got_has_partner, want_has_partner  (G,), (W,) bool  whether each of these has a partner
     labels                           (M,) int    class of each pair
     ious                             (M,)
-    scores                           (M,)        difference of the scores
+    got_scores, want_scores          (M,)        their scores
     corners_px                       (M, 4)      difference of x1 y1 x2 y2, px of the picture frame
     size_wh_px                       (M, 2)      size of the wanted box, "+1" widths
     """
@@ -38,9 +38,16 @@ class Partners:
     want_has_partner: Bools
     labels: Ints
     ious: Floats
-    scores: Floats
+    got_scores: Floats
+    want_scores: Floats
     corners_px: Floats
     size_wh_px: Floats
+
+    @property
+    def scores(self) -> Floats:
+        """(M,): difference of the scores."""
+        apart: Floats = self.got_scores - self.want_scores
+        return apart
 
     @property
     def centre_px(self) -> Floats:
@@ -87,7 +94,8 @@ def partners(got: Detections, want: Detections) -> Partners:
         _among(right, len(want.scores))[want_sure],
         got.labels[left],
         table[left, right],
-        got.scores[left].astype(np.float64) - want.scores[right].astype(np.float64),
+        got.scores[left].astype(np.float64),
+        want.scores[right].astype(np.float64),
         got_xyxy[left] - want_xyxy[right],
         size_wh,
     )
