@@ -1,6 +1,6 @@
 """Every picture through one model on this host, or shared over a Dask cluster; the dumps are kept in the store."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -9,7 +9,7 @@ from rfcn_lib.devices.threads import one_thread
 from rfcn_lib.pictures.canvases import Wh, name_of
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.port import Port
-from rfcn_lib.records import RunPicture
+from rfcn_lib.records import Outputs, RunPicture
 from rfcn_lib.runs.dask.client import DaskEngine
 from rfcn_lib.runs.dask.members import ModelFile
 from rfcn_lib.runs.folder import RunFolder
@@ -23,17 +23,22 @@ from rfcn_lib.store.store import Store
 class SourceModel:
     """The checkpoint in PyTorch, float32 on the CPU.
 
-    engine   module of rfcn_lib.devices that runs it
+    clip     what proposals are clipped to: the resized picture, as upstream; the canvas or nothing, as exported graphs do
+    double   computed in float64
+    engine   module of rfcn_lib.devices that runs it; a Dask cluster has it without `clip` and `double`
     made_of  what its outputs depend on besides the pictures
     """
 
     weights: Path
     port: Port
+    clip: Literal["picture", "canvas", "none"] = "picture"
+    double: bool = False
     engine: Literal["pytorch"] = "pytorch"
 
     @property
     def made_of(self) -> Mapping[str, object]:
-        return {"weights": self.weights, "proposals": self.port.proposals, "one_thread": one_thread()}
+        otherwise = {} if self.clip == "picture" and not self.double else {"clip": self.clip, "double": self.double}
+        return {"weights": self.weights, "proposals": self.port.proposals, "one_thread": one_thread(), **otherwise}
 
     def file(self, canvas: Wh) -> Path:  # noqa: ARG002
         """The file that is loaded for pictures on that canvas."""
@@ -43,7 +48,38 @@ class SourceModel:
         """Load the file; returns the function that runs one picture."""
         from rfcn_lib.devices import pytorch
 
-        return pytorch.load_model(self.weights, self.port)
+        return pytorch.load_model(self.weights, self.port, clip=self.clip, double=self.double)
+
+
+@dataclass(frozen=True)
+class SourceHeads:
+    """The checkpoint's heads on another run's proposals, in PyTorch on the CPU.
+
+    outputs_of      id -> outputs of that run
+    outputs_sha256  of these outputs
+    """
+
+    weights: Path
+    port: Port
+    outputs_of: Callable[[str], Outputs] = field(compare=False)
+    outputs_sha256: str
+    double: bool = False
+    engine: Literal["pytorch"] = "pytorch"
+
+    @property
+    def made_of(self) -> Mapping[str, object]:
+        of = {"outputs": self.outputs_sha256, "double": self.double}
+        return {"weights": self.weights, "proposals": self.port.proposals, "one_thread": one_thread(), **of}
+
+    def file(self, canvas: Wh) -> Path:  # noqa: ARG002
+        """The file that is loaded for pictures on that canvas."""
+        return self.weights
+
+    def load(self, canvas: Wh) -> RunPicture:  # noqa: ARG002
+        """Load the file; returns the function that runs one picture."""
+        from rfcn_lib.devices import pytorch
+
+        return pytorch.load_heads(self.weights, self.port, self.outputs_of, double=self.double)
 
 
 @dataclass(frozen=True)
@@ -66,7 +102,7 @@ class Twin:
         return onnx_runtime.load_model(self.twins[canvas])
 
 
-Model = SourceModel | Twin
+Model = SourceModel | SourceHeads | Twin
 
 
 @dataclass
