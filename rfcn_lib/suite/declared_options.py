@@ -42,7 +42,7 @@ DECLARED: Sequence[tuple[str, str, str | None, str]] = (  # name, example of a v
     ("--protocols", "FILE", None, "write a table of the same detections under each evaluation protocol"),
     ("--write-reference", "FILE", None, "write what the source model finds as a packet, for other hosts"),
     ("--baseline", "FILE", None, "a packet of `pytest -m gpu`: its figures replace the published ones in the criteria"),
-    ("--predicted", "FILE", None, "what -m rehearsal wrote, prediction-CHIP.json: print beside it what was measured"),
+    ("--predicted", "FILE", None, "prediction-CHIP-MODE.json of -m rehearsal: print beside it what was measured"),
     ("--soc", "NAME", None, "chip, such as Ascend310; default: to compile for, the device's; to rehearse, Ascend310P3"),
     ("--runner", "benchmark|ais_bench", None, "the vendor's inference tool; default: the one that is there"),
     ("--devices", "0,1,...", None, "device ids that share the pictures; default: the first"),

@@ -114,7 +114,7 @@ def floors(
     chip: Chip,
     store: Store,
 ) -> Floors:
-    """What the chip's arithmetic does to detections. Writes noise_floor-CHIP-MODE.json, prediction-CHIP-MODE.json in the store."""
+    """What the chip's arithmetic does to detections. Writes noise_floor- and prediction-CHIP-MODE.json into the store."""
     twin = judge_own_dumps(host_dumps, pictures)
     against_twin = _floor(rehearsal_candidate.judged, twin, port, chip, "rehearsal against the twin")
     files = [store.root / f"noise_floor-{chip.soc}-{chip.mode}.json"]

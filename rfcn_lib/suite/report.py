@@ -59,6 +59,7 @@ class Reporter:
         self.notes: dict[str, None] = {}
         self.explanation: tuple[Any, ...] = ()
         self.headroom: list[Any] = []
+        self.orders: dict[str, Any] = {}
         self.stopped = False
         self.others_failed = False
         self.ended = ""
@@ -84,6 +85,7 @@ class Reporter:
             self.criteria[test] = [Criterion(**row) for name, row in recorded if name == "criterion"]
             self.notes.update((str(words), None) for name, words in recorded if name == "note")
             self.headroom = properties.get("headroom", self.headroom)
+            self.orders = properties.get("orders", self.orders)
             self.explanation = properties.get("explanation", self.explanation)
             self.rates = properties.get("rates", self.rates)
             if "trial" in properties:
@@ -112,7 +114,7 @@ class Reporter:
             for line in page(self.trials.get(device), self.judged(device), rates, width, run).splitlines():
                 terminalreporter.write_line(line)
         if self.headroom:
-            terminalreporter.section(f"REHEARSED {self.options.chip}: headroom in fp16, worst first")
+            terminalreporter.section(f"REHEARSED {self.options.chip}: headroom in fp16 over all pictures, worst first")
             for line in headroom_page(self.headroom, terminalreporter._tw.fullwidth).splitlines():
                 terminalreporter.write_line(line)
         if self.explanation:
@@ -141,6 +143,7 @@ class Reporter:
         if self.options.verdict is not None:
             first = found.pop(next(device for device in reversed(DEVICES) if device in found))
             said = {"rates": self.rates, "notes": [*self.notes], "pytest": self.surroundings}
+            said |= {"rehearsed orders": self.orders} if self.orders else {}
             write_json(
                 self.options.verdict,
                 as_json(first, list(found.values()), list(map(str, self.args)), self.options.given, said),

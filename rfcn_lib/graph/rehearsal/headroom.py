@@ -1,7 +1,7 @@
 """Headroom: how near each tensor of a graph comes to the largest fp16 number, and how much of it is too small for fp16.
 
 The rehearsed graph measures its tensors itself (`measuring`), each just before it is rounded to fp16, so no picture is run twice.
-Tensors that hold numbers of other tensors only (outputs of Relu, Concat, the vendor's operators) are not measured again.
+Tensors that hold numbers of other tensors only (outputs of Relu, Concat and such) are not measured again.
 """
 
 import math
