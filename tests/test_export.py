@@ -85,7 +85,21 @@ class Criteria:
             agree(got, want, iou_at_least=SAME_BOX_IOU) for got, want in zip(graphs.twin_outputs, single, strict=True)
         )
 
-        criterion("twin agrees with PyTorch, worst cls_prob", agreement.cls_prob, "<=", limits.cls_prob, limits.source)
+        for name, relation in (
+            ("cls_prob", "<="),
+            ("bbox_pred", "<="),
+            ("rois_px", "<="),
+            ("matched_share", ">="),
+            ("compared_share", ">="),
+        ):
+            number, limit = getattr(agreement, name), getattr(limits, name)
+            criterion(
+                f"twin agrees with PyTorch, {'worst ' if relation == '<=' else ''}{name}",
+                number,
+                relation,
+                limit,
+                limits.source,
+            )
         other = "\nare the graph and --weights of one training?" if agreement.matched_share < 0.5 else ""
         assert agreement.within(limits), f"{agreement}\n{agreement.beyond(limits)}\n{limits.source}{other}"
 

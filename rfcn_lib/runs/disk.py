@@ -26,8 +26,7 @@ def expect_room(folder: RunFolder, count: int, name: str) -> str:
     Raises:
         DumpError: the disk has less than they need.
     """
-    sizes = (FLOAT32.itemsize * rows * columns for rows, columns in shapes(folder.port))
-    need = count * sum(-(-size // BLOCK_BYTES) * BLOCK_BYTES for size in sizes)
+    need = count * (dump_bytes(folder.port) + folder.more_bytes)
     free = shutil.disk_usage(folder.path).free
     if need > free:
         raise DumpError(
@@ -35,6 +34,12 @@ def expect_room(folder: RunFolder, count: int, name: str) -> str:
             f"{in_bytes(free)} left; free some space, or pass --store=DIR on another disk; what is there is kept"
         )
     return f"{in_bytes(need)} of dumps, {in_bytes(free)} free"
+
+
+def dump_bytes(port: Port) -> int:
+    """What the three files of a dump take on a disk, in whole blocks."""
+    sizes = (FLOAT32.itemsize * rows * columns for rows, columns in shapes(port))
+    return sum(-(-size // BLOCK_BYTES) * BLOCK_BYTES for size in sizes)
 
 
 def in_batches(devices: Sequence[int], batches: Sequence[int], bin_bytes: Sequence[int]) -> str:

@@ -39,7 +39,10 @@ class RunFolder:
     path   the folder itself, or a link to it
     port   gives the dumps their sizes
     added  ids that this object has added
+    more_bytes  what a picture takes besides its dump
     """
+
+    more_bytes: int = 0
 
     def __init__(self, path: Path, port: Port) -> None:
         self.path = path

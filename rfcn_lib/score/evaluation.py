@@ -24,6 +24,7 @@ class Judged:
     sha256      of the outputs that were read: over each picture's id and the sha256 of its arrays as raw float32
     size_bytes  of these arrays
     detections  by id, as they were judged
+    form        in which the files are there
     """
 
     evaluation: Evaluation
@@ -31,6 +32,7 @@ class Judged:
     sha256: str
     size_bytes: int
     detections: Mapping[str, Detections] = field(repr=False, compare=False)
+    form: Form = OWN
 
 
 def judge(
@@ -70,4 +72,4 @@ def judge(
     classes = None if whole_set else classes_with_truth(truth, port.classes)
     evaluation = evaluate(detections, truth, port.classes, protocol, judged=classes)
     size_bytes = len(truth) * sum(payload_bytes(shape) for shape in shapes(port))
-    return Judged(evaluation, folder, together.hexdigest(), size_bytes, detections)
+    return Judged(evaluation, folder, together.hexdigest(), size_bytes, detections, form)

@@ -7,23 +7,23 @@ from typing import Final
 
 import pytest
 
-from rfcn_lib.graph.rehearsal.rehearsed import EFFECTS, Effect, Ties
+from rfcn_lib.graph.rehearsal.rehearsed import Effect
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.score.average_precision import Evaluation
+from rfcn_lib.score.evaluation import Judged
 from rfcn_lib.store.store import Store
 from rfcn_lib.suite.canvases import Canvases, PerCanvas
 from rfcn_lib.suite.given import GraphFacts
 from rfcn_lib.suite.inputs import require
 from rfcn_lib.suite.judging import Candidate, Reference, judge_own_dumps
 from rfcn_lib.suite.options import Options
-from rfcn_lib.suite.rehearsal import Chip, name_of, rehearsed_graphs, run_rehearsed
+from rfcn_lib.suite.rehearsal import Chip, run_some_effects
 
-ALONE: Final[Mapping[str, tuple[tuple[Effect, ...], Ties]]] = {
-    "fp16 alone": (("fp16",), "first"),
-    "NMS kernel alone": (("nms",), "first"),
-    "pooling's corners alone": (("pool",), "first"),
-    "fp16 and pooling's corners": (("fp16", "pool"), "first"),
-    "all, equal scores in the other order": (EFFECTS, "last"),
+ALONE: Final[Mapping[str, tuple[Effect, ...]]] = {
+    "fp16 alone": ("fp16",),
+    "NMS kernel alone": ("nms",),
+    "pooling's corners alone": ("pool",),
+    "fp16 and pooling's corners": ("fp16", "pool"),
 }
 
 TWIN: Final = {  # what the graph clips proposals to -> the twin's line
@@ -49,6 +49,7 @@ def explanation(
     graph_facts: GraphFacts,
     host_dumps: Path,
     rehearsal_candidate: Candidate,
+    other_order_judged: Judged,
     store: Store,
     canvases: Canvases,
     adapted: PerCanvas,
@@ -65,10 +66,10 @@ def explanation(
             judge_own_dumps(host_dumps, pictures).evaluation,
         ),
     ]
-    for what, (effects, ties) in ALONE.items():
-        graphs = rehearsed_graphs(store, canvases, adapted, chip, effects, ties)
-        run = run_rehearsed(store, canvases, graphs, pictures, options, name_of(effects, ties))
+    for what, effects in ALONE.items():
+        run = run_some_effects(store, canvases, adapted, chip, effects, pictures, options)
         lines.append(_line(what, judge_own_dumps(run.all(), pictures).evaluation))
+    lines.append(_line("all, equal scores in the other order", other_order_judged.evaluation))
     lines.append(_line("all together", rehearsal_candidate.evaluation))
     return tuple(asdict(line) for line in lines)
 

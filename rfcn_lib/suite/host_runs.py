@@ -1,6 +1,7 @@
 """Every picture through one model on this host, or shared over a Dask cluster; the dumps are kept in the store."""
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,7 @@ from rfcn_lib.runs.dask.members import ModelFile
 from rfcn_lib.runs.folder import RunFolder
 from rfcn_lib.runs.local import LocalEngine
 from rfcn_lib.runs.loop import run_missing
+from rfcn_lib.runs.rehearsal_folder import RehearsalRunFolder
 from rfcn_lib.store.code import Part
 from rfcn_lib.store.store import Store
 
@@ -102,7 +104,31 @@ class Twin:
         return onnx_runtime.load_model(self.twins[canvas])
 
 
-Model = SourceModel | SourceHeads | Twin
+@dataclass(frozen=True)
+class RehearsedGraph:
+    """A graph with a chip's arithmetic in ONNX Runtime on the CPU, one file per canvas.
+
+    other_order  name of the folder in the store for the dumps with the last of two equal scores first
+    """
+
+    graphs: Mapping[Wh, Path]
+    other_order: str
+    engine: Literal["rehearsal"] = "rehearsal"
+
+    @property
+    def made_of(self) -> Mapping[str, object]:
+        return {"graphs": {name_of(canvas): graph for canvas, graph in self.graphs.items()}}
+
+    def file(self, canvas: Wh) -> Path:
+        return self.graphs[canvas]
+
+    def load(self, canvas: Wh) -> RunPicture:
+        from rfcn_lib.devices import rehearsal
+
+        return rehearsal.load_model(self.graphs[canvas])
+
+
+Model = SourceModel | SourceHeads | Twin | RehearsedGraph
 
 
 @dataclass
@@ -146,9 +172,13 @@ class HostRun:
     def _run(self, *, first_pictures: bool) -> Path:
         self._expect_same_files()
         pictures, rules = self.pictures, self.pictures.port.pictures
-        with self.store.open_folder(self.name, self.code, **self.model.made_of, pictures=rules) as path:
-            self._expect_same_files()  # another process may have held the folder for hours
+        made_of = {**self.model.made_of, "pictures": rules}
+        with self.store.open_folder(self.name, self.code, **made_of) as path, ExitStack() as stack:
             folder = RunFolder(path, pictures.port)
+            if isinstance(self.model, RehearsedGraph):
+                other = stack.enter_context(self.store.open_folder(self.model.other_order, self.code, **made_of))
+                folder = RehearsalRunFolder(path, pictures.port, RunFolder(other, pictures.port))
+            self._expect_same_files()  # another process may have held the folder for hours
             folder.note_canvases(list(pictures.by_canvas))
             engine = DaskEngine(self.dask, self._model_file) if self.dask else LocalEngine(self._load)
             say_plan, self.plan_said = not self.plan_said, True

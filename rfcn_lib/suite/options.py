@@ -13,8 +13,11 @@ import pytest
 
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.port import PUBLISHED
+from rfcn_lib.suite import guard
+from rfcn_lib.suite.declared_options import DECLARED
 from rfcn_lib.suite.marks import asks_for
 from rfcn_lib.suite.option_faults import REHEARSED_CHIP, faults, is_packet
+from rfcn_lib.suite.verdict_file import write_not_ended
 
 SPECIMEN = Path(__file__).resolve().parents[2] / "specimen"
 SPECIMEN_DEVKIT = SPECIMEN / "VOCdevkit"
@@ -22,59 +25,6 @@ SPECIMEN_WEIGHTS = SPECIMEN / "rfcn_specimen.pth"
 ON_ITS_OWN_CANVAS = "published figures are of the published canvas; judge them without --canvas=fitted"
 
 REHEARSED_PICTURES = 250  # at full size, with fitted canvases and the reference, under two hours on 2 cores
-
-DECLARED: Sequence[tuple[str, str, str | None, str]] = (  # name, example of a value, default, help
-    ("--weights", "PATH", None, "source checkpoint, upstream format; default: the specimen's"),
-    (
-        "--port",
-        "FILE",
-        None,
-        "the port's numbers, TOML; default: the specimen's, the published once --weights is given",
-    ),
-    ("--devkit", "PATH", None, "VOCdevkit folder, the one that holds VOC2007/; default: the specimen's"),
-    ("--set", "NAME", "test", "which set of the devkit, ImageSets/Main/NAME.txt; default: %(default)s"),
-    ("--store", "DIR", ".artifacts", "where artifacts are kept; default: %(default)s"),
-    ("--onnx", "FILE", None, "judge this exported graph instead of the suite's own export"),
-    ("--adapted", "FILE", None, "judge this graph, the one that atc was given, instead of adapting the exported one"),
-    ("--om", "FILE", None, "judge this compiled model; atc is not needed"),
-    (
-        "--clip",
-        "canvas|none",
-        "canvas",
-        "the suite's own export clips the proposals to the canvas, or not, as published",
-    ),
-    ("--dumps", "DIR", None, "judge these dumps, made elsewhere, instead of making any"),
-    ("--limit", "N", None, "first N ids of the set; the verdict says PARTIAL"),
-    ("--reference", "torch|published|FILE", "torch", "source model run here, published figure, or a reference packet"),
-    (
-        "--overflow",
-        "crop|error",
-        "crop",
-        "a picture larger than the canvas: crop it as published, or end with an error",
-    ),
-    (
-        "--canvas",
-        "published|fitted",
-        "published",
-        "all pictures on the port's canvas, or each on the smallest of a few",
-    ),
-    ("--dask", "ADDRESS", None, "share the pictures over a Dask cluster, tcp://HOST:8786, or local:N processes here"),
-    ("--verdict", "FILE", None, "write the verdict as JSON: what was judged, every criterion, its number, its outcome"),
-    ("--protocols", "FILE", None, "write a table of the same detections under each evaluation protocol"),
-    ("--write-reference", "FILE", None, "write what the source model finds as a packet, for other hosts"),
-    ("--baseline", "FILE", None, "a packet of `pytest -m gpu`: its figures replace the published ones in the criteria"),
-    ("--predicted", "FILE", None, "what -m rehearsal wrote, prediction-CHIP.json: print beside it what was measured"),
-    ("--soc", "NAME", None, "chip, such as Ascend310; default: to compile for, the device's; to rehearse, Ascend310P3"),
-    ("--runner", "benchmark|ais_bench", None, "the vendor's inference tool; default: the one that is there"),
-    ("--devices", "0,1,...", None, "device ids that share the pictures; default: the first"),
-    ("--precision-mode", "MODE", None, "handed to atc; default: atc's own, force_fp16"),
-    (
-        "--tool-timeout",
-        "SECONDS",
-        None,
-        "longest run of a vendor's tool; default: 1 h for atc, 300 s and 30 s per picture for a batch",
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -162,14 +112,18 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read the options, and choose the modules that define what an option exchanges."""
     if not __debug__:
         raise pytest.UsageError("python -O removes every assert, so every criterion would pass; run without -O")
+    guard.expect_not_blocked(config)
     names = [name.removeprefix("--") for name, *_ in DECLARED]
     given = {name: config.getoption(f"--{name}") for name in (*names, "accept", "explain", "atc-arg")}
+    judging = [*guard.expect_judging(config, verdict_asked=bool(given["verdict"] or given["accept"]))]
     try:
-        options = read(given, marks=config.getoption("markexpr"), here=config.invocation_params.dir)
+        options = read(given, marks=config.getoption("markexpr"), here=config.invocation_params.dir, wrong=judging)
     except SuiteError as error:
         raise pytest.UsageError(str(error)) from error
     config.stash[OPTIONS] = options
-    for module in (
+    if options.verdict and not hasattr(config, "workerinput"):
+        write_not_ended(options.verdict, list(map(str, config.invocation_params.args)), given)
+    config.stash[guard.CHOSEN] = (
         REFERENCES[options.reference],
         "packet_left_out" if options.write_reference is None else "packet_written",
         "candidate_made" if options.dumps is None else "candidate_given",
@@ -178,7 +132,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "limits_published" if options.baseline is None else "limits_measured",
         "calibration_left_out" if options.predicted is None else "calibration_written",
         "protocols_left_out" if options.protocols is None else "protocols_written",
-    ):
+    )
+    for module in config.stash[guard.CHOSEN]:
         config.pluginmanager.import_plugin(f"rfcn_lib.suite.{module}")
 
 
@@ -192,16 +147,18 @@ class OptionError(SuiteError):
     """Values of options are wrong, a line for each."""
 
 
-def read(given: Mapping[str, Any], *, marks: str = "", here: Path | None = None) -> Options:
+def read(given: Mapping[str, Any], *, marks: str = "", here: Path | None = None, wrong: Sequence[str] = ()) -> Options:
     """The options, checked. `given`: option name without dashes -> value as written on the command line, or None.
+
+    `wrong`: what else is wrong with the command line, a sentence each.
 
     Raises:
         OptionError: a value is wrong; names every wrong one.
     """
     here = here or Path.cwd()
-    wrong = [*faults(given, marks, here, SPECIMEN_DEVKIT)]
-    if wrong:
-        raise OptionError("\n".join(wrong))
+    all_wrong = [*wrong, *faults(given, marks, here, SPECIMEN_DEVKIT)]
+    if all_wrong:
+        raise OptionError("\n".join(all_wrong))
     return Options(
         weights=_path(given, "weights") or SPECIMEN_WEIGHTS,
         port=_path(given, "port") or (PUBLISHED if given.get("weights") else SPECIMEN / "port.toml"),

@@ -1,23 +1,15 @@
 """What a run prints and writes about itself: what is judged before it, the verdict after it, and the verdict's JSON file."""
 
-import json
-import math
-import sys
-from collections.abc import Mapping
-from dataclasses import asdict
-from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rfcn_lib.ascend import toolkit
-from rfcn_lib.files import write_whole
-from rfcn_lib.suite.commands import commands
 from rfcn_lib.suite.marks import asks_for
 from rfcn_lib.suite.options import OPTIONS, SPECIMEN_WEIGHTS, Options
+from rfcn_lib.suite.surroundings import surroundings, surroundings_words
+from rfcn_lib.suite.verdict_file import as_json, write_json
 from rfcn_lib.verdict.page import explanation_page, headroom_page, page
-from rfcn_lib.verdict.status import exit_status, worst
+from rfcn_lib.verdict.status import PYTESTS_OWN, exit_status
 from rfcn_lib.verdict.verdict import Criterion, Outcome, Trial, Verdict, verdict
 
 DEVICES = ("host", "rehearsal", "npu")
@@ -67,8 +59,11 @@ class Reporter:
         self.notes: dict[str, None] = {}
         self.explanation: tuple[Any, ...] = ()
         self.headroom: list[Any] = []
+        self.orders: dict[str, Any] = {}
         self.stopped = False
         self.others_failed = False
+        self.ended = ""
+        self.surroundings = surroundings(config)
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         self.stopped = isinstance(excinfo.value, KeyboardInterrupt)
@@ -90,6 +85,7 @@ class Reporter:
             self.criteria[test] = [Criterion(**row) for name, row in recorded if name == "criterion"]
             self.notes.update((str(words), None) for name, words in recorded if name == "note")
             self.headroom = properties.get("headroom", self.headroom)
+            self.orders = properties.get("orders", self.orders)
             self.explanation = properties.get("explanation", self.explanation)
             self.rates = properties.get("rates", self.rates)
             if "trial" in properties:
@@ -106,7 +102,7 @@ class Reporter:
         """The verdict on one device; tests of the graphs count for every device."""
         tests = {test: outcome for test, outcome in self.outcomes.items() if self.device_of.get(test) in (device, None)}
         criteria = {test: found for test, found in self.criteria.items() if test in tests}
-        return verdict(self.trials.get(device), criteria, tests, accept=self.options.accept)
+        return verdict(self.trials.get(device), criteria, tests, accept=self.options.accept, ended=self.ended)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         for device in self.asked:
@@ -114,10 +110,11 @@ class Reporter:
             terminalreporter.section(f"verdict: {device}{chip}")
             rates = self.rates if device == "npu" else []
             width = terminalreporter._tw.fullwidth
-            for line in page(self.trials.get(device), self.judged(device), rates, width).splitlines():
+            run = surroundings_words(self.surroundings)
+            for line in page(self.trials.get(device), self.judged(device), rates, width, run).splitlines():
                 terminalreporter.write_line(line)
         if self.headroom:
-            terminalreporter.section(f"REHEARSED {self.options.chip}: headroom in fp16, worst first")
+            terminalreporter.section(f"REHEARSED {self.options.chip}: headroom in fp16 over all pictures, worst first")
             for line in headroom_page(self.headroom, terminalreporter._tw.fullwidth).splitlines():
                 terminalreporter.write_line(line)
         if self.explanation:
@@ -136,6 +133,7 @@ class Reporter:
             )
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self.ended = PYTESTS_OWN.get(int(session.exitstatus), "")
         found = {device: self.judged(device) for device in self.asked}
         if not found and (self.options.verdict is not None or self.options.accept):
             found["host"] = self.judged("host")  # a verdict was asked for, and nothing was judged
@@ -144,50 +142,9 @@ class Reporter:
         )
         if self.options.verdict is not None:
             first = found.pop(next(device for device in reversed(DEVICES) if device in found))
-            content = as_json(
-                first, list(found.values()), self.rates, [*self.notes], list(map(str, self.args)), self.options.given
+            said = {"rates": self.rates, "notes": [*self.notes], "pytest": self.surroundings}
+            said |= {"rehearsed orders": self.orders} if self.orders else {}
+            write_json(
+                self.options.verdict,
+                as_json(first, list(found.values()), list(map(str, self.args)), self.options.given, said),
             )
-            write_json(self.options.verdict, content)
-
-
-def as_json(
-    found: Verdict,
-    others: list[Verdict],
-    rates: list[str],
-    notes: list[str],
-    args: list[str],
-    options: Mapping[str, Any],
-) -> dict[str, Any]:
-    """The verdict's file. Where host and NPU were judged, the NPU comes first and the host is under "also judged".
-
-    "status" is the worse one of both.
-    """
-    return {
-        "status": worst([found.status, *(other.status for other in others)]),
-        "words": found.words,
-        "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": ["pytest", *args],
-        "options": options,
-        "python": sys.version.split()[0],
-        "simulated": [str(path) for path in toolkit.simulated_tools()],
-        "on_trial": found.trial,
-        "commands of this run": commands(),
-        "rates": rates,
-        "criteria": found.criteria,
-        "tests": found.tests,
-        "notes": notes,
-        "also judged": [asdict(other) for other in others],
-    }
-
-
-def write_json(target: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON, whole or not at all. A number that is not finite becomes null: JSON has none."""
-    write_whole(target, (json.dumps(_finite(content), indent=1, allow_nan=False) + "\n").encode())
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

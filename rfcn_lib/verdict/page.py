@@ -19,8 +19,11 @@ CLIPPED = {
 }
 
 
-def page(trial: Trial | None, found: Verdict, rates: Sequence[str], width: int) -> str:
-    """The verdict as a person reads it: class APs worst difference first, the means, the criteria, what was on trial."""
+def page(trial: Trial | None, found: Verdict, rates: Sequence[str], width: int, run: Sequence[str] = ()) -> str:
+    """The verdict as a person reads it: class APs worst difference first, the means, the criteria, what was on trial.
+
+    `run`: what else had a part in the run, a line each.
+    """
     console = _console(width)
     if trial is not None:
         console.print(f"average precision, {trial.protocol['name']}")
@@ -59,6 +62,8 @@ def page(trial: Trial | None, found: Verdict, rates: Sequence[str], width: int) 
             console.print(
                 f"{name:<16} {exhibit['sha256'][:12]}  {exhibit['path']}", overflow="ignore", no_wrap=True, crop=False
             )
+    for line in run:
+        console.print(line)
     console.print(f"\n{found.status}: {found.words}")
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return text

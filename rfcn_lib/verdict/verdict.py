@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, TypedDict
 
+from rfcn_lib.verdict.criterion import Criterion as Criterion
+from rfcn_lib.verdict.criterion import Outcome as Outcome
+from rfcn_lib.verdict.criterion import Relation as Relation
+from rfcn_lib.verdict.criterion import contradictions, outcome_of, weighed
 from rfcn_lib.verdict.status import Status
 
-Relation = Literal["<=", ">=", "=="]
-Outcome = Literal["passed", "failed", "error", "skipped"]
 CandidateOn = Literal["NPU", "dumps made elsewhere", "host stand-in", "REHEARSED", "SIMULATED"]
 
 NPU: Final = "NPU"
@@ -24,26 +26,6 @@ BY_CLASS: Final = "no class lost"
 ACCURACY: Final = ("every picture judged", BY_CLASS, "mean AP drop, relative", "mean AP drop, absolute")
 PUBLISHED: Final = "mean AP reaches the published figure"
 THROUGHPUT: Final = "throughput, interface x chips"
-
-
-@dataclass(frozen=True, slots=True)
-class Criterion:
-    """One criterion: the number, its relation to the limit, and who agreed on that limit (`source`)."""
-
-    name: str
-    number: float
-    relation: Relation
-    limit: float
-    source: str
-
-    def holds(self) -> bool:
-        """Whether the criterion is met. NaN never meets one."""
-        if self.relation == "==":
-            return self.number == self.limit
-        return self.number <= self.limit if self.relation == "<=" else self.number >= self.limit
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.number:.6g}, but should be {self.relation} {self.limit:.6g} ({self.source})"
 
 
 class Exhibit(TypedDict):
@@ -123,23 +105,48 @@ class Verdict:
 
 
 def verdict(
-    trial: Trial | None, criteria: Mapping[str, Sequence[Criterion]], tests: Mapping[str, Outcome], *, accept: bool
+    trial: Trial | None,
+    criteria: Mapping[str, Sequence[Criterion]],
+    tests: Mapping[str, Outcome],
+    *,
+    accept: bool,
+    ended: str = "",
 ) -> Verdict:
     """Status and sentence of a run.
+
+    A test's outcome alone passes nothing: where it and the number that it recorded contradict each other, the criterion counts as
+    an error. So a test whose assert is missing or turned round gives no verdict.
 
     Args:
         trial: of the accuracy tests; None when they did not get that far.
         criteria: by test, what it judged.
         tests: every test of the contract that ran, with its outcome.
         accept: whether the run had --accept.
+        ended: why pytest did not run the tests to their end; "" where it did.
     """
-    rows = [{**asdict(c), "test": test, "outcome": tests[test]} for test, found in criteria.items() for c in found]
-    status, words = _words(trial, rows, tests, accept)
-    return Verdict(status, words, asdict(trial) if trial else None, rows, tests)
+    outcomes = {test: weighed(criteria.get(test, ()), outcome) for test, outcome in tests.items()}
+    rows = [
+        {**asdict(c), "test": test, "outcome": outcome_of(c, outcomes[test])}
+        for test, found in criteria.items()
+        for c in found
+    ]
+    told = [words for test, found in criteria.items() for words in contradictions(found, tests[test])]
+    status, words = _words(trial, rows, outcomes, accept, ended, told)
+    return Verdict(status, words, asdict(trial) if trial else None, rows, outcomes)
+
+
+def not_judged(words: str) -> Verdict:
+    """The verdict of a run that has judged nothing, and why."""
+    return Verdict("NOT JUDGED", words, None, [], {})
 
 
 def _words(
-    trial: Trial | None, rows: Sequence[Mapping[str, Any]], tests: Mapping[str, Outcome], accept: bool
+    trial: Trial | None,
+    rows: Sequence[Mapping[str, Any]],
+    tests: Mapping[str, Outcome],
+    accept: bool,
+    ended: str,
+    contradicting: Sequence[str],
 ) -> tuple[Status, str]:
     unjudged = [test for test, outcome in tests.items() if outcome == "error"]
     failed = [test for test, outcome in tests.items() if outcome == "failed"]
@@ -148,6 +155,10 @@ def _words(
         also = f"; {len(unjudged)} more could not be judged" if unjudged else ""
         by = f" ({trial.candidate_device})" if trial and trial.candidate_on in (SIMULATED, REHEARSED) else ""
         return "FAILED", f"does not hold{by}: {'; '.join(dict.fromkeys(names))}{also}"
+    if ended:
+        return "NOT JUDGED", f"pytest did not run the tests to their end: {ended}"
+    if contradicting:
+        return "NOT JUDGED", f"test and number contradict each other: {'; '.join(contradicting)}"
     if unjudged:
         what = ", ".join(test.split("::")[-1] for test in unjudged)
         return "NOT JUDGED", f"no verdict, because of errors and not of numbers: {what}"

@@ -1,4 +1,4 @@
-"""The measuring copy of a graph frees a tensor when its numbers are taken: in a process of its own, to see its memory."""
+"""A graph that measures itself frees a tensor when its numbers are taken: in a process of its own, to see its memory."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ MEASURE = """
 import sys
 from pathlib import Path
 import numpy as np
-from rfcn_lib.graph.rehearsal.headroom import load
+from tests.support.headroom import load
 
 def peak_kib():  # not ru_maxrss: a process inherits that from the one that started it
     status = Path("/proc/self/status").read_text()

@@ -48,17 +48,37 @@ def test_a_chip_s_arithmetic_is_predicted_explained_and_accepts_nothing(store, t
     assert "dumps/torch:" not in words.split("REHEARSED Ascend310 dumps")[0].replace("are left", ""), (
         "nothing was missing there"
     )
-    for line in ("fp16 alone", "NMS kernel alone", "pooling's corners alone", "all together"):
+    table = (
+        "fp16 alone",
+        "NMS kernel alone",
+        "pooling's corners alone",
+        "all, equal scores in the other order",
+        "all together",
+    )
+    for line in table:
         assert line in words
     assert "only the best 3968 candidates of a class enter the 310's NMS [read in the source" in words
-    floor = read_noise_floor(store / "noise_floor-Ascend310.json")
+    floor = read_noise_floor(store / "noise_floor-Ascend310-force_fp16.json")
     assert (floor.chip, floor.pictures) == ("Ascend310", 4)
     assert 0.8 < floor.matched.matched_share.value <= 1
     assert 0 < floor.score_apart.figures["mean"].value < 0.05, "the arithmetic is another, and near"
-    assert read_noise_floor(store / "prediction-Ascend310.json").compared.startswith("REHEARSED against the reference")
+    assert read_noise_floor(store / "prediction-Ascend310-force_fp16.json").compared.startswith(
+        "REHEARSED against the reference"
+    )
+
+    orders = found["rehearsed orders"]
+    apart = read_noise_floor(store / "orders-Ascend310-force_fp16.json")
+    assert orders["detections apart"]["matched"]["got"] == apart.matched.got > 0
+    means = [orders[f"mean AP, {which} of equal scores first"] for which in ("first", "last")]
+    assert (
+        "REHEARSED: mean AP {:.4f} with the first of two equal scores first, {:.4f} with the last first".format(*means)
+        in words
+    )
+    measured = next(store.glob("kept/dumps--rehearsed-*/headroom"))
+    assert {path.stem for path in measured.iterdir()} == {*found["on_trial"]["ids"]}
 
     dumps = next(store.glob("kept/dumps--rehearsed-*/rehearsed"))
-    given = (f"--dumps={dumps}", f"--predicted={store / 'prediction-Ascend310.json'}", "--limit=4")
+    given = (f"--dumps={dumps}", f"--predicted={store / 'prediction-Ascend310-force_fp16.json'}", "--limit=4")
     _, words = run_pytest(*given, store=store, marker="accuracy")
     assert "predicted and measured" in words
     inside = re.search(r"(\d+) of (\d+) measured figures lie in the predicted interval", words)

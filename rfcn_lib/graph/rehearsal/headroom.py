@@ -1,10 +1,11 @@
 """Headroom: how near each tensor of a graph comes to the largest fp16 number, and how much of it is too small for fp16.
 
-The graph runs in float32, in a copy that has no outputs but five numbers for each tensor. ONNX Runtime frees a tensor as soon as
-its numbers are taken, so the copy needs hardly more memory than the graph itself.
+The rehearsed graph measures its tensors itself (`measuring`), each just before it is rounded to fp16, so no picture is run twice.
+Tensors that hold numbers of other tensors only (outputs of Relu, Concat and such) are not measured again.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,11 +13,9 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from rfcn_lib import spec
 from rfcn_lib.graph.legal import read_graph
-from rfcn_lib.graph.rehearsal.measuring_copy import LARGEST, NORMAL_FROM, ZERO_UP_TO, measuring_copy, session_of
+from rfcn_lib.graph.rehearsal.measuring import LARGEST, MEASURED, NORMAL_FROM, ZERO_UP_TO
 from rfcn_lib.graph.values import GraphError, infer_types, node_name, stored_tensor
-from rfcn_lib.records import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class Headroom:
     weight          whether it is constant: an initialiser or the output of a Constant node
     largest         magnitude; infinite if it overflows float32 or a weight is NaN
     picture         id of the picture with that number; "" for a weight
-    numbers         how many there are: of a weight once, else of all pictures together
+    numbers         how many were counted: of a weight once, else of all pictures together
     subnormal       how many are subnormal in fp16, not zero
     underflowed     how many are zero in fp16, but not in float32
     """
@@ -60,53 +59,27 @@ class Headroom:
         return self.underflowed / max(self.numbers, 1)
 
 
-MeasurePicture = Callable[[str, Floats], tuple[Headroom, ...]]  # id, im_data -> a row for each tensor
-
-
-def load(graph: Path, threads: int = 0) -> MeasurePicture:
-    """Load a graph file's measuring copy once; the function returned runs one picture. The file does not change.
+def tensors_of(graph: Path) -> tuple[tuple[Headroom, ...], tuple[Headroom, ...]]:
+    """(the weights of a graph file, measured; the tensors that it computes, without numbers), each in the order of the graph.
 
     Args:
         graph: all arithmetic in float32, the vendor's operators defined by functions in the file: the twin.
-        threads: of ONNX Runtime; 0: one for each processor that this process may use.
-
-    Returns:
-        (id, im_data (1, 3, H, W) float32) -> rows in the order of the graph, a weight before the output of its node. A NaN that
-        the graph computes is no largest magnitude: the audit of the outputs finds it.
 
     Raises:
-        GraphError: the graph cannot be read, or has a tensor whose type ONNX cannot infer, or ONNX Runtime does not take it;
-            from the function returned: ONNX Runtime does not take the picture.
+        GraphError: the graph cannot be read, or has a tensor whose type ONNX cannot infer.
     """
-    model = read_graph(graph)
-    weights, computed = _rows(model, graph)
-    measured = measuring_copy(model, [row.tensor for row in computed])
-    session = session_of(measured, graph, threads)
-    names = [output.name for output in session.get_outputs()]
-
-    def measure(id: str, im_data: Floats) -> tuple[Headroom, ...]:
-        try:
-            outputs = session.run(names, {spec.INPUT: im_data})
-        except Exception as error:  # its exception types are private to the C++ module
-            raise GraphError(
-                f"ONNX Runtime cannot run {graph} on picture {id}, im_data {im_data.dtype} {im_data.shape}: {str(error)[:300]}; "
-                "does the file run as it is?"
-            ) from error
-        found = np.array(outputs, np.float64).reshape(len(computed), -1)
-        rows = [_with_numbers(row, id, *numbers) for row, numbers in zip(computed, found.tolist(), strict=True)]
-        return tuple(sorted((*weights, *rows), key=_in_graph))
-
-    return measure
+    weights, computed = _rows(read_graph(graph), graph)
+    return tuple(weights), tuple(computed)
 
 
-def measure(graph: Path, pictures: Iterable[tuple[str, Floats]], threads: int = 0) -> tuple[Headroom, ...]:
-    """The headroom of a graph file over pictures, worst first. Pictures (id, im_data) are taken one after the other.
+def of_picture(computed: Iterable[Headroom], id: str, numbers: Mapping[str, Sequence[float]]) -> tuple[Headroom, ...]:
+    """The rows of those tensors that were measured, with the numbers of one picture.
 
-    Raises:
-        GraphError: as `load`.
+    numbers  name of an output of `measuring.add_measuring` -> its six numbers. A NaN that the graph computes is no largest
+             magnitude: the audit of the outputs finds it
     """
-    run = load(graph, threads)
-    return worst_first(together(run(id, im_data) for id, im_data in pictures))
+    found = ((row, numbers.get(MEASURED + row.tensor)) for row in computed)
+    return tuple(_with_numbers(row, id, *six) for row, six in found if six is not None)
 
 
 def together(runs: Iterable[Sequence[Headroom]]) -> tuple[Headroom, ...]:
@@ -145,16 +118,22 @@ def _merged(before: Headroom, row: Headroom) -> Headroom:
 
 
 def _with_numbers(
-    row: Headroom, id: str, largest: float, below_normal: float, rounded_to_zero: float, zero: float, numbers: float
+    row: Headroom,
+    id: str,
+    largest: float,
+    least: float,
+    below_normal: float,
+    rounded_to_zero: float,
+    zero: float,
+    numbers: float,
 ) -> Headroom:
-    subnormal, underflowed = int(below_normal - rounded_to_zero), int(rounded_to_zero - zero)
     return replace(
         row,
-        largest=largest,
+        largest=max((abs(end) for end in (largest, least) if not math.isnan(end)), default=0.0),
         picture=id,
         numbers=int(numbers),
-        subnormal=subnormal,
-        underflowed=underflowed,
+        subnormal=int(below_normal - rounded_to_zero),
+        underflowed=int(rounded_to_zero - zero),
     )
 
 

@@ -57,35 +57,38 @@ def rounds_in(precision_mode: str | None) -> tuple[Rounds, str]:
     return MODES[mode]
 
 
-def round_to_fp16(model: ir.Model, rounds: Rounds) -> int:
-    """Put the rounding into the graph, in place; returns how many tensors are rounded at run time. Weights are rounded here.
+def round_to_fp16(model: ir.Model, rounds: Rounds) -> dict[str, ir.Value]:
+    """Put the rounding into the graph, in place. Weights are rounded here.
+
+    Returns:
+        The tensors that are rounded at run time: name -> the value before it is rounded.
 
     Raises:
         GraphError: ONNX finds two types for one value.
     """
     if rounds == "nothing":
-        return 0
+        return {}
     if rounds == "products":
         return _round_products(model)
     for value in tuple(all_values(model)):
         _round_constant(value)
-    values, count = infer_types(model), 0
+    values, rounded = infer_types(model), dict[str, ir.Value]()
     for value in model.graph.inputs:
         if value.dtype == FLOAT:
+            rounded[str(value.name)] = value
             _round_after(model, value)
-            count += 1
     for node in tuple(model.graph):
         if node.op_type in MOVING and not node.domain:
             continue
         for output in node.outputs:
             known = values.get(str(output.name))
             if (known.dtype if known is not None and known.dtype is not None else output.dtype) == FLOAT:
+                rounded[str(output.name)] = output
                 _round_after(model, output)
-                count += 1
-    return count
+    return rounded
 
 
-def _round_products(model: ir.Model) -> int:
+def _round_products(model: ir.Model) -> dict[str, ir.Value]:
     """Round what Conv, Gemm and MatMul multiply, not what they give."""
     rounded: dict[ir.Value, ir.Value] = {}
     for node in tuple(all_nodes(model)):
@@ -99,7 +102,7 @@ def _round_products(model: ir.Model) -> int:
             if value not in rounded:
                 rounded[value] = _through_fp16(model, value, before=node)
             node.replace_input_with(index, rounded[value])
-    return len(rounded)
+    return {str(value.name): value for value in rounded}
 
 
 def _round_constant(value: ir.Value) -> None:

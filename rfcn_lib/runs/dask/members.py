@@ -34,13 +34,13 @@ class ClusterError(SuiteError):
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """The file of a model: the twin for ONNX Runtime, or a checkpoint for the source model in PyTorch.
+    """The file of a model: the twin or a rehearsed graph for ONNX Runtime, or a checkpoint for the source model in PyTorch.
 
     path    absolute, on the machine that asks. A worker that finds the same bytes at this path (a mounted disk) reads them there
     sha256  hex, of the file
     """
 
-    runs: Literal["onnx_runtime", "pytorch"]
+    runs: Literal["onnx_runtime", "pytorch", "rehearsal"]
     path: Path
     sha256: str
 

@@ -164,6 +164,10 @@ def _load(file: ModelFile, folder: Path, port: Port, torch_threads: int, share: 
         from rfcn_lib.devices import onnx_runtime
 
         return onnx_runtime.load_model(path, share)
+    if file.runs == "rehearsal":
+        from rfcn_lib.devices import rehearsal
+
+        return rehearsal.load_model(path, share)
     import torch
 
     from rfcn_lib.devices import pytorch

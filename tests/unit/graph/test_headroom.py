@@ -8,9 +8,11 @@ import onnx_ir as ir
 import onnxruntime
 import pytest
 
-from rfcn_lib.graph.rehearsal.headroom import Headroom, load, measure, overflowing, together, worst_first
+from rfcn_lib.graph.rehearsal.headroom import Headroom, overflowing, tensors_of, together, worst_first
+from rfcn_lib.graph.rehearsal.measuring import COUNTED
 from rfcn_lib.graph.values import GraphError
 from tests.support import tiny
+from tests.support.headroom import load, measure
 from tests.support.small_graphs import model_from
 
 PICTURES = [("000001", tiny.im_data_of(1)), ("000002", 3 * tiny.im_data_of(2)), ("000003", tiny.im_data_of(3))]
@@ -196,11 +198,36 @@ def test_rows_of_several_pictures_are_put_together():
     assert together([]) == ()
 
 
-def test_a_graph_that_no_host_runs_is_an_error_that_names_it(tiny_exported, tmp_path):
-    with pytest.raises(GraphError, match=r"measuring copy of .*rfcn\.onnx: .*BatchMultiClassNMS"):
-        load(tiny_exported)
+def test_a_file_that_is_no_graph_for_a_host_is_an_error_that_names_it(tiny_exported, tmp_path):
     with pytest.raises(GraphError, match="cannot read the graph"):
-        load(tmp_path / "none.onnx")
-    broken = a_graph(tmp_path / "g.onnx", "<int64[2] shape = {5, 5}> { rois = Reshape (im_data, shape) }")
-    with pytest.raises(GraphError, match=r"cannot run .*g\.onnx on picture 000007"):
-        rows_of(broken, np.ones((1, 3, 2, 4)))
+        tensors_of(tmp_path / "none.onnx")
+    model, untyped = onnx.load(tiny_exported), tmp_path / "rfcn.onnx"
+    del model.graph.value_info[:]
+    onnx.save(model, untyped)
+    with pytest.raises(
+        GraphError, match=r"rfcn\.onnx: ONNX cannot infer the type of .*BatchMultiClassNMS.*is this the twin"
+    ):
+        tensors_of(untyped)
+
+
+@pytest.mark.parametrize("opset", [11, 13, 18])
+@pytest.mark.parametrize(("rows", "columns"), [(2, COUNTED // 4), (2, COUNTED // 4 + 1), (700, 401), (5, COUNTED)])
+def test_of_a_large_tensor_every_kth_row_is_counted_and_its_ends_are_those_of_all_numbers(
+    tmp_path, opset, rows, columns
+):
+    shape = f"float[1,2,{rows},{columns}]"
+    path = tmp_path / "g.onnx"
+    ir.save(model_from(f"g ({shape} im_data) => ({shape} rois) {{ rois = Neg (im_data) }}", f'"" : {opset}'), path)
+    draws = np.random.default_rng(rows)
+    numbers = (draws.normal(size=(1, 2, rows, columns)) * 2.0 ** draws.integers(-30, 3, (1, 2, rows, 1))).astype(
+        np.float32
+    )
+    numbers[0, 1, rows - 1, 7] = -3e5
+    row = {row.tensor: row for row in load(path)("000007", numbers)}["rois"]
+
+    every = next(k for k in range(1, rows + 1) if k == rows or numbers.size <= COUNTED * k)
+    counted = -numbers[:, :, ::every]
+    assert row.largest == np.float32(3e5)
+    assert row.numbers == counted.size
+    assert (row.subnormal, row.underflowed) == small_in_half(counted)
+    assert counted.size <= COUNTED + 2 * columns or every == rows, "a row more than a share of the rows"

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rfcn_lib.devices import onnx_runtime
+from rfcn_lib.devices import rehearsal
 from rfcn_lib.pictures.devkit import read_devkit
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.pictures.preprocess import PictureError
@@ -23,8 +23,8 @@ WHOLE = 6
 def run(tmp_path, tiny_exported, monkeypatch):
     """What a rehearsal of the specimen's first pictures by the tiny network needs; `shown` lists what the network was shown."""
     devkit = read_devkit(SPECIMEN / "VOCdevkit", read_port(SPECIMEN / "port.toml").classes, limit=WHOLE)
-    canvas, shown, run_one = tiny.CANVAS_WH, [], onnx_runtime.run
-    monkeypatch.setattr(onnx_runtime, "run", lambda *given: shown.append(given[-1].id) or run_one(*given))
+    canvas, shown, run_one = tiny.CANVAS_WH, [], rehearsal.run
+    monkeypatch.setattr(rehearsal, "run", lambda *given: shown.append(given[-1].id) or run_one(*given))
     store = Store(tmp_path / "store")
     return SimpleNamespace(
         store=store,

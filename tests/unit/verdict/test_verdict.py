@@ -52,14 +52,14 @@ TRIAL = Trial(
 WHOLE = dataclasses.replace(TRIAL, candidate_on=ELSEWHERE, published_applies=True)
 
 
-def judged(names, **outcomes):
-    """Criteria by test and outcomes by test, all passed unless told."""
-    criteria = {f"t::{name}": [Criterion(name, 0.0, "<=", 1.0, "somebody")] for name in names}
-    return criteria, {test: outcomes.get(test.removeprefix("t::"), "passed") for test in criteria}
+def judged(names, *, failed=()):
+    """Criteria by test and outcomes by test; all hold and passed but those that failed."""
+    criteria = {f"t::{name}": [Criterion(name, 2.0 * (name in failed), "<=", 1.0, "somebody")] for name in names}
+    return criteria, {test: "failed" if test.removeprefix("t::") in failed else "passed" for test in criteria}
 
 
-def status(trial, names=ACCURACY, accept=False, **outcomes):
-    return verdict(trial, *judged(names, **outcomes), accept=accept).status
+def status(trial, names=ACCURACY, accept=False):
+    return verdict(trial, *judged(names), accept=accept).status
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,7 @@ def test_dumps_made_elsewhere_pass_at_most():
 
 @pytest.mark.parametrize("name", ACCURACY)
 def test_one_failed_criterion_fails_the_run_and_is_named(name):
-    criteria, tests = judged(ACCURACY)
-    tests[f"t::{name}"] = "failed"
-    found = verdict(TRIAL, criteria, tests, accept=False)
+    found = verdict(TRIAL, *judged(ACCURACY, failed=[name]), accept=False)
 
     assert found.status == "FAILED"
     assert name in found.words
@@ -145,8 +143,8 @@ def test_too_few_pictures_to_tell_is_neither_passed_nor_failed(on, accept):
 
     assert found.status == "INCONCLUSIVE"
     assert "about 900 pictures would decide" in found.words
+    assert verdict(few, *judged(EVERYTHING, failed=["no class lost"]), accept=accept).status == "FAILED"
     criteria, tests = judged(EVERYTHING)
-    assert verdict(few, criteria, {**tests, "t::no class lost": "failed"}, accept=accept).status == "FAILED"
     assert verdict(few, criteria, {**tests, "t::no class lost": "error"}, accept=accept).status == "NOT JUDGED"
 
 
@@ -159,8 +157,7 @@ def test_an_error_is_no_verdict_and_no_failure():
 
 
 def test_a_failure_beside_an_error_is_a_failure_that_says_so():
-    criteria, tests = judged(ACCURACY)
-    tests["t::no class lost"] = "failed"
+    criteria, tests = judged(ACCURACY, failed=["no class lost"])
     found = verdict(TRIAL, criteria, {**tests, "t::other": "error"}, accept=False)
 
     assert found.status == "FAILED"
@@ -225,14 +222,13 @@ def test_fitted_canvases_are_said_and_never_accepted():
 @pytest.mark.parametrize(("on", "said"), [(SIMULATED, "no device was judged"), (REHEARSED, "no NPU was judged")])
 def test_what_no_device_made_never_gets_the_words_of_an_acceptance(on, said, accept, set_size):
     made = dataclasses.replace(ON_NPU, candidate_on=on, set_size=set_size, candidate_device=f"{on} Ascend310")
-    criteria, tests = judged(EVERYTHING)
-    found = verdict(made, criteria, tests, accept=accept)
+    found = verdict(made, *judged(EVERYTHING), accept=accept)
 
     assert found.status == on
     assert said in found.words
     assert "ccept" not in found.words
 
-    failed = verdict(made, criteria, {**tests, f"t::{THROUGHPUT}": "failed"}, accept=accept)
+    failed = verdict(made, *judged(EVERYTHING, failed=[THROUGHPUT]), accept=accept)
     assert failed.status == "FAILED"
     assert f"{on} Ascend310" in failed.words
 
@@ -248,3 +244,41 @@ def test_a_set_that_needed_tolerance_says_so_with_counts():
     assert any(line.startswith("judged     2 of 2 pictures of set val;") for line in lines)
     assert found.trial["tolerated"] == trial.tolerated
     assert not any(line.startswith("tolerated") for line in page(TRIAL, found, (), 100).splitlines())
+
+
+@pytest.mark.parametrize("number", [1.5, math.nan])
+@pytest.mark.parametrize("accept", [False, True])
+def test_a_number_beyond_its_limit_is_no_passed_criterion_whatever_its_test_said(number, accept):
+    """As when the assert of a test was commented out."""
+    criteria, tests = judged(EVERYTHING)
+    criteria["t::no class lost"] = [Criterion("no class lost", number, "<=", 1.0, "somebody")]
+    found = verdict(ON_NPU, criteria, tests, accept=accept)
+
+    assert found.status == "NOT JUDGED"
+    assert "no class lost" in found.words
+    assert {row["name"]: row["outcome"] for row in found.criteria}["no class lost"] == "error"
+    assert found.tests["t::no class lost"] == "error"
+
+
+def test_a_test_that_failed_although_its_number_holds_is_no_verdict_either():
+    criteria, tests = judged(ACCURACY)
+    found = verdict(TRIAL, criteria, {**tests, "t::no class lost": "failed"}, accept=False)
+
+    assert found.status == "NOT JUDGED"
+    assert "no class lost" in found.words
+
+
+def test_of_several_numbers_of_a_failed_test_only_those_beyond_their_limits_are_named():
+    criteria, tests = judged(ACCURACY)
+    criteria["t::no class lost"] += [Criterion("cat", 2.0, "<=", 1.0, "somebody")]
+    found = verdict(TRIAL, criteria, {**tests, "t::no class lost": "failed"}, accept=False)
+
+    assert found.status == "FAILED"
+    assert found.words.endswith(": cat")
+
+
+def test_a_run_that_pytest_did_not_end_is_not_judged_even_if_all_criteria_hold():
+    found = verdict(ON_NPU, *judged(EVERYTHING), accept=True, ended="interrupted")
+
+    assert found.status == "NOT JUDGED"
+    assert "interrupted" in found.words

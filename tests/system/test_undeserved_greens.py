@@ -1,0 +1,135 @@
+"""Runs that once ended green without a verdict, or with one that they did not deserve. Real command lines."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.exit_statuses import NOT_JUDGED, WRONG_USAGE
+from tests.support.places import ROOT
+
+ONE = ("-m", "accuracy", "tests/test_accuracy.py", "-k", "every_picture")
+
+
+def run_pytest(*options, cwd=ROOT, **environment):
+    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
+    own = {**os.environ, "COLUMNS": "200", **environment}
+    done = subprocess.run(
+        words, cwd=cwd, capture_output=True, text=True, timeout=300, env=own, stdin=subprocess.DEVNULL
+    )
+    return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
+
+
+@pytest.fixture
+def old_verdict(tmp_path):
+    """A verdict file of an earlier run, which passed."""
+    path = tmp_path / "verdict.json"
+    path.write_text(json.dumps({"status": "PASSED", "words": "4 criteria hold", "criteria": [], "tests": {}}))
+    return path
+
+
+def status_in(path):
+    return json.loads(path.read_text())["status"]
+
+
+@pytest.mark.parametrize(
+    "blocked",
+    [
+        "acceptance-reporter",
+        "rfcn_lib.suite.guard",
+        "rfcn_lib.suite.recording",
+        "rfcn_lib.suite.limits_published",
+        "terminal",
+    ],
+)
+def test_no_plugin_can_be_left_out(blocked, old_verdict):
+    code, words = run_pytest(*ONE, f"-p no:{blocked}", "--accept", f"--verdict={old_verdict}")
+
+    assert code == WRONG_USAGE, words
+    assert blocked == "terminal" or f"-p no:{blocked}: without this plugin there is no verdict" in words
+    assert status_in(old_verdict) == "NOT JUDGED"
+
+
+def test_no_plugin_can_be_left_out_by_the_environment_either(old_verdict):
+    addopts = f"-p no:acceptance-reporter --verdict={old_verdict}"
+    code, words = run_pytest(*ONE, PYTEST_ADDOPTS=addopts)
+
+    assert code == WRONG_USAGE, words
+    assert status_in(old_verdict) == "NOT JUDGED"
+
+
+def test_what_runs_no_test_judges_nothing(old_verdict):
+    flags = ("--collect-only", "--setup-plan", "--setup-only", "--fixtures")
+    code, words = run_pytest("-m", "accuracy", *flags, f"--verdict={old_verdict}")
+
+    assert code == WRONG_USAGE
+    for flag in flags:
+        assert f"{flag} runs no test, so nothing can be judged" in words
+    assert status_in(old_verdict) == "NOT JUDGED"
+
+    code, words = run_pytest("-m", "accuracy", "--collect-only", "--accept")
+    assert code == WRONG_USAGE
+    assert "--collect-only runs no test" in words
+
+    code, words = run_pytest("-m", "accuracy", "tests/test_accuracy.py", "--collect-only", "-q")
+    assert code == 0, words
+
+
+@pytest.mark.parametrize("wrong", ["--acept", "--limit=0", "--canvas=fitted --limit=141"])
+def test_an_old_verdict_does_not_survive_a_usage_error(wrong, old_verdict):
+    code, _ = run_pytest("-m", "accuracy", "tests/test_accuracy.py", *wrong.split(), f"--verdict={old_verdict}")
+
+    assert code == WRONG_USAGE
+    assert status_in(old_verdict) == "NOT JUDGED"
+
+
+PLUGINS = {
+    "broken": """
+def pytest_collection_modifyitems():
+    raise RuntimeError("a plugin broke")
+""",
+    "killed": """
+import os, signal
+def pytest_collection_modifyitems():
+    os.kill(os.getpid(), signal.SIGKILL)
+""",
+    "remover": """
+def pytest_collection_modifyitems(config):
+    config.pluginmanager.unregister(name="acceptance-reporter")
+""",
+    "harmless": "",
+}
+
+
+@pytest.fixture
+def plugins(tmp_path):
+    for name, text in PLUGINS.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("plugin", "ends"), [("broken", 3), ("killed", -9), ("remover", NOT_JUDGED)])
+def test_an_old_verdict_does_not_survive_a_run_that_something_ended(plugin, ends, plugins, old_verdict, specimen_store):
+    code, words = run_pytest(
+        *ONE, "-p", plugin, f"--verdict={old_verdict}", f"--store={specimen_store}", PYTHONPATH=str(plugins)
+    )
+
+    assert code == ends, words
+    assert status_in(old_verdict) == "NOT JUDGED"
+
+
+def test_the_verdict_names_the_plugins_and_the_options_of_the_environment(plugins, old_verdict, specimen_store):
+    code, words = run_pytest(
+        *ONE, "-p", "harmless", f"--store={specimen_store}", "--limit=4",
+        PYTHONPATH=str(plugins), PYTEST_ADDOPTS=f"-p no:randomly --verdict={old_verdict}",
+    )  # fmt: skip
+    found = json.loads(old_verdict.read_text())["pytest"]
+
+    assert code == NOT_JUDGED, words
+    assert {"harmless", "no:randomly"} <= set(found["-p"])
+    assert found["environment"]["PYTEST_ADDOPTS"].startswith("-p no:randomly")
+    assert any(plugin.startswith("pytest-benchmark ") for plugin in found["plugins"])
+    assert "-p harmless" in words and "PYTEST_ADDOPTS=-p no:randomly" in words
