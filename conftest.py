@@ -37,7 +37,18 @@ prepare_threads()  # before torch is imported
 pytest_plugins = tuple(
     f"rfcn_lib.suite.{name}"
     for name in (
-        *("collection", "inputs", "commands", "ascend", "packets", "gpu", "rehearsal", "rehearsal_figures", "explain"),
+        *(
+            "collection",
+            "inputs",
+            "commands",
+            "ascend",
+            "packets",
+            "gpu",
+            "rehearsal",
+            "rehearsal_figures",
+            "explain",
+            "agreement",
+        ),
         *("recording", "report", "guard", "options"),
     )
 )

@@ -4,10 +4,12 @@ from dataclasses import asdict
 
 import pytest
 
+from rfcn_lib.agreement.figures import GROUPS, Group
 from rfcn_lib.graph.rehearsal.headroom import overflowing
 from rfcn_lib.graph.rehearsal.rounding import MOVING
+from rfcn_lib.suite.agreement import Agreed, beyond, in_words
 from rfcn_lib.suite.judging import Candidate, Reference
-from rfcn_lib.verdict.verdict import Trial
+from rfcn_lib.verdict.verdict import AGREEMENT, Trial
 
 HEADROOM_ROWS = 10
 WRITTEN = ("written_reference", "protocols", "calibration")
@@ -47,6 +49,17 @@ class Criteria:
         drop = reference.mean_ap - found.mean_ap
         judged = criterion("mean AP drop, absolute", drop, "<=", agreed.limit, agreed.source)
         assert judged.holds(), f"{judged}\n{found}"
+
+    @pytest.mark.parametrize("group", GROUPS)
+    def test_outputs_agree(self, agreement: Agreed, group: Group, criterion):
+        """With the source model's, as far as the arithmetic lets them. Mean AP forgives what these figures see."""
+        found = agreement.of(group)
+        judged = criterion(AGREEMENT[group], found[0].times, "<=", 1.0, agreement.source)
+        assert judged.holds(), f"{judged}\n{beyond(found)}"
+
+    def test_no_picture_goes_wrong_alone(self, agreement: Agreed, criterion):
+        judged = criterion(AGREEMENT["pictures"], agreement.worst_picture_times, "<=", 1.0, agreement.source)
+        assert judged.holds(), f"{judged}\n{in_words(agreement.alone)}"
 
     def test_mean_ap_reaches_the_published(self, candidate: Candidate, published_mean_ap, criterion):
         found = candidate.evaluation

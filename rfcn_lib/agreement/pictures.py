@@ -5,6 +5,8 @@ pictures can be held against the reference's own dumps. The candidate's proposal
 of the reference should cover each of them. (The reverse is not asked: boxes outside the picture took places among the
 candidate's proposals.) The reference's row that covers a proposal best also says which scores and deltas to expect.
 
+A packet has detections only. Then detections take the place of proposals, as `apart_by_detections` says.
+
 A picture's three numbers are compared with the worst picture of the floor. In a larger set the worst picture lies further out.
 Limits follow the tail of an exponential distribution, whose largest of n values grows as log n.
 """
@@ -19,7 +21,8 @@ import numpy as np
 from rfcn_lib import boxes
 from rfcn_lib.agreement.figures import DEVIATIONS, FACTOR, FEW
 from rfcn_lib.agreement.proposals import PARTNER_IOU
-from rfcn_lib.records import Floats, Outputs, Picture
+from rfcn_lib.records import Detections, Floats, Ints, Outputs, Picture
+from rfcn_lib.score.partners import partners
 
 LEAST_SIDE_PX: Final = 2.0  # net frame; what the clip makes thinner than this lay outside the picture
 CLOSE_IOU: Final = 0.9  # rows of so equal boxes should have nearly equal scores
@@ -65,6 +68,24 @@ def apart(got: Outputs, want: Outputs, picture: Picture) -> Apart:
     )
 
 
+def apart_by_detections(got: Detections, want: Detections) -> Apart:
+    """The same from detections: confident ones without a partner among all of both sides and two more, scores, 1 - IoU.
+
+    "Two more": of a picture with one object, one lost detection is not yet the whole picture.
+
+    Raises:
+        ValueError: a number that is not finite.
+    """
+    found = partners(got, want)
+    has = np.concatenate([found.got_has_partner, found.want_has_partner])
+    some = len(found.ious) > 0
+    return Apart(
+        float((~has).sum()) / (len(has) + 2),
+        float(np.median(np.abs(found.scores))) if some else 0.0,
+        float(np.median(1 - found.ious)) if some else 0.0,
+    )
+
+
 def limits(floors: Sequence[Mapping[str, Apart]], pictures: int) -> dict[str, float]:
     """The largest that each number of a picture may be, among so many pictures: from floors, each by id.
 
@@ -95,7 +116,7 @@ def worst_times(found: Mapping[str, Apart], limit: Mapping[str, float]) -> float
     return max((getattr(one, name) / limit[name] for one in found.values() for name in NAMES), default=0.0)
 
 
-def _inside(outputs: Outputs, picture: Picture) -> "tuple[Floats, np.typing.NDArray[np.integer]]":
+def _inside(outputs: Outputs, picture: Picture) -> tuple[Floats, Ints]:
     """The proposals clipped to the picture, and their row numbers; without those that lie outside it."""
     rows = np.flatnonzero(outputs.rois[:, 1:].any(axis=1))
     shown_wh = (

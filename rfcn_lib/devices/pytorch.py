@@ -13,7 +13,6 @@ from rfcn_lib.records import Floats, Outputs, Picture, RunPicture
 from rfcn_lib.source.checkpoint import network_from_checkpoint
 from rfcn_lib.source.network import Rfcn
 
-
 Clip = Literal["picture", "canvas", "none"]  # what proposals are clipped to; upstream: the resized picture
 
 
@@ -35,9 +34,7 @@ def load_model(
     )
 
 
-def load_heads(
-    weights: Path, port: Port, outputs_of: Callable[[str], Outputs], *, double: bool = False
-) -> RunPicture:
+def load_heads(weights: Path, port: Port, outputs_of: Callable[[str], Outputs], *, double: bool = False) -> RunPicture:
     """Load the checkpoint once; the function returned scores the proposals that `outputs_of` has of a picture's id.
 
     Its outputs are these rois, and the source model's cls_prob and bbox_pred of them, row by row.

@@ -24,6 +24,13 @@ SIMULATED: Final = "SIMULATED"  # test equipment in the place of the vendor's to
 
 BY_CLASS: Final = "no class lost"
 ACCURACY: Final = ("every picture judged", BY_CLASS, "mean AP drop, relative", "mean AP drop, absolute")
+AGREEMENT: Final = {  # group of figures -> criterion
+    "proposals": "proposals agree",
+    "rows": "rows agree",
+    "heads": "heads agree on the same proposals",
+    "detections": "detections agree",
+    "pictures": "no picture goes wrong alone",
+}
 PUBLISHED: Final = "mean AP reaches the published figure"
 THROUGHPUT: Final = "throughput, interface x chips"
 
@@ -194,7 +201,7 @@ def _words(
         )
     if trial.candidate_on == HOST:
         return "PASSED", f"{held} on the host stand-in ({trial.candidate_device}); no NPU was judged"
-    everything = {*ACCURACY, PUBLISHED, THROUGHPUT} <= passed and "skipped" not in tests.values()
+    everything = {*ACCURACY, *AGREEMENT.values(), PUBLISHED, THROUGHPUT} <= passed and "skipped" not in tests.values()
     as_published = trial.published_port and trial.voc2007_test and trial.canvas == "published"
     if accept and everything and as_published and trial.candidate_on == NPU:
         return "ACCEPTED", f"{held}, {trial.candidate_on}, nothing skipped"
@@ -204,9 +211,9 @@ def _words(
 
 def _wanted(trial: Trial | None) -> set[str]:
     """Names of the criteria without which there is no verdict. The trial says which of the optional ones apply."""
-    wanted = set(ACCURACY)
+    wanted = {*ACCURACY, *AGREEMENT.values()}
     if trial is not None:
         wanted |= {PUBLISHED} if trial.published_applies else set()
         wanted |= {THROUGHPUT} if trial.throughput_applies else set()
-        wanted -= set() if trial.reference_ap else {BY_CLASS}
+        wanted -= set() if trial.reference_ap else {BY_CLASS, *AGREEMENT.values()}
     return wanted
