@@ -50,8 +50,8 @@ def _of_older_edition(criteria: Mapping[str, "Criterion"]) -> Mapping[str, "Crit
         raise ValueError("should hold class_ap_drop alone, but class_ap_kept is there too; remove it")
     margin = min(CLASS_AP_DROP, round(1 - min(kept.limit, 1), 9))
     source = (
-        f"this port file is of an earlier edition: its class_ap_kept ({kept.limit:g} of the AP of each class is left) "
-        f"is no longer judged. In its place no class may be shown to lose more than {margin:.0%}; write [criteria.class_ap_drop] instead"
+        f"this port file is of an earlier edition, and its class_ap_kept ({kept.limit:g} of the AP of each class is left) is no "
+        f"longer judged: no class may be shown to lose more than {margin:.0%}; write [criteria.class_ap_drop] in its place"
     )
     others = {name: criterion for name, criterion in criteria.items() if name != "class_ap_kept"}
     return {**others, "class_ap_drop": Criterion(limit=margin, source=source)}

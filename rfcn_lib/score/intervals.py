@@ -8,7 +8,8 @@ bootstrap over pictures; see `resampled`).
   altogether costs UNSEEN / n of mean AP; measured on VOC2007 test: 1.33 / n on average.
 - PASS: the upper limit (95 %, one side) lies below the margin. FAIL: the lower limit lies above it. INCONCLUSIVE: neither.
 - A class passes when its upper limit (95 %, n = pictures that hold the class, one picture not seen) lies below its margin. A
-  class fails when its plain quantile at 5 % / classes (Bonferroni: for all classes together 5 %) lies above it.
+  class fails when its plain quantile at 5 % / classes (Bonferroni: for all classes together 5 %) lies above it. Of a class in
+  less than FEW pictures that quantile says nothing (of one picture, it is the drop itself), so there it has a picture not seen.
 
 No correction of bias: mean AP at 11 marks is a saw-tooth, and the resampled drops lie around its smooth course. docs/intervals.md
 has the measured error rates.
@@ -37,6 +38,7 @@ from rfcn_lib.score.resampled import Side
 UNSEEN: Final = 4 / 3
 UNSEEN_AREA: Final = 2.0  # area AP has no saw-tooth that widens the interval
 UNSEEN_CLASS: Final = 1.0
+FEW: Final = 10
 RESAMPLES: Final = 2000
 RESAMPLES_NEAR_MARGIN: Final = 10_000
 NEAR_MARGIN: Final = 0.0005  # the limit of 2,000 resamples has a Monte Carlo error of 0.0002 at most
@@ -188,7 +190,9 @@ def _by_class(
     found = {}
     for name, drops, drop, holding in zip(names, drops_bc.T, points, (objects_cp > 0).sum(axis=1), strict=True):
         pictures = int(holding)
-        lower, upper = float(np.quantile(drops, share)), upper_limit(drops, pictures, UNSEEN_CLASS)
+        upper = upper_limit(drops, pictures, UNSEEN_CLASS)
+        few = pictures < FEW
+        lower = lower_limit(drops, pictures, UNSEEN_CLASS, 1 - share) if few else float(np.quantile(drops, share))
         decision = decided(lower, upper, margin)
         needed = None
         if decision == "INCONCLUSIVE":
