@@ -76,7 +76,7 @@ def test_an_interval_holds_only_below_the_limit(lower, upper, holds, undecided):
 
     assert (found.holds(), found.undecided()) == (holds, undecided)
     if undecided:
-        with pytest.raises(UndecidedError, match="not enough pictures to tell: drop: 0 .between"):
+        with pytest.raises(UndecidedError, match="not enough pictures to tell: drop: 0"):
             found.expect_decided()
     else:
         found.expect_decided()
