@@ -88,10 +88,9 @@ def test_a_number_without_an_interval_is_never_undecided():
 
 
 def test_what_cannot_be_told_is_inconclusive_and_says_how_many_pictures_would_decide():
-    criteria, tests = judged(ACCURACY)
     said = interval_words.undecided(trial_with().paired, by_class=False)
     trial = trial_with(set_size=3, undecided=said)
-    found = verdict(trial, criteria, {**tests, "t::mean AP drop, relative": "undecided"}, accept=True)
+    found = verdict(trial, *undecided_at("mean AP drop, relative"), accept=True)
 
     assert found.status == "INCONCLUSIVE"
     assert "not enough pictures to tell in 2 of 3" in found.words
@@ -101,19 +100,39 @@ def test_what_cannot_be_told_is_inconclusive_and_says_how_many_pictures_would_de
     assert rows["mean AP drop, relative"] == "undecided"
 
 
+def undecided_at(name, **outcomes):
+    """Criteria and outcomes, all passed but the one that could not tell."""
+    criteria, tests = judged(ACCURACY, **outcomes)
+    criteria[f"t::{name}"] = [Criterion(name, 0.005, "<=", 0.01, "somebody", -0.02, 0.03)]
+    return criteria, {**tests, f"t::{name}": "undecided"}
+
+
 def test_a_test_that_could_not_tell_is_never_a_pass():
-    criteria, tests = judged(ACCURACY)
-    found = verdict(TRIAL, criteria, {**tests, "t::no class lost": "undecided"}, accept=False)
+    found = verdict(TRIAL, *undecided_at("no class lost"), accept=False)
 
     assert found.status == "INCONCLUSIVE"
     assert "no class lost" in found.words
 
 
-def test_a_failure_beside_what_cannot_be_told_is_a_failure():
-    criteria, tests = judged(ACCURACY)
-    outcomes = {**tests, "t::mean AP drop, relative": "undecided", "t::no class lost": "failed"}
+@pytest.mark.parametrize("outcome", ["passed", "undecided"])
+def test_a_test_and_its_interval_must_say_the_same(outcome):
+    criteria, tests = undecided_at("no class lost")
+    if outcome == "undecided":  # but its number holds
+        criteria["t::no class lost"] = [Criterion("no class lost", 0.0, "<=", 0.01, "somebody", -0.02, 0.005)]
+    found = verdict(TRIAL, criteria, {**tests, "t::no class lost": outcome}, accept=False)
 
-    assert verdict(trial_with(set_size=3), criteria, outcomes, accept=False).status == "FAILED"
+    assert found.status == "NOT JUDGED"
+    assert "contradict" in found.words
+
+
+def test_a_failure_beside_what_cannot_be_told_is_a_failure():
+    criteria, tests = undecided_at("mean AP drop, relative")
+    criteria["t::no class lost"] = [Criterion("no class lost", 0.5, "<=", 0.1, "somebody")]
+
+    assert (
+        verdict(trial_with(set_size=3), criteria, {**tests, "t::no class lost": "failed"}, accept=False).status
+        == "FAILED"
+    )
 
 
 def test_a_part_that_passes_stays_a_first_look_with_its_interval():
