@@ -1,5 +1,6 @@
 """Faults of what the command line is given: the set and its truth, the port file, old answers."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -141,7 +142,8 @@ def truth_as_answers(bench: Bench) -> tuple[str, ...]:
 
 def old_verdict(bench: Bench) -> tuple[str, ...]:
     """The run ends in a usage error, and the verdict file is that of an earlier run that passed."""
-    (bench.folder / "verdict.json").write_text('{"status": "PASSED", "words": "an earlier run"}', encoding="utf-8")
+    earlier = {"status": "PASSED", "words": "an earlier run", "criteria": [], "tests": {}}
+    (bench.folder / "verdict.json").write_text(json.dumps(earlier), encoding="utf-8")
     return ("--limit=none",)
 
 
