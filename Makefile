@@ -3,6 +3,7 @@
 # make test-unit the tests that start no process: a minute
 # make test-full-size export and adapt of a full-size network: some minutes
 # make test-tools the tests of benchmarks/ and tools/
+# make power    plant every fault into the specimen's port, and see that the verdict catches it; writes docs/power.md
 # make bench     side-by-side timings; ARGS="score warm" for some of them, --json=FILE for another place of the numbers
 # make specimen  redraw and retrain the specimen from nothing
 PYTHON ?= python3
@@ -12,7 +13,7 @@ READY := $(VENV)/.ready
 
 WORKERS ?= 2
 
-.PHONY: signoff test test-unit test-full-size test-tools bench specimen clean
+.PHONY: signoff test test-unit test-full-size test-tools power bench specimen clean
 
 signoff: $(READY)
 	$(RUN) pytest -m accuracy $(ARGS)
@@ -22,7 +23,7 @@ test: $(READY)
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(VENV)/bin/lint-imports
-	$(RUN) pytest -n $(WORKERS) --dist worksteal -m 'not full_size and not rehearsal' $(ARGS)
+	$(RUN) pytest -n $(WORKERS) --dist worksteal -m 'not full_size and not rehearsal and not power' $(ARGS)
 
 test-unit: $(READY)
 	$(RUN) pytest -n $(WORKERS) --dist worksteal tests/unit $(ARGS)
@@ -32,6 +33,11 @@ test-full-size: $(READY)
 
 test-tools: $(READY)
 	$(RUN) pytest -n $(WORKERS) --dist worksteal benchmarks/tests tools/tests $(ARGS)
+
+power: $(READY)
+	rm -f .artifacts/power/*.json
+	$(RUN) pytest -n $(WORKERS) --dist worksteal -q -m power tests/system/test_power.py $(ARGS); status=$$?; \
+		$(RUN) tools.power && exit $$status
 
 bench: $(READY)
 	$(RUN) benchmarks $(ARGS)

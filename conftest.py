@@ -37,18 +37,8 @@ prepare_threads()  # before torch is imported
 pytest_plugins = tuple(
     f"rfcn_lib.suite.{name}"
     for name in (
-        *(
-            "collection",
-            "inputs",
-            "commands",
-            "ascend",
-            "packets",
-            "gpu",
-            "rehearsal",
-            "rehearsal_figures",
-            "explain",
-            "agreement",
-        ),
+        *("collection", "inputs", "commands", "ascend", "packets", "gpu", "rehearsal", "rehearsal_figures"),
+        *("explain", "agreement"),
         *("recording", "report", "guard", "options"),
     )
 )

@@ -18,6 +18,7 @@ else:
 
 PUBLISHED = Path(__file__).with_name("published.toml")
 LARGEST_FILE_BYTES = 1_000_000  # a port is a page of numbers; anything larger is another file
+CLASS_AP_DROP = 0.1  # the margin of one class, where a port file of an earlier edition names none
 HINT = f"{PUBLISHED} is a complete example"
 
 
@@ -40,9 +41,26 @@ def _printable(name: str) -> str:
     return name
 
 
+def _of_older_edition(criteria: Mapping[str, "Criterion"]) -> Mapping[str, "Criterion"]:
+    """Earlier editions judged by class_ap_kept whether half of a class's AP was left. Its place is that of class_ap_drop."""
+    kept = criteria.get("class_ap_kept")
+    if kept is None:
+        return criteria
+    if "class_ap_drop" in criteria:
+        raise ValueError("should hold class_ap_drop alone, but class_ap_kept is there too; remove it")
+    margin = min(CLASS_AP_DROP, round(1 - min(kept.limit, 1), 9))
+    source = (
+        f"this port file is of an earlier edition, and its class_ap_kept ({kept.limit:g} of the AP of each class is left) is no "
+        f"longer judged: no class may be shown to lose more than {margin:.0%}; write [criteria.class_ap_drop] in its place"
+    )
+    others = {name: criterion for name, criterion in criteria.items() if name != "class_ap_kept"}
+    return {**others, "class_ap_drop": Criterion(limit=margin, source=source)}
+
+
 def _agreed(criteria: Mapping[str, "Criterion"]) -> Mapping[str, "Criterion"]:
     """Two limits every port must agree on, and a limit that is a share must be one."""
-    lacking = sorted({"mean_ap_drop", "class_ap_kept"} - set(criteria))
+    criteria = _of_older_edition(criteria)
+    lacking = sorted({"mean_ap_drop", "class_ap_drop"} - set(criteria))
     if lacking:
         raise ValueError(f"should also hold {' and '.join(lacking)}")
     for name, criterion in criteria.items():
@@ -120,7 +138,7 @@ class Criterion(_Table):
     scope: Scope | None = None
 
 
-CriterionName = Literal["mean_ap", "mean_ap_drop", "class_ap_kept", "throughput_fps"]
+CriterionName = Literal["mean_ap", "mean_ap_drop", "class_ap_drop", "class_ap_kept", "throughput_fps"]
 
 
 class Port(_Table):

@@ -5,11 +5,13 @@ from typing import Final
 from rfcn_lib.faults import (
     anchors,
     colours,
+    commands,
     deltas,
     folders,
     layers,
     outputs,
     pooling,
+    raw_files,
     rois,
     scores,
     sizes,
@@ -17,7 +19,21 @@ from rfcn_lib.faults import (
 )
 from rfcn_lib.faults.fault import STAGES, Fault
 
-PARTS: Final = (folders, colours, sizes, layers, weights, anchors, rois, pooling, scores, deltas, outputs)
+PARTS: Final = (
+    raw_files,
+    commands,
+    folders,
+    colours,
+    sizes,
+    layers,
+    weights,
+    anchors,
+    rois,
+    pooling,
+    scores,
+    deltas,
+    outputs,
+)
 CATALOGUE: Final[tuple[Fault, ...]] = tuple(
     sorted((fault for part in PARTS for fault in part.FAULTS), key=lambda fault: STAGES.index(fault.stage))
 )

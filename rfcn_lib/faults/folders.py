@@ -88,6 +88,18 @@ def scores_of_another(by: Mapping[str, Outputs]) -> dict[str, Outputs]:
     return {id: replace(outputs, cls_prob=before[id].cls_prob) for id, outputs in by.items()}
 
 
+def first_everywhere(by: Mapping[str, Outputs]) -> dict[str, Outputs]:
+    """All pictures have the outputs of the first."""
+    return _taken(by, [0] * len(_several(by, 2)))
+
+
+def half_of_an_older_run(by: Mapping[str, Outputs]) -> dict[str, Outputs]:
+    """The second half is from a run whose boxes were 2 px off."""
+    late = list(by)[len(_several(by, 2)) // 2 :]
+    moved = np.asarray([0, 2, 2, 2, 2], np.float32)
+    return {**by, **{id: replace(by[id], rois=by[id].rois + moved) for id in late}}
+
+
 FAULTS: Final = (
     FilesFault(
         "ids-exchanged-in-pairs", "files",
@@ -128,5 +140,13 @@ FAULTS: Final = (
         "scores-of-another-picture", "files",
         "The scores are those of the picture before; rois and deltas are right. Look at the numbering of the second"
         " output.", scores_of_another,
+    ),
+    FilesFault(
+        "first-picture-everywhere", "cache and clock",
+        "All pictures have the outputs of the first. Look for an answer that is kept and given again.", first_everywhere,
+    ),
+    FilesFault(
+        "half-of-an-older-run", "cache and clock",
+        "The second half is from an older run of another graph. Empty the folder of dumps before a run.", half_of_an_older_run,
     ),
 )  # fmt: skip

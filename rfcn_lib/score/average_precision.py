@@ -114,7 +114,7 @@ def evaluate_arrays(
     counts: dict[str, Counts] = {}
     labels = [list(classes).index(name) for name in names]
     for name, one in zip(names, ranked_by_class(found, objects, labels, protocol), strict=True):
-        ap[name] = _average_precision(one.right, one.wrong, one.objects, protocol)
+        ap[name] = average_precision(one.right, one.wrong, one.objects, protocol)
         counts[name] = Counts(one.objects, len(one.pictures), int(one.right.sum()))
     return Evaluation(protocol, tuple(ids), ap, float(np.mean(list(ap.values()))), counts)
 
@@ -124,12 +124,14 @@ class Ranked:
     """The detections of one class, best first.
 
     pictures  (N,) int index of the picture
+    scores    (N,) never rising
     right     (N,) bool
     wrong     (N,) bool; on a difficult object both are False
     objects   number of objects that are not difficult
     """
 
     pictures: Ints
+    scores: Floats
     right: Bools
     wrong: Bools
     objects: int
@@ -150,7 +152,7 @@ def ranked_by_class(found: Found, objects: Objects, labels: Sequence[int], proto
             difficult,
             protocol,
         )
-        yield Ranked(found.pictures[ranked], right, wrong, len(mine) - int(difficult.sum()))
+        yield Ranked(found.pictures[ranked], found.scores[ranked], right, wrong, len(mine) - int(difficult.sum()))
 
 
 def _judge(
@@ -183,8 +185,8 @@ def _judge(
     return right, ~(right | neither)
 
 
-def _average_precision(right: Bools, wrong: Bools, objects: int, protocol: Protocol) -> float:
-    """AP of one class from detections best first; `objects` > 0."""
+def average_precision(right: Bools, wrong: Bools, objects: int, protocol: Protocol) -> float:
+    """AP of one class from its detections, best first: two (N,) bool; `objects`, the number that counts, is above 0."""
     rights, wrongs = np.cumsum(right.astype(np.float64)), np.cumsum(wrong.astype(np.float64))
     recall = rights / float(objects)
     precision = rights / np.maximum(rights + wrongs, np.finfo(np.float64).eps)

@@ -1,29 +1,22 @@
 """Reference and candidate compared picture by picture: both saw the same pictures, so their difference has less noise than each.
 
-- A picture's own score is the mean, over the classes with objects in it, of the area AP of its own detections. The candidate
-  agrees on a picture where both scores are equal; it wins or loses where its score is higher or lower.
-- The interval of the mean AP difference is a paired bootstrap (Efron, percentile method): the set is drawn again with
-  replacement, picture by picture, both sides with the same draw. A picture that is drawn twice counts as two pictures; the two
-  copies of a detection have neighbouring ranks. A class of which a draw has no object is left out of it, on both sides.
-
-Nothing here is a criterion.
+A picture's own score is the mean, over the classes with objects in it, of the area AP of its own detections. The candidate agrees
+on a picture where both scores are equal; it wins or loses where its score is higher or lower. The interval of the drop of mean AP
+is that of `intervals`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any
 
 import numpy as np
 
-from rfcn_lib import spec
-from rfcn_lib.records import Bools, Detections, Floats, Ints, Truth
-from rfcn_lib.score.arrays import Found, Objects, flatten
-from rfcn_lib.score.average_precision import RECALL_MARKS, VOC07, ranked_by_class
-
-RESAMPLES: Final = 1000
-INTERVAL: Final = (2.5, 97.5)  # percentiles: 95 % of the draws lie between
-SEED: Final = 2007
-LARGEST_BLOCK: Final = 4_000_000  # numbers in one block of weights
+from rfcn_lib.records import Detections, Floats, Ints, Truth
+from rfcn_lib.score.arrays import flatten
+from rfcn_lib.score.average_precision import VOC07, Protocol, ranked_by_class
+from rfcn_lib.score.intervals import ClassInterval, Intervals, intervals
+from rfcn_lib.score.resampled import Side, objects_by_picture, side_of
+from rfcn_lib.score.ties import TieBracket, tie_bracket
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +24,13 @@ class Paired:
     """The candidate against the reference.
 
     agree, lose, win  numbers of pictures with objects that count
-    difference        mean AP of the candidate minus that of the reference
-    low, high         between these lies the difference in 95 % of `resamples` draws
+    drop              how sure the drop of mean AP is
     """
 
     agree: int
     lose: int
     win: int
-    difference: float
-    low: float
-    high: float
-    resamples: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """One class of one side: pictures of its detections that are right or wrong, best first, and whether each is right."""
-
-    pictures: Ints
-    right: Bools
+    drop: Intervals
 
 
 def paired(
@@ -59,7 +40,8 @@ def paired(
     classes: Sequence[str],
     judged: Sequence[str],
     *,
-    resamples: int = RESAMPLES,
+    margin: float,
+    class_margin: float,
 ) -> Paired:
     """Compare two evaluations of the same pictures under the protocol of the criteria.
 
@@ -69,72 +51,47 @@ def paired(
         truth: objects by id; its order is the order of the set.
         classes: of the labels.
         judged: the classes that count; each has an object that counts.
-        resamples: how many times the set is drawn again. VOC2007 test takes 4 ms a draw.
+        margin: relative drop of mean AP that is still accepted, 0 to 1.
+        class_margin: relative drop of one class's AP that is still accepted, 0 to 1.
 
     Raises:
-        EvaluationError: the ids differ.
+        EvaluationError: the ids differ, or the reference finds nothing.
     """
     labels = [list(classes).index(name) for name in judged]
-    found, objects = flatten(reference, truth)
-    sides = [_by_class(found, objects, labels), _by_class(flatten(candidate, truth)[0], objects, labels)]
-    count = len(truth)
-    counted = ~objects.difficult.astype(bool)
-    objects_cp = np.array(  # objects that count, class by picture
-        [np.bincount(objects.pictures[counted & (objects.labels == label)], minlength=count) for label in labels]
-    )
+    sides = []
+    for one in (reference, candidate):
+        found, objects = flatten(one, truth)
+        sides.append([side_of(ranked) for ranked in ranked_by_class(found, objects, labels, VOC07)])
+    objects_cp = objects_by_picture(objects, labels, len(truth))
     scores = [_picture_scores(side, objects_cp) for side in sides]
     some = objects_cp.any(axis=0)
     change = np.sign(scores[1][some] - scores[0][some])
-    whole = _difference(sides, objects_cp, np.ones((count, 1), np.int32))
-    draws = np.concatenate([_difference(sides, objects_cp, weights) for weights in _draws(count, resamples)])
-    low, high = np.percentile(draws, INTERVAL)
     agree, lose, win = (int((change == sign).sum()) for sign in (0, -1, 1))
-    return Paired(agree, lose, win, float(whole[0]), float(low), float(high), resamples)
+    drop = intervals(sides[0], sides[1], objects_cp, judged, margin=margin, class_margin=class_margin)
+    return Paired(agree, lose, win, drop)
 
 
-def _draws(count: int, resamples: int) -> Iterator[Ints]:
-    """How often each picture is drawn, (count, some draws) int32; in blocks, so that the memory does not grow with the set."""
-    random = np.random.default_rng(SEED)
-    block = max(1, min(resamples, LARGEST_BLOCK // (20 * count)))
-    for start in range(0, resamples, block):
-        drawn = random.integers(0, count, (min(block, resamples - start), count))
-        yield np.stack([np.bincount(one, minlength=count) for one in drawn], axis=1).astype(np.int32)
+def paired_of(content: Mapping[str, Any]) -> Paired:
+    """The record that `dataclasses.asdict` turned into mappings."""
+    drop = content["drop"]
+    classes = {name: ClassInterval(**one) for name, one in drop["classes"].items()}
+    return Paired(**{**content, "drop": Intervals(**{**drop, "area": tuple(drop["area"]), "classes": classes})})
 
 
-def _by_class(found: Found, objects: Objects, labels: Sequence[int]) -> list[_Side]:
-    ranked = ranked_by_class(found, objects, labels, VOC07)
-    return [_Side(one.pictures[one.right | one.wrong], one.right[one.right | one.wrong]) for one in ranked]
+def ties(
+    detections: Mapping[str, Detections],
+    truth: Mapping[str, Truth],
+    classes: Sequence[str],
+    judged: Sequence[str],
+    protocol: Protocol = VOC07,
+) -> TieBracket:
+    """Mean AP in the worst and in the best order of equal scores. Arguments and errors as of `paired`."""
+    found, objects = flatten(detections, truth)
+    labels = [list(classes).index(name) for name in judged]
+    return tie_bracket([*ranked_by_class(found, objects, labels, protocol)], judged, protocol)
 
 
-def _difference(sides: Sequence[Sequence[_Side]], objects_cp: Ints, weights_pd: Ints) -> Floats:
-    """Mean AP of the second side minus that of the first, for each draw of pictures (columns of weights)."""
-    totals_cd = objects_cp @ weights_pd
-    means = []
-    for side in sides:
-        ap_cd = np.array([_ap(one, weights_pd, total_d) for one, total_d in zip(side, totals_cd, strict=True)])
-        means.append(np.array([np.mean(ap[total > 0]) for ap, total in zip(ap_cd.T, totals_cd.T, strict=True)]))
-    difference: Floats = means[1] - means[0]
-    return difference
-
-
-def _ap(side: _Side, weights_pd: Ints, total_d: Ints) -> Floats:
-    """AP at 11 recall marks of one class in each draw. Precision is highest at right detections, so only those are looked at."""
-    ap = np.zeros(len(total_d))
-    if not side.right.any():
-        return ap
-    weights_nd = weights_pd[side.pictures]
-    rights_nd = np.cumsum(weights_nd[side.right], axis=0)
-    all_nd = np.cumsum(weights_nd, axis=0, out=weights_nd)[side.right]
-    recall = rights_nd / np.maximum(total_d, 1)
-    best_from = np.maximum.accumulate((rights_nd / np.maximum(all_nd, 1))[::-1], axis=0)[::-1]
-    for mark in RECALL_MARKS:
-        first = (recall < mark).sum(axis=0)
-        reached = np.flatnonzero(first < len(recall))
-        ap[reached] += best_from[first[reached], reached] / spec.RECALL_MARKS
-    return ap
-
-
-def _picture_scores(side: Sequence[_Side], objects_cp: Ints) -> Floats:
+def _picture_scores(side: Sequence[Side], objects_cp: Ints) -> Floats:
     """Each picture's own score: mean, over the classes with objects in it, of its area AP. 0 for a picture without any."""
     count = objects_cp.shape[1]
     total = np.zeros(count)

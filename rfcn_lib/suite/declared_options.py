@@ -37,6 +37,12 @@ DECLARED: Sequence[tuple[str, str, str | None, str]] = (  # name, example of a v
         "published",
         "all pictures on the port's canvas, or each on the smallest of a few",
     ),
+    (
+        "--gate",
+        "point|interval",
+        "point",
+        "what judges the drop on a whole set: the point comparison, or its interval, for pictures like these",
+    ),
     ("--dask", "ADDRESS", None, "share the pictures over a Dask cluster, tcp://HOST:8786, or local:N processes here"),
     ("--verdict", "FILE", None, "write the verdict as JSON: what was judged, every criterion, its number, its outcome"),
     ("--protocols", "FILE", None, "write a table of the same detections under each evaluation protocol"),

@@ -1,7 +1,7 @@
 """From dumps to evaluations: the candidate, the reference, and the trial that compares them."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,13 +19,14 @@ from rfcn_lib.score.average_precision import Evaluation
 from rfcn_lib.score.dump_forms import OWN, Form
 from rfcn_lib.score.evaluation import Judged, judge
 from rfcn_lib.score.packet_records import Facts
-from rfcn_lib.score.paired import paired
 from rfcn_lib.store.store import Store
 from rfcn_lib.suite.canvases import Canvases
 from rfcn_lib.suite.given import GraphFacts
 from rfcn_lib.suite.inputs import input_paths
 from rfcn_lib.suite.limits import loosened
 from rfcn_lib.suite.options import Options
+from rfcn_lib.suite.pairing import paired_of_run, ties_of
+from rfcn_lib.verdict.interval_words import undecided
 from rfcn_lib.verdict.verdict import CandidateOn, Exhibit, Trial
 
 LEAST_REFERENCE_MEAN_AP = 0.3  # a reference that finds less cannot show what a port lost; upstream scores 0.6986
@@ -156,7 +157,7 @@ def trial_of(
     """
     port, devkit, evaluation = pictures.port, pictures.devkit, candidate.evaluation
     whole = devkit.set_name == "test" and len(devkit.ids) == spec.VOC_TEST_COUNT
-    return Trial(
+    trial = Trial(
         port=port.name,
         device=candidate.device,
         candidate_on=candidate.on,
@@ -173,7 +174,7 @@ def trial_of(
         reference_ap=reference.ap,
         candidate_mean_ap=evaluation.mean_ap,
         candidate_ap=evaluation.ap,
-        paired=_paired(candidate, reference, pictures),
+        paired=paired_of_run(reference.judged, candidate.judged, pictures),
         cropped=cropped(pictures.records.values()),
         loosened=loosened(port, baseline),
         unpublished=candidate.unpublished,
@@ -188,16 +189,12 @@ def trial_of(
         canvas_area=canvases.area_share,
         clip=graph_facts.clip,
         notes=graph_facts.notes,
+        ties=ties_of(reference.judged, candidate.judged, pictures),
+        gate=options.gate,
     )
-
-
-def _paired(candidate: Candidate, reference: Reference, pictures: Pictures) -> dict[str, float] | None:
-    """Both sides picture by picture, where the reference's detections are known."""
-    if reference.judged is None:
-        return None
-    devkit, judged = pictures.devkit, list(candidate.evaluation.ap)
-    both = (reference.judged.detections, candidate.judged.detections)
-    return asdict(paired(*both, devkit.truth, pictures.port.classes, judged))
+    return replace(
+        trial, undecided=undecided(trial.paired, by_class=trial.gate == "interval") if trial.by_interval else ()
+    )
 
 
 def _exhibits(

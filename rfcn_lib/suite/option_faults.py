@@ -30,6 +30,7 @@ def faults(given: Mapping[str, Any], marks: str, here: Path, devkit: Path) -> It
         ("overflow", ("crop", "error")),
         ("canvas", ("published", "fitted")),
         ("clip", ("canvas", "none")),
+        ("gate", ("point", "interval")),
     ):
         yield from values.one_of(name, given.get(name), allowed)
     yield from values.one_of("runner", given.get("runner"), toolkit.RUNNERS)
@@ -59,6 +60,11 @@ def faults(given: Mapping[str, Any], marks: str, here: Path, devkit: Path) -> It
         yield (
             f"--write-reference writes what the source model finds here, but --reference={given['reference']} does not run it; "
             "leave one of both out"
+        )
+    if given["gate"] == "interval" and given["reference"] == "published":
+        yield (
+            "--gate=interval compares the detections of both sides picture by picture, but --reference=published is a mean "
+            "alone: there is no pairing; use --reference=torch or a packet, or leave out --gate"
         )
     yield from _faults_of_given_files(given, marks)
     if marks == "npu" and given.get("dumps"):

@@ -52,6 +52,7 @@ class Options:
     write_reference: Path | None
     overflow: Literal["crop", "error"]
     canvas: Literal["published", "fitted"]
+    gate: Literal["point", "interval"]
     dask: str | None
     accept: bool
     explain: bool
@@ -176,6 +177,7 @@ def read(given: Mapping[str, Any], *, marks: str = "", here: Path | None = None,
         write_reference=_path(given, "write-reference"),
         overflow=given["overflow"],
         canvas=given["canvas"],
+        gate=given["gate"],
         dask=given.get("dask"),
         accept=given["accept"],
         explain=given["explain"],

@@ -10,7 +10,7 @@ import pytest
 from rfcn_lib.command import export_lines
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.suite.options import OPTIONS
-from rfcn_lib.verdict.verdict import Criterion, Relation
+from rfcn_lib.verdict.criterion import Criterion, Relation, UndecidedError
 
 OURS = ("conftest", "rfcn_lib.suite")
 DEVICES = {"accuracy": "host", "rehearsal": "rehearsal", "npu": "npu"}  # marker -> the device that a test is about
@@ -34,11 +34,20 @@ def pytest_fixture_setup(
 def criterion(record_property: Callable[[str, object], None]) -> Callable[..., Criterion]:
     """Record what a test judges, whatever the outcome.
 
-    Call it as criterion(name, number, relation, limit, source); it returns the `Criterion`.
+    Call it as criterion(name, number, relation, limit, source); it returns the `Criterion`. lower and upper: the interval that
+    judges in place of the number.
     """
 
-    def record(name: str, number: float, relation: Relation, limit: float, source: str) -> Criterion:
-        judged = Criterion(name, float(number), relation, float(limit), source)
+    def record(
+        name: str,
+        number: float,
+        relation: Relation,
+        limit: float,
+        source: str,
+        lower: float | None = None,
+        upper: float | None = None,
+    ) -> Criterion:
+        judged = Criterion(name, float(number), relation, float(limit), source, lower, upper)
         record_property("criterion", asdict(judged))
         return judged
 
@@ -55,7 +64,10 @@ def note(record_property: Callable[[str, object], None]) -> Callable[[str], None
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Under --accept a skip is an error. An error of this suite is printed as its sentence, without a traceback."""
+    """Under --accept a skip is an error. An error of this suite is printed as its sentence, without a traceback.
+
+    A criterion that the pictures are too few to tell is marked `undecided`. pytest counts it as failed, so the run is red.
+    """
     report = yield
     if report.skipped and item.config.stash[OPTIONS].accept and not hasattr(report, "wasxfail"):
         reason = call.excinfo.value if call.excinfo else "a marker says so"
@@ -65,6 +77,9 @@ def pytest_runtest_makereport(
             report.outcome = "failed"
             report.longrepr = item.repr_failure(pytest.ExceptionInfo.from_current())
             report.user_properties.append(("not judged", True))
+    elif report.failed and call.excinfo and isinstance(call.excinfo.value, UndecidedError):
+        report.user_properties.append(("undecided", str(call.excinfo.value)))
+        report.longrepr = str(call.excinfo.value)
     elif report.failed and call.excinfo and not isinstance(call.excinfo.value, AssertionError):
         report.user_properties.append(("not judged", True))
         if isinstance(call.excinfo.value, SuiteError):
@@ -75,3 +90,10 @@ def pytest_runtest_makereport(
     if device:
         report.user_properties.append(("device", device))
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, str] | None:
+    """A test that could not tell is printed with a word of its own, neither as failed nor as passed."""
+    undecided = isinstance(report, pytest.TestReport) and "undecided" in dict(report.user_properties)
+    return ("inconclusive", "I", "INCONCLUSIVE") if undecided and report.when == "call" else None

@@ -77,7 +77,9 @@ class Reporter:
         properties = dict(recorded)
         if "device" in properties:
             self.device_of[test] = properties["device"]
-        if report.failed:
+        if "undecided" in properties:
+            self.outcomes[test] = "undecided"
+        elif report.failed:
             self.outcomes[test] = "error" if report.when != "call" or "not judged" in properties else "failed"
         elif report.skipped or (report.when == "call" and self.outcomes.get(test) != "error"):
             self.outcomes[test] = "skipped" if report.skipped else "passed"

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from rfcn_lib.score.calibration import CalibrationRow
 from rfcn_lib.score.protocols import ProtocolScore
+from rfcn_lib.verdict.interval_words import interval_lines, tie_lines
 from rfcn_lib.verdict.verdict import Trial, Verdict
 
 CLIPPED = {
@@ -54,8 +55,10 @@ def page(trial: Trial | None, found: Verdict, rates: Sequence[str], width: int, 
             console.print(
                 f"cropped    {len(trial.cropped)} pictures exceed the canvas and lost part of their area: {named}"
             )
-        if trial.paired:
-            console.print(_paired_line(trial.paired))
+        for line in interval_lines(trial.paired, judges=trial.by_interval):
+            console.print(line)
+        for line in tie_lines(trial.ties, trial.paired, trial.reference_mean_ap):
+            console.print(line)
         for rate in rates:
             console.print(f"rate       {rate}")
         for name, exhibit in trial.exhibits.items():
@@ -208,18 +211,14 @@ def _ap_table(trial: Trial) -> Table:
     return table
 
 
-def _paired_line(paired: Mapping[str, float]) -> str:
-    """How many pictures are better or worse, and how sure the mean AP difference is."""
-    counts = f"{paired['agree']} pictures as the reference, {paired['lose']} worse, {paired['win']} better"
-    interval = f"95 % of {paired['resamples']:,} draws of the pictures: {paired['low']:+.4f} to {paired['high']:+.4f}"
-    return f"paired     {counts}; mean AP difference {paired['difference']:+.4f}, {interval}"
-
-
 def _criteria_table(found: Verdict) -> Table:
     table = Table("criterion")
     for heading in ("number", "limit"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("outcome", no_wrap=True)
     for row in found.criteria:
-        table.add_row(row["name"], f"{row['number']:.6g}", f"{row['relation']} {row['limit']:.6g}", row["outcome"])
+        number = f"{row['number']:.6g}"
+        if row["upper"] is not None:
+            number += f" ({row['lower']:.4g} .. {row['upper']:.4g})"
+        table.add_row(row["name"], number, f"{row['relation']} {row['limit']:.6g}", row["outcome"])
     return table

@@ -5,9 +5,10 @@ made elsewhere do not say which device made them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, TypedDict
 
+from rfcn_lib.verdict import interval_words
 from rfcn_lib.verdict.criterion import Criterion as Criterion
 from rfcn_lib.verdict.criterion import Outcome as Outcome
 from rfcn_lib.verdict.criterion import Relation as Relation
@@ -51,6 +52,8 @@ class Trial:
     exhibits      name -> every file that was used
     commands      external commands, ready to paste
     paired        both sides picture by picture, as `score.paired.Paired` has it; None where the reference is a mean alone
+    ties          "reference", "candidate" -> mean AP in the worst and best order of equal scores, as `score.ties.TieBracket`
+    gate          what judges the drop on the whole set: the point comparison, or its interval
     loosened      limits that ask for less than the published ones
     unpublished   flags given to the compiler besides the published ones
     set_name      which set of the devkit
@@ -93,6 +96,18 @@ class Trial:
     clip: Literal["canvas", "none", "frozen", "unknown"] = "unknown"
     notes: Sequence[str] = ()
     undecided: Sequence[str] = ()
+    ties: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    gate: Literal["point", "interval"] = "point"
+
+    @property
+    def by_interval(self) -> bool:
+        """Whether the interval judges the drop in place of the point comparison.
+
+        On the whole set the point comparison has no sampling error; a part stands for pictures that were not judged. What no
+        device made accepts nothing on any number of pictures, so there the point stays.
+        """
+        part = self.partial and self.candidate_on not in (SIMULATED, REHEARSED)
+        return self.paired is not None and (self.gate == "interval" or part)
 
     @property
     def partial(self) -> bool:
@@ -170,15 +185,18 @@ def _words(
         what = ", ".join(test.split("::")[-1] for test in unjudged)
         return "NOT JUDGED", f"no verdict, because of errors and not of numbers: {what}"
     passed = {row["name"] for row in rows if row["outcome"] == "passed"}
-    left_out = sorted(_wanted(trial) - passed)
+    undecided = {row["name"] for row in rows if row["outcome"] == "undecided"}
+    left_out = sorted(_wanted(trial) - passed - undecided)
     if trial is None or left_out:
         return "NOT JUDGED", f"not asked in this run: {'; '.join(left_out)}"
     held = f"{len(passed)} criteria hold over {len(trial.ids)} pictures"
     held += f", under LOOSENED limits ({'; '.join(trial.loosened)})" if trial.loosened else ""
     held += f", compiled with {' '.join(trial.unpublished)} besides the published flags" if trial.unpublished else ""
     held += f", on {len(trial.canvases)} FITTED canvases" if trial.canvas == "fitted" else ""
-    if trial.undecided:
-        return "INCONCLUSIVE", f"not enough pictures to tell ({trial.candidate_device}): {'; '.join(trial.undecided)}"
+    if trial.undecided or undecided or "undecided" in tests.values():
+        what = "; ".join(trial.undecided or sorted(undecided) or ("a test says so",))
+        part = f" in {len(trial.ids)} of {trial.set_size}" if trial.partial else ""
+        return "INCONCLUSIVE", f"not enough pictures to tell{part} ({trial.candidate_device}): {what}"
     lesser = trial.partial or trial.candidate_on in (
         SIMULATED,
         REHEARSED,
@@ -197,6 +215,7 @@ def _words(
         return (
             "PARTIAL",
             f"{len(trial.ids)} of {trial.set_size} pictures: a first look, from which nothing can be accepted"
+            + interval_words.so_far(trial.paired)
             + (f"; LOOSENED limits ({'; '.join(trial.loosened)})" if trial.loosened else ""),
         )
     if trial.candidate_on == HOST:

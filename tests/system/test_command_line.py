@@ -12,7 +12,7 @@ import sys
 import numpy as np
 import pytest
 
-from tests.support.exit_statuses import LOOSENED, NOT_JUDGED
+from tests.support.exit_statuses import INCONCLUSIVE, LOOSENED, NOT_JUDGED, WRONG_USAGE
 from tests.support.places import ROOT
 
 CLASSES, ROWS = 21, 300
@@ -275,14 +275,62 @@ def test_the_reference_s_own_dumps_are_no_candidate(accuracy, torch_dumps):
     assert "NOT JUDGED" in words
 
 
-def test_a_limited_run_says_so_and_accepts_nothing(accuracy, tmp_path):
+def expect_inconclusive(code, words, verdict):
+    """Red, with an exit status and words of its own; never passed, never failed."""
+    assert code == INCONCLUSIVE, words
+    assert verdict["status"] == "INCONCLUSIVE"
+    assert re.search(r"INCONCLUSIVE: not enough pictures to tell.* mean AP drop .* pictures would decide", words)
+    assert not re.search(r"\b(PASSED|FAILED)\b", words)
+    assert re.search(r"\d passed, .*\d inconclusive in ", words), "pytest's own last line"
+    outcomes = {row["name"]: row["outcome"] for row in verdict["criteria"]}
+    assert outcomes["mean AP drop, relative"] == outcomes["mean AP drop, absolute"] == "undecided"
+    assert outcomes["every picture judged"] == "passed"
+    limits = verdict["on_trial"]["paired"]["drop"]
+    assert limits["lower"] <= limits["margin"] <= limits["upper"]
+    assert limits["needed"] > limits["pictures"]
+    return outcomes, verdict["on_trial"]["undecided"]
+
+
+def test_a_part_of_the_set_cannot_tell_and_says_how_many_pictures_would(accuracy, tmp_path):
     code, words = accuracy("--limit=30", f"--verdict={tmp_path / 'v.json'}")
 
-    assert code == 0, words
+    outcomes, undecided = expect_inconclusive(code, words, json.loads((tmp_path / "v.json").read_text()))
     assert "PARTIAL: first 30 ids" in words
-    assert "PARTIAL: 30 of 140 pictures: a first look, from which nothing can be accepted" in words
-    assert json.loads((tmp_path / "v.json").read_text())["status"] == "PARTIAL"
-    assert "PASSED:" not in words
+    assert outcomes["no class lost"] == "passed", "none is shown to be lost"
+    assert len(undecided) == 1
+
+
+def test_the_whole_set_is_judged_by_its_interval_where_that_is_asked(accuracy, tmp_path):
+    """140 pictures pass as a point; of pictures like these they tell nothing, and no class has the 30 it needs."""
+    code, words = accuracy("--gate=interval", f"--verdict={tmp_path / 'v.json'}")
+
+    outcomes, undecided = expect_inconclusive(code, words, json.loads((tmp_path / "v.json").read_text()))
+    assert outcomes["no class lost"] == "undecided"
+    assert len(undecided) == 2
+    assert "20 undecided, a class needs 30 pictures at least: bird" in words
+
+
+def test_the_interval_stands_beside_the_point_comparison_of_the_whole_set(accuracy, tmp_path):
+    """The figures of the reference experiment on these very dumps: L -2.489 %, U +3.535 %."""
+    code, words = accuracy(f"--verdict={tmp_path / 'v.json'}")
+    verdict = json.loads((tmp_path / "v.json").read_text())
+    drop = verdict["on_trial"]["paired"]["drop"]
+
+    assert code == 0
+    assert verdict["status"] == "PASSED"
+    assert (drop["decision"], drop["pictures"]) == ("INCONCLUSIVE", 140)
+    assert (drop["lower"], drop["upper"]) == pytest.approx((-0.02489, 0.03535), abs=2e-5)
+    assert drop["classes"]["bird"]["decision"] == "INCONCLUSIVE"
+    assert "for pictures like these: INCONCLUSIVE" in words
+    assert "mean AP drop +0.588 %, limits -2.49 .. +3.53 %" in words
+    assert verdict["on_trial"]["ties"]["candidate"]["low"] == pytest.approx(0.9089, abs=1e-4)
+
+
+def test_there_is_no_pairing_with_a_published_mean():
+    code, words = run_pytest("-m", "accuracy", "tests/test_accuracy.py", "--gate=interval", "--reference=published")
+
+    assert code == WRONG_USAGE
+    assert "there is no pairing" in words
 
 
 @pytest.mark.slow
@@ -291,12 +339,12 @@ def test_fitted_canvases_hold_the_same_criteria_and_crop_nothing(accuracy, store
     verdict = json.loads((tmp_path / "v.json").read_text())
     trial = verdict["on_trial"]
 
-    assert code == 0, words
+    assert code == INCONCLUSIVE, words
     assert re.search(r"canvases: fitted: \d+x\d+ \(\d+ pictures\), ", words)
     assert re.search(
         r"graphs: 3 of each canvas \(exported, adapted, twin\), .* they take at most \d+\.\d MB of the store", words
     )
-    assert {row["outcome"] for row in verdict["criteria"]} == {"passed"}
+    assert {row["outcome"] for row in verdict["criteria"]} == {"passed", "undecided"}
     assert sum(trial["canvases"].values()) == 3
     assert trial["canvas_area"] < 0.25
     assert trial["cropped"] == {}

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from rfcn_lib.score.packet import read_packet, write_packet
+from tests.support.exit_statuses import INCONCLUSIVE
 from tests.support.places import ROOT
 
 GRAPHS = ("rfcn.onnx", "rfcn_adapted.onnx", "rfcn_twin.onnx")
@@ -41,7 +42,8 @@ def packet(store_with, specimen_store, tmp_path):
     path = tmp_path / "reference.zip"
     words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "accuracy", "tests/test_accuracy.py"]
     options = ("--limit=3", f"--store={specimen_store}", f"--write-reference={path}")
-    subprocess.run([*words, *options], cwd=ROOT, check=True, capture_output=True, timeout=300)
+    done = subprocess.run([*words, *options], cwd=ROOT, capture_output=True, timeout=300)
+    assert done.returncode == INCONCLUSIVE, "three pictures tell nothing; the packet is written all the same"
     return path
 
 

@@ -62,7 +62,7 @@ def test_figures_of_a_published_run_may_be_absent(tmp_path: Path) -> None:
     start, end = GOOD.index("[criteria.mean_ap]"), GOOD.index("[criteria.mean_ap_drop]")
     file = tmp_path / "mine.toml"
     file.write_text(GOOD[:start] + GOOD[end : GOOD.index("[criteria.throughput_fps]")])
-    assert set(read_port(file).criteria) == {"mean_ap_drop", "class_ap_kept"}
+    assert set(read_port(file).criteria) == {"mean_ap_drop", "class_ap_drop"}
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_figures_of_a_published_run_may_be_absent(tmp_path: Path) -> None:
         ('"cat"', '"cat\\n"', "classes.7 is 'cat\\n', but "),
         ('"cat"', "7", "classes.7 is 7, but should be a valid string"),
         ("[criteria.mean_ap_drop]", "[criteria.map_drop]", "criteria.map_drop is 'map_drop', but should be 'mean_ap'"),
-        ("[criteria.class_ap_kept]", "[criteria.mean_ap_drop]", "is not TOML"),
+        ("[criteria.class_ap_drop]", "[criteria.mean_ap_drop]", "is not TOML"),
         ("limit = 0.01", "limit = 1.5", "mean_ap_drop.limit is 1.5"),
         ("limit = 0.01", "limit = -0.01", "criteria.mean_ap_drop.limit is -0.01, but "),
         ("limit = 0.01", "", "criteria.mean_ap_drop.limit is missing"),
@@ -148,7 +148,26 @@ def test_refused(tmp_path: Path, old: str, new: str, sentence: str) -> None:
 
 def test_a_criterion_every_port_agrees_on_cannot_be_left_out(tmp_path: Path) -> None:
     without = GOOD[: GOOD.index("[criteria.mean_ap_drop]")]
-    assert "should also hold class_ap_kept and mean_ap_drop" in refusal(tmp_path, without)
+    assert "should also hold class_ap_drop and mean_ap_drop" in refusal(tmp_path, without)
+
+
+@pytest.mark.parametrize(("kept", "margin"), [(0.5, 0.1), (0.9, 0.1), (0.95, 0.05), (0.0, 0.1)])
+def test_a_port_file_of_an_earlier_edition_is_read_and_says_what_changed(
+    tmp_path: Path, kept: float, margin: float
+) -> None:
+    start, end = GOOD.index("[criteria.class_ap_drop]"), GOOD.index("[criteria.throughput_fps]")
+    old = f'[criteria.class_ap_kept]\nlimit = {kept}\nsource = "half"\n\n'
+    file = tmp_path / "old.toml"
+    file.write_text(GOOD[:start] + old + GOOD[end:])
+    criteria = read_port(file).criteria
+    assert "class_ap_kept" not in criteria
+    assert criteria["class_ap_drop"].limit == margin
+    assert "class_ap_kept" in criteria["class_ap_drop"].source
+    assert "no longer judged" in criteria["class_ap_drop"].source
+
+    file.write_text(GOOD[:end] + old + GOOD[end:])
+    with pytest.raises(PortError, match="class_ap_kept is there too; remove it"):
+        read_port(file)
 
 
 def test_many_faults_are_counted_not_poured_out(tmp_path: Path) -> None:

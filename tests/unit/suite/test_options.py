@@ -53,6 +53,13 @@ def test_jpegs_are_needed_where_a_network_or_a_packet_is_of_them(dumps, referenc
     assert read_with(dumps=dumps, reference=reference).needs_jpegs is needed
 
 
+def test_the_interval_is_the_gate_where_both_sides_are_known():
+    assert read_with().gate == "point"
+    assert read_with("--gate=interval").gate == "interval"
+    with pytest.raises(OptionError, match="a mean alone: there is no pairing"):
+        read_with("--gate=interval", "--reference=published")
+
+
 def test_a_reference_is_a_word_or_a_packet():
     assert read_with().reference == "torch"
     assert read_with("--reference=published").reference_packet is None
@@ -101,6 +108,7 @@ WRONG = [
     ("--set=test.txt", "the set's name is 'test.txt', but it ends in .txt"),
     ("--store=Makefile", "--store=Makefile is a file, but should be a folder"),
     ("--limit=0", "--limit=0 should be a whole number of pictures, 1 or more"),
+    ("--gate=class", "--gate=class should be point or interval"),
     ("--limit=many", "--limit=many should be a whole number"),
     ("--limit=\u0663", "should be a whole number"),
     ("--limit=99999999999999999999", "should be a whole number"),

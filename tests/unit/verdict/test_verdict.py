@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from rfcn_lib.verdict.criterion import Criterion
 from rfcn_lib.verdict.page import page
 from rfcn_lib.verdict.verdict import (
     ACCURACY,
@@ -15,7 +16,6 @@ from rfcn_lib.verdict.verdict import (
     REHEARSED,
     SIMULATED,
     THROUGHPUT,
-    Criterion,
     Trial,
     verdict,
 )
