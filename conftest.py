@@ -38,7 +38,7 @@ pytest_plugins = tuple(
     f"rfcn_lib.suite.{name}"
     for name in (
         *("collection", "inputs", "commands", "ascend", "packets", "gpu", "rehearsal", "rehearsal_figures"),
-        *("explain", "agreement"),
+        *("explain", "agreement", "culprit"),
         *("recording", "report", "guard", "options"),
     )
 )

@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 import pytest
 
+from rfcn_lib.agreement.culprit import Blame
 from rfcn_lib.agreement.figures import GROUPS, Group
 from rfcn_lib.graph.rehearsal.headroom import overflowing
 from rfcn_lib.graph.rehearsal.rounding import MOVING
@@ -80,6 +81,12 @@ class Criteria:
     def test_no_picture_goes_wrong_alone(self, agreement: Agreed, criterion):
         judged = criterion(AGREEMENT["pictures"], agreement.worst_picture_times, "<=", 1.0, agreement.source)
         assert judged.holds(), f"{judged}\n{in_words(agreement.alone)}"
+
+    def test_what_departs_is_named(self, agreement: Agreed, culprit: Blame | None, record_property):
+        """It judges nothing: the stage that departs first, and the fault that gives the same outputs."""
+        record_property("agreement", agreement.as_json())
+        if culprit:
+            record_property("blame", asdict(culprit))
 
     def test_mean_ap_reaches_the_published(self, candidate: Candidate, published_mean_ap, criterion):
         found = candidate.evaluation

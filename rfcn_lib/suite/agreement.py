@@ -8,7 +8,7 @@ The source model clips proposals as the graph does. Other pictures than the samp
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,7 @@ from rfcn_lib.graph.rehearsal.rounding import BY_DEFAULT
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.port import Port
 from rfcn_lib.progress import progress
+from rfcn_lib.records import Picture
 from rfcn_lib.score.dump_audit import read_dump
 from rfcn_lib.score.evaluation import Judged
 from rfcn_lib.score.postprocess import detections_from_outputs
@@ -53,6 +54,8 @@ class Agreed:
     found    every figure, furthest beyond its limit first
     each     id -> each picture against the reference
     limits   the largest that each number of `each` may be
+    runs, soc, precision_mode, reference, records  what a search for the culprit needs: the source model over the sample, the
+             chip (None: float32 on this host), the reference's outputs by id (None: a packet), every picture's record
     """
 
     floor: str
@@ -60,6 +63,11 @@ class Agreed:
     found: tuple[Figure, ...]
     each: Mapping[str, Apart]
     limits: Mapping[str, float]
+    runs: Source = field(repr=False)
+    soc: str | None
+    precision_mode: str | None
+    reference: OutputsOf | None = field(repr=False)
+    records: Mapping[str, Picture] = field(repr=False)
 
     def of(self, group: Group) -> tuple[Figure, ...]:
         """The figures of one criterion, furthest beyond its limit first."""
@@ -119,11 +127,15 @@ def agreement(
     clip = clip_of(graph_facts, got, sample, options)
     source = Source(store, canvases, weights, port, sample, with_heads, clip)
     on_host = candidate.on == HOST or (candidate.device == "host" and options.dumps is None)
-    if on_host:
+    chip, mode = (
+        (None, None)
+        if on_host
+        else (candidate.chip or options.chip, candidate.precision_mode or options.precision_mode)
+    )
+    if chip is None:
         floors, want = source_floor(source), source.outputs(double=True)
         words = "the source model in float32 against float64"
     else:
-        chip, mode = candidate.chip or options.chip, candidate.precision_mode or options.precision_mode
         floors, want = rehearsed_floors(source, chip, mode, options), source.outputs()
         words = f"REHEARSED {chip}, {mode or BY_DEFAULT}, against the source model, equal scores in two orders"
     heads = source.heads(got, candidate.judged.sha256, double=on_host)
@@ -134,7 +146,8 @@ def agreement(
         expect_device(found, candidate)
     words += f"; {len(ids)} pictures"
     each, limits = _each(candidate, reference, reference_dumps, [floor.outputs for floor in floors], pictures, ids)
-    return Agreed(words, ids, found, each, limits)
+    theirs = partial(read_dump, reference_dumps, port=port) if reference_dumps else None
+    return Agreed(words, ids, found, each, limits, source, chip, mode, theirs, pictures.records)
 
 
 def _each(

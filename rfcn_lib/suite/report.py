@@ -93,6 +93,9 @@ class Reporter:
             if "trial" in properties:
                 found = Trial(**properties["trial"])
                 self.trials[found.device] = found
+            more = {name: properties[name] for name in ("agreement", "blame") if name in properties}
+            if more and self.device_of[test] in self.trials:
+                self.trials[self.device_of[test]] = replace(self.trials[self.device_of[test]], **more)
 
     @property
     def asked(self) -> list[str]:

@@ -1,0 +1,96 @@
+"""Which stage of a port departs first, and which single fault would give the same outputs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from rfcn_lib import boxes
+from rfcn_lib.agreement import rows as of_rows
+from rfcn_lib.agreement.figures import Figure, of_group
+from rfcn_lib.agreement.proposals import alive
+from rfcn_lib.records import Outputs
+from rfcn_lib.score.partners import best_pairs
+
+SAME_IOU: Final = 0.9
+SAME_SCORE: Final = 0.02  # of one picture in fp16, 99 % of the rows on the same proposals are nearer than this
+SAME_DELTA: Final = 0.1
+EXPLAINS: Final = 0.5  # a fault explains a run if it explains half of the rows that depart
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """What a red run is put down to.
+
+    stage     of the port, as in rfcn_lib.faults
+    fault     name of the single fault that gives the same outputs; "" where none of the catalogue does
+    sentence  for the engineer: what departs, or what the fault is
+    evidence  the figures that say so
+    """
+
+    stage: str
+    fault: str
+    sentence: str
+    evidence: str
+
+
+def first_stage(found: Sequence[Figure], alone: int, pictures: int) -> tuple[str, str]:
+    """(stage, why) from the groups of figures that are beyond their limits; ("", "") where none is.
+
+    alone     pictures that are beyond a limit by themselves, of so many `pictures`
+    """
+    beyond = {
+        group: of_group([one for one in found if one.times > 1], group) for group in ("proposals", "rows", "heads")
+    }
+    if alone and alone <= pictures / 2 and not beyond["heads"] and len(beyond["proposals"]) <= len(beyond["rows"]):
+        return "files", f"{alone} of {pictures} pictures go wrong alone, and the others agree"
+    if beyond["proposals"] and beyond["heads"]:
+        words = "proposals depart, and so do the heads on the same proposals: both read the picture and the backbone"
+        return "backbone", words
+    if beyond["proposals"]:
+        return "proposals", "proposals depart; the heads agree on the same proposals, so the backbone is right"
+    if beyond["heads"]:
+        words = {one.measure.name.partition("bbox_pred")[1] or "cls_prob" for one in beyond["heads"]}
+        if len(words) == 2:
+            return (
+                "pooling",
+                "proposals agree; scores and deltas depart on the same proposals: what both heads share is wrong",
+            )
+        return "heads", f"proposals agree; only {outputs.pop()} departs on the same proposals"
+    if beyond["rows"]:
+        digits = any(one.measure in of_rows.FEW_DIGITS.values() for one in beyond["rows"])
+        words = "numbers were rounded when they were written" if digits else "the rows are in another order, or repeat"
+        return ("files" if digits else "proposals"), words
+    if any(one.times > 1 for one in found):
+        return "heads", "proposals and heads agree on the whole; some detections are lost"
+    return ("files", f"{alone} of {pictures} pictures go wrong alone") if alone else ("", "")
+
+
+def rows_alike(got: Outputs, want: Outputs) -> tuple[int, int]:
+    """How many rows of two outputs of one picture are the same: box, scores and deltas; and how many rows there are."""
+    mine, theirs = (np.flatnonzero(one.rois[:, 1:].any(axis=1)) for one in (got, want))
+    table = boxes.iou(alive(got)[:, None], alive(want)[None])
+    left, right = best_pairs(table, table >= SAME_IOU)
+    left, right = mine[left], theirs[right]
+    scores = np.abs(got.cls_prob[left].astype(np.float64) - want.cls_prob[right]).max(axis=1, initial=0.0)
+    deltas = np.abs(got.bbox_pred[left].astype(np.float64) - want.bbox_pred[right]).max(axis=1, initial=0.0)
+    return int(((scores <= SAME_SCORE) & (deltas <= SAME_DELTA)).sum()), max(len(mine), len(theirs))
+
+
+def share_alike(got: Mapping[str, Outputs], want: Mapping[str, Outputs]) -> float:
+    """Share of the rows that are the same, over the pictures of both."""
+    counts = [rows_alike(got[id], want[id]) for id in got]
+    return sum(same for same, _ in counts) / max(sum(rows for _, rows in counts), 1)
+
+
+def explained(as_given: float, shares: Mapping[str, float]) -> tuple[str, ...]:
+    """Names of the faults that explain the run equally well, best first by name; () where none explains half of what departs.
+
+    as_given  share of the rows that agree with the port without a fault
+    shares    fault -> share of the rows that agree with the port with it
+    """
+    best = max(shares.values(), default=0.0)
+    if best <= as_given or best - as_given < EXPLAINS * (1 - as_given):
+        return ()
+    return tuple(sorted(name for name, share in shares.items() if share >= best - 0.002))

@@ -1,0 +1,122 @@
+"""When a candidate departs from the source model: the suite simulates each fault of the catalogue and looks which one fits.
+
+Some pictures of the sample go through the suite's own graph with the fault in it, in the candidate's arithmetic. What was
+simulated stays in the store, so only the first red run takes the time.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pytest
+
+from rfcn_lib import spec
+from rfcn_lib.agreement.culprit import EXPLAINS, Blame, explained, first_stage, share_alike
+from rfcn_lib.agreement.pictures import apart
+from rfcn_lib.faults.catalogue import CATALOGUE
+from rfcn_lib.faults.fault import Fault, FaultError, GraphFault, OutputsFault, PictureFault
+from rfcn_lib.faults.simulate import Shown, Simulated, simulate
+from rfcn_lib.files import write_whole
+from rfcn_lib.graph.rehearsal.rounding import BY_DEFAULT
+from rfcn_lib.progress import progress
+from rfcn_lib.records import Outputs
+from rfcn_lib.suite.agreement import Agreed, reader
+from rfcn_lib.suite.judging import Candidate
+
+PICTURES: Final = 2
+SHOWN: Final = 3  # pictures that went wrong alone
+PLAIN: Final = "plain"
+
+
+@pytest.fixture(scope="class")
+def culprit(agreement: Agreed, candidate: Candidate) -> Blame | None:
+    """The stage that departs first and, if there is one, the fault that gives the same outputs; None where nothing departs."""
+    stage, why = first_stage(agreement.found, len({id for id, *_ in agreement.alone}), len(agreement.each))
+    if not stage:
+        return None
+    evidence = "; ".join(str(one) for one in agreement.found[:3] if one.times > 1)
+    if stage == "files":
+        return Blame(stage, "", f"{why}: {owners_in_words(agreement, candidate)}", evidence)
+    simulated = dict(simulations(agreement))
+    ids = tuple(next(iter(simulated.values())))
+    got = {id: reader(candidate.judged, agreement.runs.port)(id) for id in ids}
+    as_given = share_alike(got, simulated.pop(PLAIN))
+    shares = {name: share_alike(got, outputs) for name, outputs in simulated.items()}
+    names = explained(as_given, shares)
+    if not names:
+        words = f"{why}. No single fault of the catalogue gives these outputs ({len(shares)} were simulated)"
+        return Blame(stage, "", words, evidence)
+    faults = {fault.name: fault for fault in CATALOGUE}
+    first = next((faults[name] for name in names if faults[name].stage == stage), faults[names[0]])
+    also = f"; the same outputs: {', '.join(name for name in names if name != first.name)}" if len(names) > 1 else ""
+    share = f"{shares[first.name]:.1%} of the rows agree with it, {as_given:.1%} as given"
+    return Blame(first.stage, first.name, f"{first.sentence} ({share}{also})", evidence)
+
+
+def simulations(agreement: Agreed) -> Iterator[tuple[str, Mapping[str, Outputs]]]:
+    """(fault's name, id -> outputs) of every fault that can be simulated, the run without a fault first."""
+    source = agreement.runs
+    canvas, ids = max(source.sample.by_canvas.items(), key=lambda row: len(row[1]))
+    chosen = [id for id in source.with_heads if id in ids][:PICTURES]
+    records, adapted = source.sample.records, source.own_adapted()[canvas]
+    soc = agreement.soc if agreement.precision_mode in (None, BY_DEFAULT) else None
+    of = Simulated(adapted, source.sample.port_on(canvas), soc)
+    shown = [Shown(source.sample.source(id)[0], records[id]) for id in chosen]
+    kinds = (GraphFault, PictureFault, OutputsFault)
+    faults = [fault for fault in CATALOGUE if isinstance(fault, kinds)]
+    made_of = {"adapted": adapted, "soc": soc, "pictures": [source.sample.source(id)[0] for id in chosen]}
+    code = ("rfcn_lib.faults.catalogue", "rfcn_lib.faults.simulate")
+    with source.store.open_folder("simulated", code, **made_of) as folder:
+        plain = _kept(folder, PLAIN, None, of, shown, None)
+        yield PLAIN, plain
+        for fault in progress(faults, len(faults), "faults simulated, to name the culprit"):
+            with suppress(FaultError):  # this graph has no place for it
+                yield fault.name, _kept(folder, fault.name, fault, of, shown, plain)
+
+
+def _kept(
+    folder: Path,
+    name: str,
+    fault: Fault | None,
+    of: Simulated,
+    shown: list[Shown],
+    plain: Mapping[str, Outputs] | None,
+) -> dict[str, Outputs]:
+    """The outputs with a fault, from the store where they are there."""
+    path = folder / f"{name}.npz"
+    if isinstance(fault, OutputsFault):
+        return simulate(fault, of, shown, plain)
+    if not path.is_file():
+        found, buffer = simulate(fault, of, shown, plain), BytesIO()
+        np.savez(
+            buffer, **{f"{id}|{output}": getattr(one, output) for id, one in found.items() for output in spec.OUTPUTS}
+        )
+        write_whole(path, buffer.getvalue())
+    with np.load(path, allow_pickle=False) as kept:
+        ids = [one.picture.id for one in shown]
+        return {id: Outputs(*(kept[f"{id}|{output}"] for output in spec.OUTPUTS)) for id in ids}
+
+
+def owners_in_words(agreement: Agreed, candidate: Candidate) -> str:
+    """The first pictures that went wrong alone, and whose outputs each has, if another picture's."""
+    alone = list(dict.fromkeys(id for id, *_ in agreement.alone))[:SHOWN]
+    if agreement.reference is None:
+        return ", ".join(alone)
+    got, records = reader(candidate.judged, agreement.runs.port), agreement.records
+    found: dict[str, dict[str, float]] = {id: {} for id in alone}
+    for other in agreement.each:
+        theirs = _first_rows(agreement.reference(other))
+        for id in alone:
+            found[id][other] = apart(_first_rows(got(id)), theirs, records[other]).uncovered
+    words = []
+    for id, uncovered in found.items():
+        owner = min(uncovered, key=uncovered.__getitem__)
+        words.append(f"{id} has the outputs of {owner}" if owner != id and uncovered[owner] < EXPLAINS else id)
+    return ", ".join(words)
+
+
+def _first_rows(outputs: Outputs, count: int = 50) -> Outputs:
+    return Outputs(outputs.rois[:count], outputs.cls_prob[:count], outputs.bbox_pred[:count])
