@@ -51,8 +51,8 @@ def first_stage(found: Sequence[Figure], alone: int, pictures: int) -> tuple[str
     if beyond["proposals"]:
         return "proposals", "proposals depart; the heads agree on the same proposals, so the backbone is right"
     if beyond["heads"]:
-        words = {one.measure.name.partition("bbox_pred")[1] or "cls_prob" for one in beyond["heads"]}
-        if len(words) == 2:
+        outputs = {one.measure.name.partition("bbox_pred")[1] or "cls_prob" for one in beyond["heads"]}
+        if len(outputs) == 2:
             return (
                 "pooling",
                 "proposals agree; scores and deltas depart on the same proposals: what both heads share is wrong",

@@ -1,5 +1,6 @@
 """What a run prints and writes about itself: what is judged before it, the verdict after it, and the verdict's JSON file."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
