@@ -5,15 +5,15 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from rfcn_lib import spec
 from rfcn_lib.ascend import toolkit
 from rfcn_lib.ascend.outputs import SUMMARY_FILES
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.pictures.canvases import name_of
 from rfcn_lib.pictures.devkit import Devkit
+from rfcn_lib.pictures.fixed_set import is_voc2007_test, standing_of
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.pictures.preprocess import cropped
-from rfcn_lib.port import PUBLISHED, Port, read_port
+from rfcn_lib.port import PUBLISHED, Port, read_fixed_set, read_port
 from rfcn_lib.runs.folder import RunFolder
 from rfcn_lib.score.average_precision import Evaluation
 from rfcn_lib.score.dump_forms import OWN, Form
@@ -156,7 +156,10 @@ def trial_of(
         UnfairError: an input changed since the run began, or the candidate's dumps are the reference's own.
     """
     port, devkit, evaluation = pictures.port, pictures.devkit, candidate.evaluation
-    whole = devkit.set_name == "test" and len(devkit.ids) == spec.VOC_TEST_COUNT
+    standing, whole_voc = (
+        standing_of(devkit, port.classes, read_fixed_set(options.port)),
+        is_voc2007_test(devkit, port.classes),
+    )
     trial = Trial(
         port=port.name,
         device=candidate.device,
@@ -167,7 +170,10 @@ def trial_of(
         commands=candidate.commands,
         ids=devkit.ids,
         set_name=devkit.set_name,
-        set_size=len(devkit.all_ids),
+        set_size=len(devkit.all_ids) + standing.missing,
+        set_standing=str(standing),
+        set_missing=standing.missing,
+        set_changed=standing.changed,
         tolerated=devkit.tolerated,
         protocol=asdict(evaluation.protocol),
         reference_mean_ap=reference.mean_ap,
@@ -179,8 +185,8 @@ def trial_of(
         loosened=loosened(port, baseline),
         unpublished=candidate.unpublished,
         published_port=port == read_port(PUBLISHED),
-        voc2007_test=devkit.set_name == "test" and len(devkit.all_ids) == spec.VOC_TEST_COUNT,
-        published_applies=not canvases.fitted and (bool(baseline) or ("mean_ap" in port.criteria and whole)),
+        voc2007_test=whole_voc,
+        published_applies=not canvases.fitted and (bool(baseline) or ("mean_ap" in port.criteria and whole_voc)),
         throughput_applies=not canvases.fitted
         and candidate.device == "npu"
         and (bool(baseline) or "throughput_fps" in port.criteria),

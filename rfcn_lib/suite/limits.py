@@ -2,6 +2,7 @@
 
 from rfcn_lib import spec
 from rfcn_lib.pictures.devkit import Devkit
+from rfcn_lib.pictures.fixed_set import is_voc2007_test, standing_of
 from rfcn_lib.port import PUBLISHED, Criterion, Port, read_port
 from rfcn_lib.score.packet_records import Facts
 
@@ -12,6 +13,9 @@ def published_figure(port: Port, devkit: Devkit) -> Criterion | str:
         return f"the port '{port.name}' names no published mean AP ([criteria.mean_ap])"
     if devkit.set_name != "test" or len(devkit.ids) != spec.VOC_TEST_COUNT:
         return "the published mean AP is judged on the whole of VOC2007 test (4,952 ids); pass --devkit=PATH, no --limit or --set"
+    if not is_voc2007_test(devkit, port.classes):
+        said = standing_of(devkit, port.classes, None)
+        return f"the published mean AP is judged on VOC2007 test, but of this set {said}; restore the set and its annotations"
     return port.criteria["mean_ap"]
 
 

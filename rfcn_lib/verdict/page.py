@@ -42,6 +42,7 @@ def page(trial: Trial | None, found: Verdict, rates: Sequence[str], width: int, 
         console.print(
             f"judged     {len(trial.ids)} of {trial.set_size} pictures of set {trial.set_name}; port: {trial.port}"
         )
+        console.print(f"set        {trial.set_standing}")
         for what, count in trial.tolerated.items():
             console.print(f"tolerated  {count} {what}")
         on = ", ".join(f"{name} ({count})" for name, count in trial.canvases.items())

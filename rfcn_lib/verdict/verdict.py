@@ -63,6 +63,10 @@ class Trial:
     canvas_area   area of all pictures' canvases over that of as many published ones
     clip          what the graph clips proposals to: the canvas, nothing, or a size that was frozen in
     notes         what is unlike this suite's own graphs, a sentence each
+    set_size      how many pictures the set has; where the set is shortened against what fixes it, how many it should have
+    set_standing  how the set stands to what fixes it, in words
+    set_missing   how many pictures of what fixes the set are not in it
+    set_changed   judged pictures that are not as what fixes the set has them: other objects, or another id
     undecided     what the pictures are too few to tell, a sentence each; such a run is INCONCLUSIVE
     """
 
@@ -98,6 +102,9 @@ class Trial:
     undecided: Sequence[str] = ()
     ties: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     gate: Literal["point", "interval"] = "point"
+    set_standing: str = ""
+    set_missing: int = 0
+    set_changed: int = 0
 
     @property
     def by_interval(self) -> bool:
@@ -184,6 +191,8 @@ def _words(
     if unjudged:
         what = ", ".join(test.split("::")[-1] for test in unjudged)
         return "NOT JUDGED", f"no verdict, because of errors and not of numbers: {what}"
+    if trial and trial.set_changed:
+        return "NOT JUDGED", f"the truth is not the agreed one: {trial.set_standing}"
     passed = {row["name"] for row in rows if row["outcome"] == "passed"}
     undecided = {row["name"] for row in rows if row["outcome"] == "undecided"}
     left_out = sorted(_wanted(trial) - passed - undecided)
@@ -215,6 +224,7 @@ def _words(
         return (
             "PARTIAL",
             f"{len(trial.ids)} of {trial.set_size} pictures: a first look, from which nothing can be accepted"
+            + (f"; of the set itself, {trial.set_standing}" if trial.set_missing else "")
             + interval_words.so_far(trial.paired)
             + (f"; LOOSENED limits ({'; '.join(trial.loosened)})" if trial.loosened else ""),
         )

@@ -3,13 +3,15 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.support.exit_statuses import NOT_JUDGED, WRONG_USAGE
-from tests.support.places import ROOT
+from tests.support.places import ROOT, SPECIMEN
 
 ONE = ("-m", "accuracy", "tests/test_accuracy.py", "-k", "every_picture")
 
@@ -84,6 +86,62 @@ def test_an_old_verdict_does_not_survive_a_usage_error(wrong, old_verdict):
 
     assert code == WRONG_USAGE
     assert status_in(old_verdict) == "NOT JUDGED"
+
+
+@pytest.fixture(scope="module")
+def whole(pytestconfig, host_dumps, torch_dumps, store):
+    """whole(*options): exit code and words of `pytest -m accuracy` over the specimen, whose dumps are all there."""
+    given = [name for name in ("weights", "port", "devkit", "limit") if pytestconfig.getoption(f"--{name}")]
+    if given:
+        pytest.skip(f"tried on the specimen alone; run without --{' --'.join(given)}")
+    return lambda *options: run_pytest("-m", "accuracy", "tests/test_accuracy.py", f"--store={store.root}", *options)
+
+
+@pytest.fixture
+def devkit_copy(tmp_path):
+    """The specimen's devkit, to spoil; its pictures are links."""
+    return Path(shutil.copytree(SPECIMEN / "VOCdevkit", tmp_path / "VOCdevkit", copy_function=os.link))
+
+
+def replace(path, text):
+    path.unlink()  # a link
+    path.write_text(text)
+
+
+def test_a_set_file_shortened_by_five_pictures_is_partial_and_small_objects_called_difficult_are_no_verdict(
+    whole, devkit_copy, tmp_path
+):
+    path = tmp_path / "v.json"
+    options = (f"--devkit={devkit_copy}", f"--verdict={path}")
+    set_file = devkit_copy / "VOC2007" / "ImageSets" / "Main" / "test.txt"
+    lines = set_file.read_text().splitlines(keepends=True)
+    replace(set_file, "".join(lines[5:]))
+    code, words = whole(*options)
+    found = json.loads(path.read_text())
+
+    assert (code, found["status"]) == (0, "PARTIAL"), words
+    assert "PARTIAL: 135 of 140 pictures" in words
+    assert "5 of the 140 pictures of the port file are not in it" in words
+
+    replace(set_file, "".join(lines))
+    for id in lines[:7]:
+        annotation = devkit_copy / "VOC2007" / "Annotations" / f"{id.split()[0]}.xml"
+        replace(annotation, annotation.read_text().replace("<difficult>0<", "<difficult>1<", 1))
+    code, words = whole(*options)
+    found = json.loads(path.read_text())
+
+    assert (code, found["status"]) == (NOT_JUDGED, "NOT JUDGED"), words
+    assert "in 7 files the objects are not those of the port file" in found["words"]
+    assert found["on_trial"]["set_changed"] == 7
+
+
+def test_a_port_that_fixes_no_set_says_so(whole, tmp_path):
+    port = tmp_path / "port.toml"
+    port.write_text((SPECIMEN / "port.toml").read_text().partition("[fixed_set]")[0])
+    code, words = whole(f"--port={port}")
+
+    assert code == 0, words
+    assert "set nothing fixes it" in words
 
 
 PLUGINS = {
