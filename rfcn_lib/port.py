@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.names import name_fault
@@ -82,6 +82,7 @@ def _agreed(criteria: Mapping[str, "Criterion"]) -> Mapping[str, "Criterion"]:
 
 Text = Annotated[str, Field(pattern=r"\S", max_length=1000)]
 ClassName = Annotated[str, AfterValidator(_printable)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Side = Annotated[int, Field(ge=32, le=8192)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Mean = Annotated[float, Field(ge=0, le=255)]
@@ -141,33 +142,24 @@ class Criterion(_Table):
 
 
 class FixedSet(_Table):
-    """What fixes the set that a port is judged on; `rfcn_lib.pictures.fixed_set` says how the digests are computed.
-
-    The table [fixed_set] may be left out, and it is no part of the `Port`: nothing that is built depends on it.
-    """
+    """What fixes the set that a port is judged on, see `pictures.fixed_set`. No part of `Port`: no build depends on it."""
 
     name: Text
     pictures: Annotated[int, Field(ge=1, le=10_000_000)]
-    ids_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    objects_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    ids_sha256: Sha256
+    objects_sha256: Sha256
     each: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/=\s]+$")]
 
     @model_validator(mode="after")
     def _one_each(self) -> "FixedSet":
         if len(self.short_digests) != SHORT_DIGEST_BYTES * self.pictures:
-            raise ValueError(
-                f"should hold {SHORT_DIGEST_BYTES} bytes for each of its {self.pictures} pictures in `each`"
-            )
+            raise ValueError(f"should hold {SHORT_DIGEST_BYTES} bytes for each of its {self.pictures} pictures")
         return self
 
     @property
     def short_digests(self) -> bytes:
         """`each` as bytes, `SHORT_DIGEST_BYTES` a picture."""
         return base64.b64decode("".join(self.each.split()))
-
-
-class _WithFixedSet(_Table):
-    fixed_set: FixedSet
 
 
 CriterionName = Literal["mean_ap", "mean_ap_drop", "class_ap_drop", "class_ap_kept", "throughput_fps"]
@@ -220,9 +212,9 @@ def _read(path: Path) -> tuple[Port, FixedSet | None]:
         table = tomllib.loads(text.decode())
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError and TOMLDecodeError are ValueErrors
         raise PortError(f"{path} is not TOML: {error}; {HINT}") from error
-    fixed = {"fixed_set": table.pop("fixed_set")} if "fixed_set" in table else None
+    fixed = {name: table.pop(name) for name in ("fixed_set",) if name in table}
     try:
-        return Port.model_validate(table), _WithFixedSet.model_validate(fixed).fixed_set if fixed else None
+        return Port.model_validate(table), TypeAdapter(dict[str, FixedSet]).validate_python(fixed).get("fixed_set")
     except ValidationError as error:
         faults = [_sentence(fault) for fault in error.errors(include_url=False)]
         more = f"\n  and {len(faults) - 5} more" if len(faults) > 5 else ""

@@ -49,6 +49,8 @@ def page(trial: Trial | None, found: Verdict, rates: Sequence[str], width: int, 
         area = f"; {trial.canvas_area:.1%} of the published canvas's area" if trial.canvas == "fitted" else ""
         console.print(f"canvas     {trial.canvas}: {on}{area}")
         console.print(f"proposals  {CLIPPED[trial.clip]}")
+        for finding in filter(None, (trial.too_good, trial.explained and f"explained: {trial.explained}")):
+            console.print(f"finding    {finding}")
         for note in trial.notes:
             console.print(f"note       {note}")
         if trial.cropped:
