@@ -128,10 +128,11 @@ def _words(
     held += f", on {len(trial.canvases)} FITTED canvases" if trial.canvas == "fitted" else ""
     held += f"; {trial.too_good}" if trial.too_good else ""
     held += f" (explained: {trial.explained})" if trial.too_good and trial.explained else ""
+    shortened = f"; of the set itself, {trial.set_standing}" if trial.set_missing else ""
     if trial.undecided or undecided or "undecided" in tests.values():
         what = "; ".join(trial.undecided or sorted(undecided) or ("a test says so",))
         part = f" in {len(trial.ids)} of {trial.set_size}" if trial.partial else ""
-        return "INCONCLUSIVE", f"not enough pictures to tell{part} ({trial.candidate_device}): {what}"
+        return "INCONCLUSIVE", f"not enough pictures to tell{part} ({trial.candidate_device}): {what}{shortened}"
     lesser = trial.partial or trial.candidate_on in (
         SIMULATED,
         REHEARSED,
@@ -150,7 +151,7 @@ def _words(
         return (
             "PARTIAL",
             f"{len(trial.ids)} of {trial.set_size} pictures: a first look, from which nothing can be accepted"
-            + (f"; of the set itself, {trial.set_standing}" if trial.set_missing else "")
+            + shortened
             + interval_words.so_far(trial.paired)
             + (f"; LOOSENED limits ({'; '.join(trial.loosened)})" if trial.loosened else ""),
         )

@@ -282,3 +282,45 @@ def test_a_run_that_pytest_did_not_end_is_not_judged_even_if_all_criteria_hold()
 
     assert found.status == "NOT JUDGED"
     assert "interrupted" in found.words
+
+
+TOO_GOOD = "TOO GOOD: mean AP 0.9970 is 9.06% above the reference's 0.9142"
+
+
+@pytest.mark.parametrize("on", [HOST, NPU])
+def test_a_number_that_is_too_good_is_said_and_not_accepted_until_explained(on):
+    good = dataclasses.replace(ON_NPU, candidate_on=on, too_good=TOO_GOOD)
+    explained = dataclasses.replace(good, explained="The reference ran on another checkpoint.")
+
+    assert TOO_GOOD in verdict(good, *judged(EVERYTHING), accept=False).words
+    found = verdict(good, *judged(EVERYTHING), accept=True)
+    assert found.status == "NOT JUDGED"
+    assert TOO_GOOD in found.words and "--explained=" in found.words
+    found = verdict(explained, *judged(EVERYTHING), accept=True)
+    assert found.status == ("ACCEPTED" if on == NPU else "PASSED")
+    assert "explained: The reference ran on another checkpoint." in found.words
+
+
+def test_a_suite_that_differs_from_its_commit_accepts_nothing():
+    differs = ("tests/test_accuracy.py",)
+    found = verdict(ON_NPU, *judged(EVERYTHING), accept=True, code_differs=differs)
+
+    assert found.status == "NOT JUDGED"
+    assert "tests/test_accuracy.py" in found.words
+    assert verdict(TRIAL, *judged(ACCURACY), accept=True, code_differs=differs).status == "PASSED"
+    assert verdict(ON_NPU, *judged(EVERYTHING), accept=True).status == "ACCEPTED"
+
+
+def test_a_set_that_is_not_as_what_fixes_it_is_never_passed():
+    changed = dataclasses.replace(
+        ON_NPU, set_changed=5, set_standing="in 5 files the objects are not those of the port file"
+    )
+    short = dataclasses.replace(ON_NPU, set_size=7, set_missing=5, set_standing="5 of the 7 pictures are not in it")
+
+    for accept in (False, True):
+        found = verdict(changed, *judged(EVERYTHING), accept=accept)
+        assert found.status == "NOT JUDGED"
+        assert "in 5 files" in found.words
+        found = verdict(short, *judged(EVERYTHING), accept=accept)
+        assert found.status == "PARTIAL"
+        assert "5 of the 7 pictures are not in it" in found.words
