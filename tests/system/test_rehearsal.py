@@ -71,7 +71,7 @@ def test_a_chip_s_arithmetic_is_predicted_explained_and_accepts_nothing(store, t
     assert orders["detections apart"]["matched"]["got"] == apart.matched.got > 0
     means = [orders[f"mean AP, {which} of equal scores first"] for which in ("first", "last")]
     assert (
-        "REHEARSED: mean AP {:.4f} with the first of two equal scores first, {:.4f} with the last first".format(*means)
+        "REHEARSED Ascend310, force_fp16: mean AP {:.4f} with the first of two equal scores first, {:.4f} with the last first".format(*means)
         in words
     )
     measured = next(store.glob("kept/dumps--rehearsed-*/headroom"))
