@@ -3,7 +3,9 @@
 # make test-unit the tests that start no process: a minute
 # make test-full-size export and adapt of a full-size network: some minutes
 # make test-tools the tests of benchmarks/ and tools/
-# make power    plant every fault into the specimen's port, and see that the verdict catches it; writes docs/power.md
+# make power    plant every fault into the specimen's port, and see that the verdict catches it; writes docs/power.md. Then
+#                the intervals' error rates, from few samples
+# make intervals simulated pairs of detectors: how often the interval of the drop errs; ARGS="--samples=50" for a first look
 # make bench     side-by-side timings; ARGS="score warm" for some of them, --json=FILE for another place of the numbers
 # make specimen  redraw and retrain the specimen from nothing
 PYTHON ?= python3
@@ -13,7 +15,7 @@ READY := $(VENV)/.ready
 
 WORKERS ?= 2
 
-.PHONY: signoff test test-unit test-full-size test-tools power bench specimen clean
+.PHONY: signoff test test-unit test-full-size test-tools power intervals bench specimen clean
 
 signoff: $(READY)
 	$(RUN) pytest -m accuracy $(ARGS)
@@ -37,7 +39,10 @@ test-tools: $(READY)
 power: $(READY)
 	rm -f .artifacts/power/*.json
 	$(RUN) pytest -n $(WORKERS) --dist worksteal -q -m power tests/system/test_power.py $(ARGS); status=$$?; \
-		$(RUN) tools.power && exit $$status
+		$(RUN) tools.power && $(RUN) benchmarks.simulate_intervals --samples=60 && exit $$status
+
+intervals: $(READY)
+	$(RUN) benchmarks.simulate_intervals $(ARGS)
 
 bench: $(READY)
 	$(RUN) benchmarks $(ARGS)

@@ -21,7 +21,7 @@ from rich.console import Console
 from benchmarks.common import Row, seconds, turn_by_turn
 from benchmarks.flops import flops_of
 from rfcn_lib import spec
-from rfcn_lib.devices import onnx_runtime, pytorch
+from rfcn_lib.devices import onnx_runtime, pytorch, rehearsal
 from rfcn_lib.graph.adapt import adapted_from_exported
 from rfcn_lib.graph.export import onnx_from_network
 from rfcn_lib.graph.rehearsal.rehearsed import rehearsed_from_vendor
@@ -65,14 +65,14 @@ def measure(console: Console) -> list[Row]:
         twins = {canvas: twin_at(Path(scratch), network, canvas, console) for canvas in (published_wh, *shares)}
         flops = {canvas: flops_of(twin) for canvas, twin in twins.items()}
         sessions = {canvas: onnx_runtime.session(twin) for canvas, twin in twins.items()}
-        rehearsed = onnx_runtime.session(rehearsed_beside(twins[published_wh]))
+        rehearsed = rehearsal.session(rehearsed_beside(twins[published_wh]))
         inside = operators_share(twins[published_wh], shown(port, published_wh)[0])
     products = matrix_products()
     times = turn_by_turn(
         {
             **{f"source {name_of(at)}": partial(source_model, network, at, *shown(port, at)) for at in twins},
             **{name_of(at): partial(onnx_runtime.run, sessions[at], *shown(port, at)) for at in twins},
-            "rehearsed": partial(onnx_runtime.run, rehearsed, *shown(port, published_wh)),
+            "rehearsed": partial(rehearsal.run, rehearsed, *shown(port, published_wh)),
             **products,
         },
         ROUNDS,
@@ -131,7 +131,7 @@ def twin_at(folder: Path, network: Any, canvas_wh: Wh, console: Console) -> Path
         seconds(lambda: adapted_from_exported(adapted, vendor)),
         seconds(lambda: twin_from_vendor(twin, adapted)),
     )
-    rehearsed_from_vendor(rehearsed_beside(twin), adapted, CHIP)
+    rehearsed_from_vendor(rehearsed_beside(twin), adapted, CHIP, ties="both", measure=True)
     vendor.unlink()
     adapted.unlink()
     console.print("{}: export {:.1f} s, adapt {:.1f} s, twin {:.1f} s".format(name, *taken), highlight=False)
@@ -139,7 +139,7 @@ def twin_at(folder: Path, network: Any, canvas_wh: Wh, console: Console) -> Path
 
 
 def rehearsed_beside(twin: Path) -> Path:
-    """The same graph with a chip's arithmetic."""
+    """The same graph with a chip's arithmetic, both orders of equal scores, and its measures."""
     return twin.with_name(f"rehearsed_{twin.name}")
 
 

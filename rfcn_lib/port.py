@@ -1,11 +1,12 @@
 """The port's own numbers, read from TOML and checked to the last key: no default stands in for one that is missing."""
 
+import base64
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.names import name_fault
@@ -17,6 +18,7 @@ else:
     import tomli as tomllib
 
 PUBLISHED = Path(__file__).with_name("published.toml")
+SHORT_DIGEST_BYTES = 4
 LARGEST_FILE_BYTES = 1_000_000  # a port is a page of numbers; anything larger is another file
 CLASS_AP_DROP = 0.1  # the margin of one class, where a port file of an earlier edition names none
 HINT = f"{PUBLISHED} is a complete example"
@@ -80,6 +82,7 @@ def _agreed(criteria: Mapping[str, "Criterion"]) -> Mapping[str, "Criterion"]:
 
 Text = Annotated[str, Field(pattern=r"\S", max_length=1000)]
 ClassName = Annotated[str, AfterValidator(_printable)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Side = Annotated[int, Field(ge=32, le=8192)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Mean = Annotated[float, Field(ge=0, le=255)]
@@ -138,6 +141,27 @@ class Criterion(_Table):
     scope: Scope | None = None
 
 
+class FixedSet(_Table):
+    """What fixes the set that a port is judged on, see `pictures.fixed_set`. No part of `Port`: no build depends on it."""
+
+    name: Text
+    pictures: Annotated[int, Field(ge=1, le=10_000_000)]
+    ids_sha256: Sha256
+    objects_sha256: Sha256
+    each: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/=\s]+$")]
+
+    @model_validator(mode="after")
+    def _one_each(self) -> "FixedSet":
+        if len(self.short_digests) != SHORT_DIGEST_BYTES * self.pictures:
+            raise ValueError(f"should hold {SHORT_DIGEST_BYTES} bytes for each of its {self.pictures} pictures")
+        return self
+
+    @property
+    def short_digests(self) -> bytes:
+        """`each` as bytes, `SHORT_DIGEST_BYTES` a picture."""
+        return base64.b64decode("".join(self.each.split()))
+
+
 CriterionName = Literal["mean_ap", "mean_ap_drop", "class_ap_drop", "class_ap_kept", "throughput_fps"]
 
 
@@ -164,6 +188,15 @@ def read_port(path: Path) -> Port:
         PortError: the file is missing, not TOML, or a key is missing, unknown, of another type or out of range;
             names the file, the key, what was found and what should be there.
     """
+    return _read(path)[0]
+
+
+def read_fixed_set(path: Path) -> FixedSet | None:
+    """What the port file says of the set that it is judged on; None where it says nothing. Raises PortError as `read_port`."""
+    return _read(path)[1]
+
+
+def _read(path: Path) -> tuple[Port, FixedSet | None]:
     try:
         with path.open("rb") as file:
             text = file.read(LARGEST_FILE_BYTES + 1)
@@ -179,8 +212,9 @@ def read_port(path: Path) -> Port:
         table = tomllib.loads(text.decode())
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError and TOMLDecodeError are ValueErrors
         raise PortError(f"{path} is not TOML: {error}; {HINT}") from error
+    fixed = {name: table.pop(name) for name in ("fixed_set",) if name in table}
     try:
-        return Port.model_validate(table)
+        return Port.model_validate(table), TypeAdapter(dict[str, FixedSet]).validate_python(fixed).get("fixed_set")
     except ValidationError as error:
         faults = [_sentence(fault) for fault in error.errors(include_url=False)]
         more = f"\n  and {len(faults) - 5} more" if len(faults) > 5 else ""

@@ -13,6 +13,9 @@ VOC_CLASSES: Final = (
 )  # VOCcode/VOCinit.m; background is index 0 of the network's scores, so aeroplane is column 1  # fmt: skip
 VOC_YEAR_FOLDER: Final = "VOC2007"
 VOC_TEST_COUNT: Final = 4952  # ImageSets/Main/test.txt
+# Of its ids and of its 14,976 objects (class, corners, difficult); `pictures.fixed_set` says how, so that anyone can repeat it.
+VOC_TEST_IDS_SHA256: Final = "46f3424f5769b4b9032673364380b6652346ab4d2fa66390cb75adf9d0f95afa"
+VOC_TEST_OBJECTS_SHA256: Final = "590ca618dae8905e33e6b2f042ab1ba9604c53e0521ac11c30a7aa57033cb5a2"
 
 # -- the protocol of the score: VOCcode/VOCevaldet.m and its Python port, which gave the published number --------------
 MATCH_IOU: Final = 0.5  # a detection is right if its IoU with an object without a match is larger than this

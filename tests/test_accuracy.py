@@ -168,15 +168,13 @@ class TestRehearsal(Criteria):
     def candidate(cls, rehearsal_candidate: Candidate) -> Candidate:
         return rehearsal_candidate
 
-    def test_nothing_overflows_in_fp16(self, headroom, criterion, record_property, note):
+    def test_nothing_overflows_in_fp16(self, headroom, chip, criterion, record_property, note):
         """The first node in the graph's order is the culprit; those after it may only pass its numbers on."""
         computed = [row for row in headroom if row.operator not in MOVING]
         record_property("headroom", [asdict(row) for row in computed[:HEADROOM_ROWS]])
         for row in computed:
             if 0.5 < row.share <= 1:
-                note(
-                    f"REHEARSED: {row.node} ({row.operator}) reaches {row.share:.0%} of the largest fp16 number, 65504"
-                )
+                note(f"{chip}: {row.node} ({row.operator}) reaches {row.share:.0%} of the largest fp16 number, 65504")
         first = next(iter(overflowing(headroom)), None)
         share = (first or headroom[0]).share  # what comes after the first may be infinite
         judged = criterion("nothing overflows in fp16", share, "<=", 1.0, "IEEE 754 binary16: 65504")
@@ -185,10 +183,10 @@ class TestRehearsal(Criteria):
         )
         assert judged.holds(), f"{judged}\n{named}; scale the weights before it, or keep the node in float32"
 
-    def test_the_noise_floor_is_written(self, floors, orders, pictures, note, record_property):
+    def test_the_noise_floor_is_written(self, floors, orders, pictures, chip, note, record_property):
         """How far detections move by the chip's arithmetic alone. It judges nothing; an NPU's dumps are compared with it."""
-        note(f"REHEARSED: {' and '.join(map(str, floors.files))}")
-        note(f"REHEARSED: {orders}")
+        note(f"{chip}: {' and '.join(map(str, floors.files))}")
+        note(f"{chip}: {orders}")
         record_property("orders", orders.as_json())
         assert floors.against_twin.pictures == len(pictures.ids)
         assert all(path.is_file() for path in floors.files)

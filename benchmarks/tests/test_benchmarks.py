@@ -91,6 +91,14 @@ def test_the_specimens_own_outputs_are_timed_too():
     assert row.ratio > 0
 
 
+def test_the_interval_s_time_and_memory_are_measured():
+    cpu, memory = score.interval_rows(30, PORT.classes[:2])
+
+    assert len(cpu.here) == score.INTERVAL_ROUNDS
+    assert all(seconds > 0 for seconds in cpu.here)
+    assert 0 < memory.here[0] < memory.at_most
+
+
 def test_the_ap_bench_runs_and_every_side_is_timed():
     rows = score.ap_rows(30, PORT.classes[:2])
     assert [row.name.rpartition(" ")[2] for row in rows] == ["alone", "too", "pycocotools", "faster-coco-eval"]

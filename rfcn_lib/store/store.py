@@ -42,11 +42,13 @@ Maker = Callable[..., object] | str  # a str: "rfcn_lib.room.module:function", i
 class Store:
     """The folder `root` with its artifacts. Several processes may share it.
 
+    memo_believed  whether digests that an earlier process took are believed where a file has the same times and size
+
     Raises:
         StoreError: `root` is not a folder, or this user cannot write there.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, memo_believed: bool = True) -> None:
         self.root = root.absolute()
         self._kept = self.root / "kept"
         self._scratch = self._kept / ".scratch"
@@ -60,7 +62,7 @@ class Store:
             raise StoreError(
                 f"{root} cannot keep artifacts: {error.strerror}; pass --store=DIR, a folder to write in"
             ) from error
-        self.digests = Digests(self._kept / ".digests.sqlite")
+        self.digests = Digests(self._kept / ".digests.sqlite", believed=memo_believed)
         sources_at_start()
 
     def build(

@@ -44,6 +44,7 @@ DECLARED: Sequence[tuple[str, str, str | None, str]] = (  # name, example of a v
         "what judges the drop on a whole set: the point comparison, or its interval, for pictures like these",
     ),
     ("--dask", "ADDRESS", None, "share the pictures over a Dask cluster, tcp://HOST:8786, or local:N processes here"),
+    ("--explained", "SENTENCE", None, "why a number is better than it can be; --accept needs it then"),
     ("--verdict", "FILE", None, "write the verdict as JSON: what was judged, every criterion, its number, its outcome"),
     ("--protocols", "FILE", None, "write a table of the same detections under each evaluation protocol"),
     ("--write-reference", "FILE", None, "write what the source model finds as a packet, for other hosts"),

@@ -104,8 +104,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def store(options: Options) -> Store:
-    """Where artifacts are kept."""
-    return Store(options.store)
+    """Where artifacts are kept. With --accept every file is read again, and no digest of an earlier run is believed."""
+    return Store(options.store, memo_believed=not options.accept)
 
 
 @pytest.fixture(scope="session")

@@ -5,25 +5,25 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from rfcn_lib import spec
 from rfcn_lib.ascend import toolkit
-from rfcn_lib.ascend.outputs import SUMMARY_FILES
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.pictures.canvases import name_of
 from rfcn_lib.pictures.devkit import Devkit
+from rfcn_lib.pictures.fixed_set import is_voc2007_test, standing_of
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.pictures.preprocess import cropped
-from rfcn_lib.port import PUBLISHED, Port, read_port
+from rfcn_lib.port import PUBLISHED, Port, read_fixed_set, read_port
 from rfcn_lib.runs.folder import RunFolder
 from rfcn_lib.score.average_precision import Evaluation
-from rfcn_lib.score.dump_forms import OWN, Form
-from rfcn_lib.score.evaluation import Judged, judge
+from rfcn_lib.score.evaluation import Judged
 from rfcn_lib.score.packet_records import Facts
 from rfcn_lib.store.store import Store
 from rfcn_lib.suite.canvases import Canvases
 from rfcn_lib.suite.given import GraphFacts
 from rfcn_lib.suite.inputs import input_paths
-from rfcn_lib.suite.limits import loosened
+from rfcn_lib.suite.judged_dumps import judge_dumps as judge_dumps
+from rfcn_lib.suite.judged_dumps import judge_own_dumps as judge_own_dumps
+from rfcn_lib.suite.limits import loosened, too_good
 from rfcn_lib.suite.options import Options
 from rfcn_lib.suite.pairing import paired_of_run, ties_of
 from rfcn_lib.verdict.interval_words import undecided
@@ -84,41 +84,6 @@ class Reference:
     packet: Exhibit | None = None
 
 
-def judge_dumps(folder: Path, pictures: Pictures, digests: Mapping[str, str] | None = None, form: Form = OWN) -> Judged:
-    """Evaluate the dumps in a folder over exactly the pictures of the run.
-
-    digests  id -> sha256 of each dump as the device made it; None for dumps made elsewhere
-    form     in which the files are there; this suite's own are `OWN`
-
-    Raises:
-        DumpError: a dump is missing, surplus, damaged, or not the one that the device made.
-    """
-    devkit = pictures.devkit
-    return judge(
-        folder,
-        pictures.records,
-        devkit.truth,
-        pictures.port,
-        whole_set=devkit.ids == devkit.all_ids,
-        form=form,
-        surplus_allowed=(*devkit.all_ids, *(digests or ()), toolkit.MARK),
-        surplus_names=SUMMARY_FILES if digests is None else None,
-        made=digests,
-    )
-
-
-def judge_own_dumps(folder: Path, pictures: Pictures) -> Judged:
-    """Evaluate dumps that this suite made. The other run may have taken hours: each dump must still be of today's JPEG.
-
-    Raises:
-        PictureError: a JPEG changed since its dump was made.
-        DumpError: see `judge_dumps`.
-    """
-    run_folder = RunFolder(folder, pictures.port)
-    run_folder.expect_unchanged(pictures)
-    return judge_dumps(folder, pictures, run_folder.digests())
-
-
 def expect_fair(mean_ap: float, whole_set: bool) -> None:
     """Raise UnfairError where the source model itself finds next to nothing."""
     least = LEAST_REFERENCE_MEAN_AP if whole_set else LEAST_OF_A_PART
@@ -156,7 +121,8 @@ def trial_of(
         UnfairError: an input changed since the run began, or the candidate's dumps are the reference's own.
     """
     port, devkit, evaluation = pictures.port, pictures.devkit, candidate.evaluation
-    whole = devkit.set_name == "test" and len(devkit.ids) == spec.VOC_TEST_COUNT
+    standing = standing_of(devkit, port.classes, read_fixed_set(options.port))
+    whole_voc = is_voc2007_test(devkit, port.classes)
     trial = Trial(
         port=port.name,
         device=candidate.device,
@@ -167,7 +133,10 @@ def trial_of(
         commands=candidate.commands,
         ids=devkit.ids,
         set_name=devkit.set_name,
-        set_size=len(devkit.all_ids),
+        set_size=len(devkit.all_ids) + standing.missing,
+        set_standing=str(standing),
+        set_missing=standing.missing,
+        set_changed=standing.changed,
         tolerated=devkit.tolerated,
         protocol=asdict(evaluation.protocol),
         reference_mean_ap=reference.mean_ap,
@@ -179,8 +148,8 @@ def trial_of(
         loosened=loosened(port, baseline),
         unpublished=candidate.unpublished,
         published_port=port == read_port(PUBLISHED),
-        voc2007_test=devkit.set_name == "test" and len(devkit.all_ids) == spec.VOC_TEST_COUNT,
-        published_applies=not canvases.fitted and (bool(baseline) or ("mean_ap" in port.criteria and whole)),
+        voc2007_test=whole_voc,
+        published_applies=not canvases.fitted and (bool(baseline) or ("mean_ap" in port.criteria and whole_voc)),
         throughput_applies=not canvases.fitted
         and candidate.device == "npu"
         and (bool(baseline) or "throughput_fps" in port.criteria),
@@ -189,6 +158,8 @@ def trial_of(
         canvas_area=canvases.area_share,
         clip=graph_facts.clip,
         notes=graph_facts.notes,
+        too_good=too_good(evaluation.mean_ap, reference.mean_ap, port.criteria["mean_ap_drop"].limit),
+        explained=options.explained,
         ties=ties_of(reference.judged, candidate.judged, pictures),
         gate=options.gate,
     )

@@ -38,6 +38,7 @@ def faults(given: Mapping[str, Any], marks: str, here: Path, devkit: Path) -> It
     yield from values.whole_number("limit", given.get("limit"), 10**8, "of pictures", "--limit=10")
     yield from values.whole_number("tool-timeout", given.get("tool-timeout"), 10**7, "of seconds", "--tool-timeout=600")
     packet = ("reference",) if is_packet(given) else ()
+    yield from values.a_sentence("explained", given.get("explained"))
     for name in ("weights", "port", "baseline", "predicted", "onnx", "adapted", "om", *packet):
         yield from values.a_file(name, given.get(name), here)
     for name in ("devkit", "dumps"):

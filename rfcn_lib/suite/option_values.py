@@ -31,6 +31,12 @@ def device_ids(name: str, value: str | None) -> Iterator[str]:
         yield f"--{name}={value} should be device ids of `npu-smi info`, such as 0 or 0,1,2,3"
 
 
+def a_sentence(name: str, value: str | None) -> Iterator[str]:
+    """Some words in one line, as a person would give a reason."""
+    if value is not None and (len(value.split()) < 3 or len(value) > 1000 or not value.isprintable()):
+        yield f"--{name}={value!r:.200} should be a sentence in one line, of three words to 1000 characters"
+
+
 def a_file(name: str, value: str | None, here: Path) -> Iterator[str]:
     """A file that is there."""
     if value == "":

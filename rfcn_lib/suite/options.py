@@ -56,6 +56,7 @@ class Options:
     dask: str | None
     accept: bool
     explain: bool
+    explained: str | None
     verdict: Path | None
     protocols: Path | None
     baseline: Path | None
@@ -181,6 +182,7 @@ def read(given: Mapping[str, Any], *, marks: str = "", here: Path | None = None,
         dask=given.get("dask"),
         accept=given["accept"],
         explain=given["explain"],
+        explained=given.get("explained"),
         verdict=_path(given, "verdict"),
         protocols=_path(given, "protocols"),
         baseline=_path(given, "baseline"),

@@ -1,6 +1,5 @@
 """What a rehearsal measures besides average precision: headroom of fp16, and the noise floor, written as files."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,16 +73,22 @@ def headroom(twin: PerCanvas, rehearsal_dumps: Path, pictures: Pictures, chip: C
     """How near each tensor comes to the largest fp16 number over all pictures, worst first; each rehearsal measures it."""
     rounds, _ = rounds_in(chip.precision_mode)
     require(rounds == "everything", f"--precision-mode={chip.precision_mode} keeps tensors in float32")
-    return measuring.worst_first(measuring.together(_measured(twin, rehearsal_dumps, pictures)))
+    return headroom_of(twin, rehearsal_dumps, pictures)
 
 
-def _measured(twin: PerCanvas, dumps: Path, pictures: Pictures) -> Iterator[tuple[Headroom, ...]]:
-    """The rows of each canvas's weights, and of each picture."""
+def headroom_of(twin: PerCanvas, dumps: Path, pictures: Pictures) -> tuple[Headroom, ...]:
+    """The rows of the twin's weights and of every picture's measures beside its rehearsed dumps, worst first.
+
+    Raises:
+        DumpError: a picture's measures cannot be read.
+        GraphError: a twin cannot be read.
+    """
+    found: list[tuple[Headroom, ...]] = []
     for canvas, ids in pictures.by_canvas.items():
         weights, computed = measuring.tensors_of(twin[canvas])
-        yield weights
-        for id in ids:
-            yield measuring.of_picture(computed, id, measured_of(dumps, id))
+        of_each = (measuring.of_picture(computed, id, measured_of(dumps, id)) for id in ids)
+        found += [weights, measuring.together(of_each)]
+    return measuring.worst_first(measuring.together(found))
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,13 @@
 """What a run prints and writes about itself: what is judged before it, the verdict after it, and the verdict's JSON file."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 
 from rfcn_lib.suite.marks import asks_for
 from rfcn_lib.suite.options import OPTIONS, SPECIMEN_WEIGHTS, Options
+from rfcn_lib.suite.own_code import own_code
 from rfcn_lib.suite.surroundings import surroundings, surroundings_words
 from rfcn_lib.suite.verdict_file import as_json, write_json
 from rfcn_lib.verdict.page import explanation_page, headroom_page, page
@@ -65,6 +66,7 @@ class Reporter:
         self.others_failed = False
         self.ended = ""
         self.surroundings = surroundings(config)
+        self.code = own_code()
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         self.stopped = isinstance(excinfo.value, KeyboardInterrupt)
@@ -108,7 +110,14 @@ class Reporter:
         """The verdict on one device; tests of the graphs count for every device."""
         tests = {test: outcome for test, outcome in self.outcomes.items() if self.device_of.get(test) in (device, None)}
         criteria = {test: found for test, found in self.criteria.items() if test in tests}
-        return verdict(self.trials.get(device), criteria, tests, accept=self.options.accept, ended=self.ended)
+        return verdict(
+            self.trials.get(device),
+            criteria,
+            tests,
+            accept=self.options.accept,
+            ended=self.ended,
+            code_differs=self.code.differs,
+        )
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         for device in self.asked:
@@ -116,7 +125,7 @@ class Reporter:
             terminalreporter.section(f"verdict: {device}{chip}")
             rates = self.rates if device == "npu" else []
             width = terminalreporter._tw.fullwidth
-            run = surroundings_words(self.surroundings)
+            run = [f"suite      {self.code}", *surroundings_words(self.surroundings)]
             for line in page(self.trials.get(device), self.judged(device), rates, width, run).splitlines():
                 terminalreporter.write_line(line)
         if self.headroom:
@@ -148,7 +157,12 @@ class Reporter:
         )
         if self.options.verdict is not None:
             first = found.pop(next(device for device in reversed(DEVICES) if device in found))
-            said = {"rates": self.rates, "notes": [*self.notes], "pytest": self.surroundings}
+            said = {
+                "rates": self.rates,
+                "notes": [*self.notes],
+                "pytest": self.surroundings,
+                "suite": asdict(self.code),
+            }
             said |= {"rehearsed orders": self.orders} if self.orders else {}
             write_json(
                 self.options.verdict,

@@ -42,12 +42,15 @@ def page(trial: Trial | None, found: Verdict, rates: Sequence[str], width: int, 
         console.print(
             f"judged     {len(trial.ids)} of {trial.set_size} pictures of set {trial.set_name}; port: {trial.port}"
         )
+        console.print(f"set        {trial.set_standing}")
         for what, count in trial.tolerated.items():
             console.print(f"tolerated  {count} {what}")
         on = ", ".join(f"{name} ({count})" for name, count in trial.canvases.items())
         area = f"; {trial.canvas_area:.1%} of the published canvas's area" if trial.canvas == "fitted" else ""
         console.print(f"canvas     {trial.canvas}: {on}{area}")
         console.print(f"proposals  {CLIPPED[trial.clip]}")
+        for finding in filter(None, (trial.too_good, trial.explained and f"explained: {trial.explained}")):
+            console.print(f"finding    {finding}")
         for note in trial.notes:
             console.print(f"note       {note}")
         if trial.cropped:

@@ -5,8 +5,8 @@ made elsewhere do not say which device made them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Literal, TypedDict
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
 from rfcn_lib.verdict import interval_words
 from rfcn_lib.verdict.criterion import Criterion as Criterion
@@ -14,14 +14,14 @@ from rfcn_lib.verdict.criterion import Outcome as Outcome
 from rfcn_lib.verdict.criterion import Relation as Relation
 from rfcn_lib.verdict.criterion import contradictions, outcome_of, weighed
 from rfcn_lib.verdict.status import Status
-
-CandidateOn = Literal["NPU", "dumps made elsewhere", "host stand-in", "REHEARSED", "SIMULATED"]
-
-NPU: Final = "NPU"
-ELSEWHERE: Final = "dumps made elsewhere"
-HOST: Final = "host stand-in"  # ONNX Runtime on the CPU
-REHEARSED: Final = "REHEARSED"  # the chip's arithmetic, computed on the CPU
-SIMULATED: Final = "SIMULATED"  # test equipment in the place of the vendor's tools
+from rfcn_lib.verdict.trial import ELSEWHERE as ELSEWHERE
+from rfcn_lib.verdict.trial import HOST as HOST
+from rfcn_lib.verdict.trial import NPU as NPU
+from rfcn_lib.verdict.trial import REHEARSED as REHEARSED
+from rfcn_lib.verdict.trial import SIMULATED as SIMULATED
+from rfcn_lib.verdict.trial import CandidateOn as CandidateOn
+from rfcn_lib.verdict.trial import Exhibit as Exhibit
+from rfcn_lib.verdict.trial import Trial as Trial
 
 BY_CLASS: Final = "no class lost"
 AGREEMENT: Final = {  # group of figures -> criterion
@@ -37,87 +37,6 @@ ACCURACY: Final = (
 )
 PUBLISHED: Final = "mean AP reaches the published figure"
 THROUGHPUT: Final = "throughput, interface x chips"
-
-
-class Exhibit(TypedDict):
-    """A file or folder that was used: where it lies, sha256 (hex) of its content, its size."""
-
-    path: str
-    sha256: str
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """Everything that took part in a judgement, so that another person can judge the same files again.
-
-    device        "host", "rehearsal" or "npu": which of the run's candidates this is
-    exhibits      name -> every file that was used
-    commands      external commands, ready to paste
-    paired        both sides picture by picture, as `score.paired.Paired` has it; None where the reference is a mean alone
-    ties          "reference", "candidate" -> mean AP in the worst and best order of equal scores, as `score.ties.TieBracket`
-    gate          what judges the drop on the whole set: the point comparison, or its interval
-    loosened      limits that ask for less than the published ones
-    unpublished   flags given to the compiler besides the published ones
-    set_name      which set of the devkit
-    tolerated     what of the set is not as VOC2007 has it and was read all the same -> how many annotations or pictures
-    canvas        which canvases: the published port's own, or some that fit the pictures
-    canvases      `<width>x<height>` -> pictures shown on it
-    canvas_area   area of all pictures' canvases over that of as many published ones
-    clip          what the graph clips proposals to: the canvas, nothing, or a size that was frozen in
-    notes         what is unlike this suite's own graphs, a sentence each
-    agreement     every figure of the agreement with its limit, and what the limits were measured with
-    blame         stage, fault, sentence and evidence of a candidate that departs; None where nothing departs
-    undecided     what the pictures are too few to tell, a sentence each; such a run is INCONCLUSIVE
-    """
-
-    port: str
-    device: str
-    candidate_on: CandidateOn
-    candidate_device: str
-    reference_device: str
-    exhibits: Mapping[str, Exhibit]
-    commands: Sequence[str]
-    ids: Sequence[str]
-    set_name: str
-    set_size: int
-    tolerated: Mapping[str, int]
-    protocol: Mapping[str, str]
-    reference_mean_ap: float
-    reference_ap: Mapping[str, float]
-    candidate_mean_ap: float
-    candidate_ap: Mapping[str, float]
-    paired: Mapping[str, float] | None
-    cropped: Mapping[str, float]
-    loosened: Sequence[str]
-    unpublished: Sequence[str]
-    published_port: bool
-    voc2007_test: bool
-    published_applies: bool
-    throughput_applies: bool
-    canvas: Literal["published", "fitted"]
-    canvases: Mapping[str, int]
-    canvas_area: float
-    clip: Literal["canvas", "none", "frozen", "unknown"] = "unknown"
-    notes: Sequence[str] = ()
-    undecided: Sequence[str] = ()
-    ties: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    gate: Literal["point", "interval"] = "point"
-
-    @property
-    def by_interval(self) -> bool:
-        """Whether the interval judges the drop in place of the point comparison.
-
-        On the whole set the point comparison has no sampling error; a part stands for pictures that were not judged. What no
-        device made accepts nothing on any number of pictures, so there the point stays.
-        """
-        part = self.partial and self.candidate_on not in (SIMULATED, REHEARSED)
-        return self.paired is not None and (self.gate == "interval" or part)
-
-    @property
-    def partial(self) -> bool:
-        """Whether pictures of the set were left out."""
-        return len(self.ids) < self.set_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +57,7 @@ def verdict(
     *,
     accept: bool,
     ended: str = "",
+    code_differs: Sequence[str] = (),
 ) -> Verdict:
     """Status and sentence of a run.
 
@@ -150,6 +70,7 @@ def verdict(
         tests: every test of the contract that ran, with its outcome.
         accept: whether the run had --accept.
         ended: why pytest did not run the tests to their end; "" where it did.
+        code_differs: files of this suite that are not as in its commit.
     """
     outcomes = {test: weighed(criteria.get(test, ()), outcome) for test, outcome in tests.items()}
     rows = [
@@ -159,6 +80,12 @@ def verdict(
     ]
     told = [words for test, found in criteria.items() for words in contradictions(found, tests[test])]
     status, words = _words(trial, rows, outcomes, accept, ended, told)
+    if status == "ACCEPTED" and code_differs:
+        names = f"{' '.join(code_differs[:5])}{' ...' if len(code_differs) > 5 else ''}"
+        status, words = (
+            "NOT JUDGED",
+            f"this suite's own code differs from its commit in {len(code_differs)} files: {names}; restore or commit them",
+        )
     return Verdict(status, words, asdict(trial) if trial else None, rows, outcomes)
 
 
@@ -189,6 +116,10 @@ def _words(
     if unjudged:
         what = ", ".join(test.split("::")[-1] for test in unjudged)
         return "NOT JUDGED", f"no verdict, because of errors and not of numbers: {what}"
+    if trial and trial.set_changed:
+        return "NOT JUDGED", f"the truth is not the agreed one: {trial.set_standing}"
+    if trial and trial.too_good and accept and not trial.explained:
+        return "NOT JUDGED", f'{trial.too_good}; find out why, then say it with --explained="SENTENCE"'
     passed = {row["name"] for row in rows if row["outcome"] == "passed"}
     undecided = {row["name"] for row in rows if row["outcome"] == "undecided"}
     left_out = sorted(_wanted(trial) - passed - undecided)
@@ -198,10 +129,13 @@ def _words(
     held += f", under LOOSENED limits ({'; '.join(trial.loosened)})" if trial.loosened else ""
     held += f", compiled with {' '.join(trial.unpublished)} besides the published flags" if trial.unpublished else ""
     held += f", on {len(trial.canvases)} FITTED canvases" if trial.canvas == "fitted" else ""
+    held += f"; {trial.too_good}" if trial.too_good else ""
+    held += f" (explained: {trial.explained})" if trial.too_good and trial.explained else ""
+    shortened = f"; of the set itself, {trial.set_standing}" if trial.set_missing else ""
     if trial.undecided or undecided or "undecided" in tests.values():
         what = "; ".join(trial.undecided or sorted(undecided) or ("a test says so",))
         part = f" in {len(trial.ids)} of {trial.set_size}" if trial.partial else ""
-        return "INCONCLUSIVE", f"not enough pictures to tell{part} ({trial.candidate_device}): {what}"
+        return "INCONCLUSIVE", f"not enough pictures to tell{part} ({trial.candidate_device}): {what}{shortened}"
     lesser = trial.partial or trial.candidate_on in (
         SIMULATED,
         REHEARSED,
@@ -220,6 +154,7 @@ def _words(
         return (
             "PARTIAL",
             f"{len(trial.ids)} of {trial.set_size} pictures: a first look, from which nothing can be accepted"
+            + shortened
             + interval_words.so_far(trial.paired)
             + (f"; LOOSENED limits ({'; '.join(trial.loosened)})" if trial.loosened else ""),
         )

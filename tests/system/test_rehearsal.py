@@ -11,6 +11,7 @@ import torch
 
 from rfcn_lib.score.noise_floor_file import read_noise_floor
 from tests.support.places import ROOT
+from tests.support.small_rehearsal import rehearse, small_rehearsal
 
 SPECIMEN = ROOT / "specimen" / "rfcn_specimen.pth"
 
@@ -69,11 +70,9 @@ def test_a_chip_s_arithmetic_is_predicted_explained_and_accepts_nothing(store, t
     orders = found["rehearsed orders"]
     apart = read_noise_floor(store / "orders-Ascend310-force_fp16.json")
     assert orders["detections apart"]["matched"]["got"] == apart.matched.got > 0
-    means = [orders[f"mean AP, {which} of equal scores first"] for which in ("first", "last")]
-    assert (
-        "REHEARSED: mean AP {:.4f} with the first of two equal scores first, {:.4f} with the last first".format(*means)
-        in words
-    )
+    first, last = (f"{orders[f'mean AP, {which} of equal scores first']:.4f}" for which in ("first", "last"))
+    said = f"mean AP {first} with the first of two equal scores first, {last} with the last first"
+    assert f"REHEARSED Ascend310, force_fp16: {said}" in words
     measured = next(store.glob("kept/dumps--rehearsed-*/headroom"))
     assert {path.stem for path in measured.iterdir()} == {*found["on_trial"]["ids"]}
 
@@ -115,3 +114,16 @@ def test_an_overflow_in_fp16_is_blamed_on_its_node(store, tmp_path):
     assert code == 1
     assert "nothing overflows in fp16" in words
     assert re.search(r"RCNN_base\.6\.0/conv1\S* \(Conv\) reaches \d", words), words
+
+
+def test_a_rehearsal_shared_over_dask_gives_the_same_files(tiny_exported, tmp_path):
+    """Dumps of both orders, and measures."""
+    found = []
+    for name, dask in (("here", None), ("dask", "local:2")):
+        run = small_rehearsal(tmp_path / name, tiny_exported, 4, dask)
+        first, last = (rehearse(run, run.pictures.ids, ties=ties) for ties in ("first", "last"))
+        folders = {"first": first, "last": last, "headroom": first.parent / "headroom"}
+        files = {(kind, path.name): path.read_bytes() for kind, folder in folders.items() for path in folder.iterdir()}
+        found.append(files)
+    assert found[0] == found[1]
+    assert len(found[0]) == 4 * (3 + 3 + 1)

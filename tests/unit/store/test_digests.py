@@ -72,6 +72,25 @@ def test_a_known_file_is_not_read_again_until_it_changes(tmp_path: Path, memo: P
     assert remembered(memo) == {str(file): hashlib.sha256(b"two").hexdigest()}
 
 
+def test_a_rewritten_memo_deceives_nobody_who_does_not_believe_it(tmp_path: Path, memo: Path, settled: None) -> None:
+    """As --accept does: the digest is of the bytes that lie there, and each file is read once in the process."""
+    file = tmp_path / "weights"
+    file.write_text("one")
+    Digests(memo).of(file)
+    with sqlite3.connect(memo) as db:
+        db.execute("update digests set sha256 = 'what somebody would like'")
+    db.close()
+    assert Digests(memo).of(file) == "what somebody would like"
+    digests = Digests(memo, believed=False)
+
+    assert digests.of(file) == hashlib.sha256(b"one").hexdigest()
+    assert remembered(memo) == {str(file): hashlib.sha256(b"one").hexdigest()}, "the next run is told the truth"
+    with sqlite3.connect(memo) as db:
+        db.execute("update digests set sha256 = 'while the run is under way'")
+    db.close()
+    assert digests.of(file) == hashlib.sha256(b"one").hexdigest()
+
+
 def test_a_file_touched_just_now_is_not_remembered(tmp_path: Path, memo: Path) -> None:
     (tmp_path / "weights").write_text("one")
     Digests(memo).of(tmp_path / "weights")

@@ -1,52 +1,41 @@
 """A rehearsal of some pictures and one of all fill the same folder, on a network of a few thousand weights."""
 
-from types import SimpleNamespace
-
+import numpy as np
 import pytest
 
 from rfcn_lib.devices import rehearsal
-from rfcn_lib.pictures.devkit import read_devkit
-from rfcn_lib.pictures.loading import Pictures
+from rfcn_lib.graph.rehearsal.measuring import MEASURED
+from rfcn_lib.graph.twin import twin_from_vendor
 from rfcn_lib.pictures.preprocess import PictureError
-from rfcn_lib.port import read_port
 from rfcn_lib.runs.folder import RunFolder
-from rfcn_lib.store.store import Store
-from rfcn_lib.suite.canvases import Canvases
-from rfcn_lib.suite.rehearsal import chip_of, rehearse_sample, rehearsed_graphs, run_rehearsed
+from rfcn_lib.runs.rehearsal_folder import measured_of
+from rfcn_lib.suite.rehearsal import rehearsed_graphs, run_rehearsed
+from rfcn_lib.suite.rehearsal_figures import headroom_of
 from tests.support import tiny
-from tests.support.places import SPECIMEN
+from tests.support.small_rehearsal import rehearse, small_rehearsal
 
 WHOLE = 6
 
 
 @pytest.fixture
 def run(tmp_path, tiny_exported, monkeypatch):
-    """What a rehearsal of the specimen's first pictures by the tiny network needs; `shown` lists what the network was shown."""
-    devkit = read_devkit(SPECIMEN / "VOCdevkit", read_port(SPECIMEN / "port.toml").classes, limit=WHOLE)
-    canvas, shown, run_one = tiny.CANVAS_WH, [], rehearsal.run
+    """`shown` lists what the network was shown."""
+    shown, run_one = [], rehearsal.run
     monkeypatch.setattr(rehearsal, "run", lambda *given: shown.append(given[-1].id) or run_one(*given))
-    store = Store(tmp_path / "store")
-    return SimpleNamespace(
-        store=store,
-        canvases=Canvases({canvas: devkit.ids}, canvas, fitted=False),
-        adapted={canvas: tiny_exported},
-        chip=chip_of("Ascend310", None),
-        pictures=Pictures(devkit, tiny.PORT, {canvas: devkit.ids}, store.digests.of_each),
-        options=SimpleNamespace(dask=None, chip="Ascend910A"),
-        shown=shown,
-    )
-
-
-def sample_of(run, ids, **more):
-    return rehearse_sample(run.store, run.canvases, run.adapted, run.chip, run.pictures, ids, run.options, **more)
+    found = small_rehearsal(tmp_path / "store", tiny_exported, WHOLE)
+    found.shown = shown
+    return found
 
 
 def test_a_sample_and_the_whole_share_a_folder_and_no_picture_is_run_twice(run, capsys):
     ids = run.pictures.ids
-    few = sample_of(run, ids[1:3])
+    few = rehearse(run, ids[1:3])
     assert run.shown == [*ids[1:3]]
     assert RunFolder(few, tiny.PORT).finished(ids) == ids[1:3]
-    assert sample_of(run, ids[:3]) == few
+    assert rehearse(run, ids[:3]) == few
+    other = rehearse(run, ids[:3], ties="last")
+    assert RunFolder(other, tiny.PORT).finished(ids) == ids[:3]
+    assert other != few
     graphs = rehearsed_graphs(run.store, run.canvases, run.adapted, run.chip)
     assert run_rehearsed(run.store, run.canvases, graphs, run.pictures, run.options).all() == few
     assert sorted(run.shown) == sorted(ids)
@@ -54,11 +43,23 @@ def test_a_sample_and_the_whole_share_a_folder_and_no_picture_is_run_twice(run, 
     assert "REHEARSED Ascend310 dumps/rehearsed: 2 pictures to do" in said
 
 
-def test_the_other_order_of_equal_scores_has_a_folder_of_its_own(run):
-    ids = run.pictures.ids[:1]
-    assert sample_of(run, ids, ties="last") != sample_of(run, ids)
+def test_headroom_is_that_of_every_picture_rehearsed(run, tiny_exported, tmp_path):
+    twin = tmp_path / "twin.onnx"
+    twin_from_vendor(twin, tiny_exported)
+    dumps = rehearse(run, run.pictures.ids)
+    rows = headroom_of({tiny.CANVAS_WH: twin}, dumps, run.pictures)
+
+    measured = {id: measured_of(dumps, id) for id in run.pictures.ids}
+    computed = [row for row in rows if not row.weight]
+    assert len(computed) == len(measured[run.pictures.ids[0]])
+    for row in computed:
+        ends = {id: np.abs(found[MEASURED + row.tensor][:2]).max() for id, found in measured.items()}
+        assert row.largest == max(ends.values())
+        assert row.picture == max(ends, key=ends.__getitem__)
+        assert row.numbers == sum(found[MEASURED + row.tensor][5] for found in measured.values())
+    assert [row.largest for row in rows] == sorted((row.largest for row in rows), reverse=True)
 
 
 def test_a_picture_that_is_not_of_the_run_is_refused(run):
     with pytest.raises(PictureError, match="999999"):
-        sample_of(run, ["999999"])
+        rehearse(run, ["999999"])

@@ -9,6 +9,7 @@ from rfcn_lib.verdict.criterion import Criterion
 from rfcn_lib.verdict.page import page
 from rfcn_lib.verdict.verdict import (
     ACCURACY,
+    AGREEMENT,
     ELSEWHERE,
     HOST,
     NPU,
@@ -20,6 +21,7 @@ from rfcn_lib.verdict.verdict import (
     verdict,
 )
 
+WANTED = (*ACCURACY, *AGREEMENT.values())
 TRIAL = Trial(
     port="a port",
     device="host",
@@ -58,7 +60,7 @@ def judged(names, *, failed=()):
     return criteria, {test: "failed" if test.removeprefix("t::") in failed else "passed" for test in criteria}
 
 
-def status(trial, names=ACCURACY, accept=False):
+def status(trial, names=WANTED, accept=False):
     return verdict(trial, *judged(names), accept=accept).status
 
 
@@ -81,7 +83,7 @@ def test_a_criterion_holds_at_its_limit_and_never_for_nan(number, relation, limi
 
 
 def test_the_host_stand_in_passes_without_the_words_of_an_acceptance():
-    found = verdict(TRIAL, *judged(ACCURACY), accept=True)
+    found = verdict(TRIAL, *judged(WANTED), accept=True)
 
     assert found.status == "PASSED"
     assert "host stand-in" in found.words
@@ -91,7 +93,7 @@ def test_the_host_stand_in_passes_without_the_words_of_an_acceptance():
 
 def test_a_limited_run_is_partial_whatever_it_found():
     part = dataclasses.replace(WHOLE, set_size=3)
-    found = verdict(part, *judged((*ACCURACY, PUBLISHED)), accept=True)
+    found = verdict(part, *judged((*WANTED, PUBLISHED)), accept=True)
 
     assert found.status == "PARTIAL"
     assert "2 of 3 pictures" in found.words
@@ -99,28 +101,28 @@ def test_a_limited_run_is_partial_whatever_it_found():
 
 
 def test_dumps_made_elsewhere_pass_at_most():
-    assert status(WHOLE, (*ACCURACY, PUBLISHED), accept=True) == "PASSED"
-    assert status(WHOLE, (*ACCURACY, PUBLISHED, THROUGHPUT), accept=True) == "PASSED"
-    assert status(WHOLE, ACCURACY, accept=True) == "NOT JUDGED"
+    assert status(WHOLE, (*WANTED, PUBLISHED), accept=True) == "PASSED"
+    assert status(WHOLE, (*WANTED, PUBLISHED, THROUGHPUT), accept=True) == "PASSED"
+    assert status(WHOLE, WANTED, accept=True) == "NOT JUDGED"
 
 
-@pytest.mark.parametrize("name", ACCURACY)
+@pytest.mark.parametrize("name", WANTED)
 def test_one_failed_criterion_fails_the_run_and_is_named(name):
-    found = verdict(TRIAL, *judged(ACCURACY, failed=[name]), accept=False)
+    found = verdict(TRIAL, *judged(WANTED, failed=[name]), accept=False)
 
     assert found.status == "FAILED"
     assert name in found.words
 
 
-@pytest.mark.parametrize("name", ACCURACY)
+@pytest.mark.parametrize("name", WANTED)
 def test_one_criterion_left_out_is_no_verdict(name):
-    assert status(TRIAL, [other for other in ACCURACY if other != name]) == "NOT JUDGED"
+    assert status(TRIAL, [other for other in WANTED if other != name]) == "NOT JUDGED"
 
 
 def test_loosened_limits_are_said_in_the_verdict():
     loose = dataclasses.replace(TRIAL, loosened=("mean_ap_drop 1, published 0.01",))
 
-    found = verdict(loose, *judged(ACCURACY), accept=False)
+    found = verdict(loose, *judged(WANTED), accept=False)
     assert found.status == "LOOSENED"
     assert "LOOSENED limits (mean_ap_drop 1, published 0.01)" in found.words
 
@@ -149,7 +151,7 @@ def test_too_few_pictures_to_tell_is_neither_passed_nor_failed(on, accept):
 
 
 def test_an_error_is_no_verdict_and_no_failure():
-    criteria, tests = judged(ACCURACY)
+    criteria, tests = judged(WANTED)
 
     assert verdict(TRIAL, criteria, {**tests, "t::other": "error"}, accept=False).status == "NOT JUDGED"
     assert verdict(None, {}, {"t::x": "error"}, accept=False).status == "NOT JUDGED"
@@ -157,7 +159,7 @@ def test_an_error_is_no_verdict_and_no_failure():
 
 
 def test_a_failure_beside_an_error_is_a_failure_that_says_so():
-    criteria, tests = judged(ACCURACY, failed=["no class lost"])
+    criteria, tests = judged(WANTED, failed=["no class lost"])
     found = verdict(TRIAL, criteria, {**tests, "t::other": "error"}, accept=False)
 
     assert found.status == "FAILED"
@@ -171,13 +173,13 @@ def test_a_published_reference_has_no_classes_to_lose():
     assert status(mean_only, names) == "PASSED"
 
 
-EVERYTHING = (*ACCURACY, PUBLISHED, THROUGHPUT)
+EVERYTHING = (*WANTED, PUBLISHED, THROUGHPUT)
 ON_NPU = dataclasses.replace(WHOLE, candidate_on=NPU, device="npu", throughput_applies=True)
 
 
 def test_an_npu_is_accepted_only_with_its_throughput():
     assert status(ON_NPU, EVERYTHING, accept=True) == "ACCEPTED"
-    assert status(ON_NPU, (*ACCURACY, PUBLISHED), accept=True) == "NOT JUDGED"
+    assert status(ON_NPU, (*WANTED, PUBLISHED), accept=True) == "NOT JUDGED"
 
 
 def test_a_full_acceptance_needs_everything_at_once():
@@ -237,7 +239,7 @@ def test_a_set_that_needed_tolerance_says_so_with_counts():
     trial = dataclasses.replace(
         TRIAL, set_name="val", tolerated={"annotations of a kind": 78, "pictures that are PNG": 3}
     )
-    found = verdict(trial, *judged(ACCURACY), accept=False)
+    found = verdict(trial, *judged(WANTED), accept=False)
     lines = page(trial, found, (), 100).splitlines()
     assert "tolerated  78 annotations of a kind" in lines
     assert "tolerated  3 pictures that are PNG" in lines
@@ -261,7 +263,7 @@ def test_a_number_beyond_its_limit_is_no_passed_criterion_whatever_its_test_said
 
 
 def test_a_test_that_failed_although_its_number_holds_is_no_verdict_either():
-    criteria, tests = judged(ACCURACY)
+    criteria, tests = judged(WANTED)
     found = verdict(TRIAL, criteria, {**tests, "t::no class lost": "failed"}, accept=False)
 
     assert found.status == "NOT JUDGED"
@@ -269,7 +271,7 @@ def test_a_test_that_failed_although_its_number_holds_is_no_verdict_either():
 
 
 def test_of_several_numbers_of_a_failed_test_only_those_beyond_their_limits_are_named():
-    criteria, tests = judged(ACCURACY)
+    criteria, tests = judged(WANTED)
     criteria["t::no class lost"] += [Criterion("cat", 2.0, "<=", 1.0, "somebody")]
     found = verdict(TRIAL, criteria, {**tests, "t::no class lost": "failed"}, accept=False)
 
@@ -282,3 +284,45 @@ def test_a_run_that_pytest_did_not_end_is_not_judged_even_if_all_criteria_hold()
 
     assert found.status == "NOT JUDGED"
     assert "interrupted" in found.words
+
+
+TOO_GOOD = "TOO GOOD: mean AP 0.9970 is 9.06% above the reference's 0.9142"
+
+
+@pytest.mark.parametrize("on", [HOST, NPU])
+def test_a_number_that_is_too_good_is_said_and_not_accepted_until_explained(on):
+    good = dataclasses.replace(ON_NPU, candidate_on=on, too_good=TOO_GOOD)
+    explained = dataclasses.replace(good, explained="The reference ran on another checkpoint.")
+
+    assert TOO_GOOD in verdict(good, *judged(EVERYTHING), accept=False).words
+    found = verdict(good, *judged(EVERYTHING), accept=True)
+    assert found.status == "NOT JUDGED"
+    assert TOO_GOOD in found.words and "--explained=" in found.words
+    found = verdict(explained, *judged(EVERYTHING), accept=True)
+    assert found.status == ("ACCEPTED" if on == NPU else "PASSED")
+    assert "explained: The reference ran on another checkpoint." in found.words
+
+
+def test_a_suite_that_differs_from_its_commit_accepts_nothing():
+    differs = ("tests/test_accuracy.py",)
+    found = verdict(ON_NPU, *judged(EVERYTHING), accept=True, code_differs=differs)
+
+    assert found.status == "NOT JUDGED"
+    assert "tests/test_accuracy.py" in found.words
+    assert verdict(TRIAL, *judged(WANTED), accept=True, code_differs=differs).status == "PASSED"
+    assert verdict(ON_NPU, *judged(EVERYTHING), accept=True).status == "ACCEPTED"
+
+
+def test_a_set_that_is_not_as_what_fixes_it_is_never_passed():
+    changed = dataclasses.replace(
+        ON_NPU, set_changed=5, set_standing="in 5 files the objects are not those of the port file"
+    )
+    short = dataclasses.replace(ON_NPU, set_size=7, set_missing=5, set_standing="5 of the 7 pictures are not in it")
+
+    for accept in (False, True):
+        found = verdict(changed, *judged(EVERYTHING), accept=accept)
+        assert found.status == "NOT JUDGED"
+        assert "in 5 files" in found.words
+        found = verdict(short, *judged(EVERYTHING), accept=accept)
+        assert found.status == "PARTIAL"
+        assert "5 of the 7 pictures are not in it" in found.words
