@@ -62,7 +62,7 @@ def run_heads(network: Rfcn, im_data: Floats, rois: Floats) -> Outputs:
     dtype = _dtype(network)
     with torch.inference_mode():
         base = network.RCNN_base(torch.from_numpy(im_data.astype(dtype, copy=False)))
-        scores, deltas = network.classify(base, torch.from_numpy(rois.astype(dtype, copy=False))[None])
+        scores, deltas = network.classify(base, torch.from_numpy(rois.astype(dtype))[None])
         return Outputs(rois, torch.softmax(scores, 1).numpy(), deltas.numpy())
 
 
