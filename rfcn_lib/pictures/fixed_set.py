@@ -96,14 +96,23 @@ def is_voc2007_test(devkit: Devkit, classes: Sequence[str]) -> bool:
 
 def digests_of(name: str, truth: Mapping[str, Truth], classes: Sequence[str]) -> FixedSet:
     """The digests of a set. `truth`: by id, of every picture of the set."""
-    each = {id: picture_digest(id, truth[id], classes) for id in sorted(truth)}
+    each = _each(truth, classes)
     return FixedSet(
         name=name,
         pictures=len(each),
         ids_sha256=_ids_sha256(truth),
-        objects_sha256=hashlib.sha256("".join(f"{id} {one.hex()}\n" for id, one in each.items()).encode()).hexdigest(),
+        objects_sha256=_objects_sha256(each),
         each=base64.b64encode(b"".join(one[:SHORT_DIGEST_BYTES] for one in each.values())).decode(),
     )
+
+
+def _each(truth: Mapping[str, Truth], classes: Sequence[str]) -> dict[str, bytes]:
+    """Id -> digest of each picture, sorted by id."""
+    return {id: picture_digest(id, truth[id], classes) for id in sorted(truth)}
+
+
+def _objects_sha256(each: Mapping[str, bytes]) -> str:
+    return hashlib.sha256("".join(f"{id} {one.hex()}\n" for id, one in each.items()).encode()).hexdigest()
 
 
 def picture_digest(id: str, truth: Truth, classes: Sequence[str]) -> bytes:
@@ -112,8 +121,9 @@ def picture_digest(id: str, truth: Truth, classes: Sequence[str]) -> bytes:
 
 
 def _lines(truth: Truth, classes: Sequence[str]) -> Iterator[str]:
-    for corners, label, difficult in zip(truth.boxes_xyxy + 1, truth.labels, truth.difficult, strict=True):
-        yield f"{classes[int(label)]} {' '.join(f'{float(corner):.10g}' for corner in corners)} {int(difficult)}"
+    one_based = (truth.boxes_xyxy + 1).tolist()
+    for corners, label, difficult in zip(one_based, truth.labels.tolist(), truth.difficult.tolist(), strict=True):
+        yield "{} {:.10g} {:.10g} {:.10g} {:.10g} {:d}".format(classes[label], *corners, difficult)
 
 
 def _ids_sha256(ids: Sequence[str] | Mapping[str, object]) -> str:
@@ -125,11 +135,12 @@ def _standing(devkit: Devkit, classes: Sequence[str], fixed: FixedSet, fixed_by:
         fixed.short_digests[at : at + SHORT_DIGEST_BYTES]
         for at in range(0, len(fixed.short_digests), SHORT_DIGEST_BYTES)
     }
-    changed = sum(picture_digest(id, devkit.truth[id], classes)[:SHORT_DIGEST_BYTES] not in known for id in devkit.ids)
+    each = _each(devkit.truth, classes)
+    changed = sum(one[:SHORT_DIGEST_BYTES] not in known for one in each.values())
     missing = max(0, fixed.pictures - len(devkit.all_ids))
     same = not changed and _ids_sha256(devkit.all_ids) == fixed.ids_sha256
     if len(devkit.ids) == len(devkit.all_ids):
-        same = same and digests_of(fixed.name, devkit.truth, classes).objects_sha256 == fixed.objects_sha256
+        same = same and _objects_sha256(each) == fixed.objects_sha256
         changed = changed or int(not same and not missing)  # the short digests of two pictures may be equal
     return Standing(fixed_by, fixed.pictures, missing, changed, same)
 

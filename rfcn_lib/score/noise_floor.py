@@ -38,6 +38,7 @@ def noise_floor(
     chip: str,
     precision_mode: str,
     compared: str,
+    fingerprint: Mapping[str, str] | None = None,
 ) -> NoiseFloor:
     """Compare two runs picture by picture; both by id. The order of the pictures does not matter.
 
@@ -81,6 +82,7 @@ def noise_floor(
         ids_sha256=ids_sha256(ids),
         partner_iou=PARTNER_IOU,
         confident=CONFIDENT,
+        fingerprint=dict(fingerprint) if fingerprint else None,
         matched=_matched_share(counts.sum(axis=1), drawn),
         classes={name: _matched_share(counts[:, label], drawn) for label, name in enumerate(classes)},
         empty_pictures=len(ids) - judged,

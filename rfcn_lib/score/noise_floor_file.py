@@ -77,6 +77,7 @@ class NoiseFloor(_Frozen):
     """Over the pictures: how many confident detections have a partner, and how far partners are apart (got - want).
 
     compared          what was compared with what, in words
+    fingerprint       the protocol of `got`, see score.fingerprint; null where none was noted
     ids_sha256        over the sorted ids, one a line
     empty_pictures    pictures without a confident detection in either run; they are in no other figure
     worst_pictures    those with the least share matched; of equal ones, those with the least mean IoU, then the first by id
@@ -96,6 +97,7 @@ class NoiseFloor(_Frozen):
     ids_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     partner_iou: Share
     confident: Share
+    fingerprint: dict[str, str] | None = None
     matched: MatchedShare
     classes: dict[str, MatchedShare]
     empty_pictures: Count

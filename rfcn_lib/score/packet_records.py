@@ -83,6 +83,7 @@ class Facts(Record):
     protocol        name of the protocol of `mean_ap` and `ap`, which are of exactly the packet's ids
     outputs_sha256  of the outputs that gave the detections, as `evaluation.Judged` has it
     rates           None where nothing was timed
+    fingerprint     the protocol of these numbers, as `score.fingerprint` has it; None in packets of earlier editions
     """
 
     origin: Origin
@@ -92,6 +93,7 @@ class Facts(Record):
     ap: dict[str, Ap]
     outputs_sha256: Sha256
     rates: Rates | None
+    fingerprint: dict[str, str] | None = None
 
 
 class Manifest(Record):

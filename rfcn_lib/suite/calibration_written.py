@@ -6,10 +6,14 @@ from pathlib import Path
 import pytest
 
 from rfcn_lib.pictures.devkit import Devkit
-from rfcn_lib.port import Port
+from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.score.calibration import calibration as compared
+from rfcn_lib.score.fingerprint import expect_same
 from rfcn_lib.score.noise_floor import ids_sha256, noise_floor
 from rfcn_lib.score.noise_floor_file import NoiseFloor, NoiseFloorError, read_noise_floor, write_noise_floor
+from rfcn_lib.suite.canvases import Canvases
+from rfcn_lib.suite.fingerprints import of_candidate
+from rfcn_lib.suite.given import GraphFacts
 from rfcn_lib.suite.inputs import require, sample_of
 from rfcn_lib.suite.judging import Candidate, Reference
 from rfcn_lib.suite.options import OPTIONS, Options
@@ -32,11 +36,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def predicted(devkit: Devkit, options: Options) -> NoiseFloor:
+def predicted(
+    devkit: Devkit, pictures: Pictures, canvases: Canvases, graph_facts: GraphFacts, options: Options
+) -> NoiseFloor:
     """The prediction of --predicted.
 
     Raises:
         NoiseFloorError: it is none, or not one of this run: known before any picture is run.
+        FingerprintError: its numbers were made under another protocol.
     """
     path = require(options.predicted, "no --predicted")
     found = read_noise_floor(path)
@@ -54,7 +61,9 @@ def predicted(devkit: Devkit, options: Options) -> NoiseFloor:
                 f"--predicted={path} is a rehearsal of {said}, but this run has --{name}={asked}; rehearse with "
                 f"--{name}={asked}, or pass the file of that rehearsal"
             )
-    predicted_ids(found, devkit.ids, path)
+    ids = predicted_ids(found, devkit.ids, path)
+    mine = of_candidate(pictures, graph_facts.clip, fitted=canvases.fitted, ids=ids)
+    expect_same(mine, found.fingerprint, "this run", f"--predicted={path}")
     return found
 
 
@@ -79,8 +88,9 @@ def calibration(
     candidate: Candidate,
     reference: Reference,
     predicted: NoiseFloor,
-    devkit: Devkit,
-    port: Port,
+    pictures: Pictures,
+    canvases: Canvases,
+    graph_facts: GraphFacts,
     options: Options,
 ) -> None:
     """Write <store>/calibration.txt, predicted and measured side by side, and <store>/calibration.json, what was measured.
@@ -90,14 +100,15 @@ def calibration(
     judged = reference.judged
     if judged is None or (options.dumps is None and candidate.on in (HOST, REHEARSED)):
         return
-    ids = predicted_ids(predicted, devkit.ids, require(options.predicted, "no --predicted"))
+    ids = predicted_ids(predicted, pictures.devkit.ids, require(options.predicted, "no --predicted"))
     measured = noise_floor(
         {id: candidate.judged.detections[id] for id in ids},
         {id: judged.detections[id] for id in ids},
-        port.classes,
+        pictures.port.classes,
         chip=candidate.chip or predicted.chip,
         precision_mode=candidate.precision_mode or predicted.precision_mode,
         compared=f"{candidate.description} against the reference, {reference.device}",
+        fingerprint=of_candidate(pictures, graph_facts.clip, fitted=canvases.fitted, ids=ids).fields(),
     )
     rows = compared(predicted, measured)
     table, figures = _files(options)

@@ -11,7 +11,7 @@ from rfcn_lib.score.packet import Packet, read_packet
 from rfcn_lib.score.packet_records import Origin, Rates
 from rfcn_lib.store.store import Store
 from rfcn_lib.suite.inputs import require
-from rfcn_lib.suite.judging import expect_fair, judge_own_dumps
+from rfcn_lib.suite.judging import expect_fair, expect_names, judge_own_dumps
 from rfcn_lib.suite.options import Options
 from rfcn_lib.suite.packets import origin_of, this_machine, write_reference
 
@@ -63,12 +63,13 @@ def measure(
         run_missing(RunFolder(folder, port), pictures, LocalEngine(load), f"dumps/{where}")
     judged = judge_own_dumps(folder, pictures)
     expect_fair(judged.evaluation.mean_ap, devkit.ids == devkit.all_ids)
+    expect_names(judged.detections, judged.evaluation.ap, pictures)
     timed = devkit.ids[:TIMED_PICTURES]
     device_fps, script_fps = rates(pytorch.load_model(weights, port, where), pictures.load, port, timed)
     versions = {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}  # type: ignore[no-untyped-call]
     measured = Rates(timed=len(timed), device_fps=device_fps, script_fps=script_fps)
     now, maker = origin_of(store, weights, port, devkit), this_machine(gpu, _driver(), versions)
-    write_reference(target, judged, origin, now, maker, measured)
+    write_reference(target, judged, origin, now, maker, pictures, measured)
     return read_packet(target)
 
 

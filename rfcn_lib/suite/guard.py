@@ -102,9 +102,15 @@ def arguments(config: pytest.Config) -> list[str]:
 
 def _ours(config: pytest.Config) -> Sequence[str]:
     """Names of this suite's plugins: conftest.py's list, and what the options chose."""
-    root = ROOT / "conftest.py"
-    found = [p for p in config.pluginmanager.get_plugins() if str(getattr(p, "__file__", "")) == str(root)]
-    always = tuple(found[0].pytest_plugins) if found else ()
+    files = {
+        str(file): found for found in config.pluginmanager.get_plugins() if (file := getattr(found, "__file__", None))
+    }
+    roots = [
+        found
+        for file, found in files.items()
+        if file.endswith("conftest.py") and Path(file).resolve() == ROOT / "conftest.py"
+    ]
+    always = tuple(name for root in roots for name in root.pytest_plugins)
     return (*always, *(f"rfcn_lib.suite.{name}" for name in config.stash.get(CHOSEN, ())))
 
 

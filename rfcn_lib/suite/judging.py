@@ -13,12 +13,16 @@ from rfcn_lib.pictures.fixed_set import is_voc2007_test, standing_of
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.pictures.preprocess import cropped
 from rfcn_lib.port import PUBLISHED, Port, read_fixed_set, read_port
+from rfcn_lib.progress import say
+from rfcn_lib.records import Detections
 from rfcn_lib.runs.folder import RunFolder
 from rfcn_lib.score.average_precision import Evaluation
 from rfcn_lib.score.evaluation import Judged
+from rfcn_lib.score.exchanged import exchanged_names
 from rfcn_lib.score.packet_records import Facts
 from rfcn_lib.store.store import Store
 from rfcn_lib.suite.canvases import Canvases
+from rfcn_lib.suite.fingerprints import of_candidate, of_reference
 from rfcn_lib.suite.given import GraphFacts
 from rfcn_lib.suite.inputs import input_paths
 from rfcn_lib.suite.judged_dumps import judge_dumps as judge_dumps
@@ -94,6 +98,27 @@ def expect_fair(mean_ap: float, whole_set: bool) -> None:
         )
 
 
+def expect_names(detections: Mapping[str, Detections], ap: Mapping[str, float], pictures: Pictures) -> None:
+    """See that no names of classes are exchanged in the port file, by what the source model's detections find, and its AP.
+
+    Raises:
+        UnfairError: on the whole set; names each group of names. On a part of the set a few objects may look so: it is only said.
+    """
+    devkit = pictures.devkit
+    groups = exchanged_names(detections, devkit.truth, pictures.port.classes, ap)
+    if not groups:
+        return
+    named = "; ".join(f"{' -> '.join((*group, group[0]))}" for group in groups)
+    own = ", ".join(f"{name} {ap[name]:.4f}" for group in groups for name in group)
+    words = (
+        f"the source model's detections of each of these classes find the objects of the next one: {named} (AP of their own: "
+        f"{own}). Names of classes are exchanged in the port file: they should be in the order of the network's columns"
+    )
+    if devkit.ids == devkit.all_ids:
+        raise UnfairError(f"{words}; correct `classes` in --port=FILE")
+    say(f"{words}; or these {len(devkit.ids)} pictures are too few to tell")
+
+
 def expect_noted_canvases(folder: Path, port: Port, canvases: Canvases) -> None:
     """Raise UnfairError where the dumps were made on other canvases than this run has. Known only of this suite's own dumps."""
     noted, ours = RunFolder(folder, port).noted_canvases(), {name_of(canvas) for canvas in canvases}
@@ -121,6 +146,8 @@ def trial_of(
         UnfairError: an input changed since the run began, or the candidate's dumps are the reference's own.
     """
     port, devkit, evaluation = pictures.port, pictures.devkit, candidate.evaluation
+    mine = of_candidate(pictures, graph_facts.clip, fitted=canvases.fitted, protocol=evaluation.protocol)
+    theirs = of_reference(pictures, protocol=evaluation.protocol)
     standing = standing_of(devkit, port.classes, read_fixed_set(options.port))
     whole_voc = is_voc2007_test(devkit, port.classes)
     trial = Trial(
@@ -138,7 +165,8 @@ def trial_of(
         set_missing=standing.missing,
         set_changed=standing.changed,
         tolerated=devkit.tolerated,
-        protocol=asdict(evaluation.protocol),
+        protocol={**asdict(evaluation.protocol), **mine.fields(), "fingerprint": str(mine)},
+        reference_protocol={**theirs.fields(), "fingerprint": str(theirs)} if reference.judged else {},
         reference_mean_ap=reference.mean_ap,
         reference_ap=reference.ap,
         candidate_mean_ap=evaluation.mean_ap,

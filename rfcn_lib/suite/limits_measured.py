@@ -2,7 +2,7 @@
 
 import pytest
 
-from rfcn_lib.pictures.devkit import Devkit
+from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.port import PUBLISHED, Criterion, Port, read_port
 from rfcn_lib.records import Scope
 from rfcn_lib.score.packet_records import Facts, Origin, PacketError
@@ -10,14 +10,16 @@ from rfcn_lib.speed.throughput import Rate, by_agreement
 from rfcn_lib.suite.canvases import Canvases
 from rfcn_lib.suite.inputs import require
 from rfcn_lib.suite.options import ON_ITS_OWN_CANVAS, Options
-from rfcn_lib.suite.packets import evaluation_of, read_of_this_run
+from rfcn_lib.suite.packets import evaluation_of, expect_same_protocol, read_of_this_run
 
 
 @pytest.fixture(scope="session")
-def baseline(options: Options, port: Port, devkit: Devkit, origin: Origin) -> Facts:
+def baseline(options: Options, pictures: Pictures, origin: Origin) -> Facts:
     """What the packet of --baseline says. Raises PacketError where it is of other inputs, was edited, or has no rates."""
+    devkit, port = pictures.devkit, pictures.port
     path = require(options.baseline, "no --baseline")
     packet = read_of_this_run(path, origin, devkit, options, whole=True)
+    expect_same_protocol(packet, path, pictures)
     evaluation_of(packet, path, devkit, port)
     facts = packet.facts
     if facts.rates is None:

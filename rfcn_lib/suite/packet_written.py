@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rfcn_lib.pictures.devkit import Devkit
+from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.port import Port
 from rfcn_lib.score.packet_records import Origin
 from rfcn_lib.store.store import Store
@@ -26,11 +26,12 @@ def written_reference(
     store: Store,
     weights: Path,
     port: Port,
-    devkit: Devkit,
+    pictures: Pictures,
     packet_inputs: Origin,
     options: Options,
 ) -> None:
     """Write it. Both devices of a run have the same reference, so the file is the same."""
     path = require(options.write_reference, "no --write-reference")
     judged = require(reference.judged, "the reference has no detections")
-    write_reference(path, judged, packet_inputs, origin_of(store, weights, port, devkit), this_machine("the host CPU"))
+    now, maker = origin_of(store, weights, port, pictures.devkit), this_machine("the host CPU")
+    write_reference(path, judged, packet_inputs, now, maker, pictures)

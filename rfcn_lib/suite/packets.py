@@ -9,16 +9,19 @@ import pytest
 
 from rfcn_lib import spec
 from rfcn_lib.pictures.devkit import Devkit
+from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.port import Port
 from rfcn_lib.processors import cpu_model
 from rfcn_lib.score.arrays import classes_with_truth
 from rfcn_lib.score.average_precision import Evaluation, evaluate
 from rfcn_lib.score.evaluation import Judged
+from rfcn_lib.score.fingerprint import UNKNOWN, expect_same
 from rfcn_lib.score.packet import Packet, read_packet, write_packet
-from rfcn_lib.score.packet_origin import expect_same
+from rfcn_lib.score.packet_origin import expect_same as expect_same_origin
 from rfcn_lib.score.packet_records import HOW, LARGEST_AP, Facts, Maker, Origin, PacketError, PictureFiles, Rates
 from rfcn_lib.store.code import code_behind
 from rfcn_lib.store.store import Store
+from rfcn_lib.suite.fingerprints import of_reference
 from rfcn_lib.suite.judging import UnfairError
 from rfcn_lib.suite.options import Options
 
@@ -59,7 +62,7 @@ def read_of_this_run(path: Path, origin: Origin, devkit: Devkit, options: Option
         "port": options.port,
         "devkit": devkit.folder / spec.VOC_YEAR_FOLDER,
     }
-    expect_same(path, packet.facts.origin, origin, files, devkit.all_ids, whole=whole)
+    expect_same_origin(path, packet.facts.origin, origin, files, devkit.all_ids, whole=whole)
     return packet
 
 
@@ -81,8 +84,26 @@ def evaluation_of(packet: Packet, path: Path, devkit: Devkit, port: Port) -> Eva
     return found
 
 
+def expect_same_protocol(packet: Packet, path: Path, pictures: Pictures) -> None:
+    """See that the packet's numbers were made under the protocol of this run. A packet of more pictures is of another set.
+
+    Raises:
+        FingerprintError: a field differs; shows both, field by field.
+    """
+    theirs = packet.facts.fingerprint
+    if theirs and packet.ids != pictures.devkit.ids:
+        theirs = {**theirs, "set": UNKNOWN, "overflow": UNKNOWN}
+    expect_same(of_reference(pictures), theirs, "this run's reference", str(path))
+
+
 def write_reference(
-    path: Path, judged: Judged, origin: Origin, now: Origin, maker: Maker, rates: Rates | None = None
+    path: Path,
+    judged: Judged,
+    origin: Origin,
+    now: Origin,
+    maker: Maker,
+    pictures: Pictures,
+    rates: Rates | None = None,
 ) -> None:
     """Write the source model's evaluation as a packet. `origin`, `now`: before and after it was made.
 
@@ -101,6 +122,7 @@ def write_reference(
         ap=dict(evaluation.ap),
         outputs_sha256=judged.sha256,
         rates=rates,
+        fingerprint=of_reference(pictures, protocol=evaluation.protocol).fields(),
     )
     write_packet(path, facts, judged.detections)
 

@@ -13,9 +13,9 @@ from rfcn_lib.score.packet import Packet
 from rfcn_lib.score.packet_records import Origin
 from rfcn_lib.store.store import Store
 from rfcn_lib.suite.inputs import require
-from rfcn_lib.suite.judging import Reference, UnfairError, expect_fair
+from rfcn_lib.suite.judging import Reference, UnfairError, expect_fair, expect_names
 from rfcn_lib.suite.options import Options
-from rfcn_lib.suite.packets import evaluation_of, origin_of, read_of_this_run
+from rfcn_lib.suite.packets import evaluation_of, expect_same_protocol, origin_of, read_of_this_run
 from rfcn_lib.verdict.verdict import Exhibit
 
 
@@ -26,15 +26,19 @@ def packet(options: Options, origin: Origin, devkit: Devkit) -> Packet:
 
 
 @pytest.fixture(scope="session")
-def packet_evaluation(packet: Packet, devkit: Devkit, port: Port, options: Options) -> Evaluation:
+def packet_evaluation(packet: Packet, pictures: Pictures, options: Options) -> Evaluation:
     """The evaluation of the packet's detections, on the pictures of this run.
 
     Raises:
         PacketError: the packet's own mean AP is not that of its detections.
-        UnfairError: the source model finds next to nothing.
+        FingerprintError: its numbers were made under another protocol.
+        UnfairError: the source model finds next to nothing, or names of classes are exchanged.
     """
-    found = evaluation_of(packet, _path(options), devkit, port)
+    devkit = pictures.devkit
+    expect_same_protocol(packet, _path(options), pictures)
+    found = evaluation_of(packet, _path(options), devkit, pictures.port)
     expect_fair(found.mean_ap, devkit.ids == devkit.all_ids)
+    expect_names({id: packet.detections[id] for id in devkit.ids}, found.ap, pictures)
     return found
 
 

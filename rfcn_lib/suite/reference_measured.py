@@ -10,7 +10,7 @@ from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.pictures.preprocess import cropped
 from rfcn_lib.suite.canvases import Canvases
 from rfcn_lib.suite.host_runs import HostRun
-from rfcn_lib.suite.judging import Reference, expect_fair, judge_own_dumps
+from rfcn_lib.suite.judging import Reference, expect_fair, expect_names, judge_own_dumps
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +32,7 @@ def reference(torch_dumps: Path, pictures: Pictures, canvases: Canvases) -> Refe
     judged = judge_own_dumps(torch_dumps, own)
     evaluation, devkit = judged.evaluation, pictures.devkit
     expect_fair(evaluation.mean_ap, devkit.ids == devkit.all_ids)
+    expect_names(judged.detections, evaluation.ap, own)
     on = f", on {_canvas_in_words(own)}" if canvases.fitted else ""
     return Reference(
         f"PyTorch {version('torch')}, float32 on the host CPU{on}", evaluation.mean_ap, evaluation.ap, judged

@@ -12,11 +12,14 @@ from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.port import Port
 from rfcn_lib.runs.rehearsal_folder import measured_of
 from rfcn_lib.score.evaluation import Judged
+from rfcn_lib.score.fingerprint import Fingerprint
 from rfcn_lib.score.noise_floor import noise_floor
 from rfcn_lib.score.noise_floor_file import NoiseFloor, write_noise_floor
 from rfcn_lib.score.partners import CONFIDENT
 from rfcn_lib.store.store import Store
-from rfcn_lib.suite.canvases import PerCanvas
+from rfcn_lib.suite.canvases import Canvases, PerCanvas
+from rfcn_lib.suite.fingerprints import of_candidate
+from rfcn_lib.suite.given import GraphFacts
 from rfcn_lib.suite.inputs import require
 from rfcn_lib.suite.judging import Candidate, Reference, judge_own_dumps
 from rfcn_lib.suite.rehearsal import Chip
@@ -118,22 +121,33 @@ def floors(
     port: Port,
     chip: Chip,
     store: Store,
+    canvases: Canvases,
+    graph_facts: GraphFacts,
 ) -> Floors:
     """What the chip's arithmetic does to detections. Writes noise_floor- and prediction-CHIP-MODE.json into the store."""
     twin = judge_own_dumps(host_dumps, pictures)
-    against_twin = _floor(rehearsal_candidate.judged, twin, port, chip, "rehearsal against the twin")
+    protocol = of_candidate(pictures, graph_facts.clip, fitted=canvases.fitted)
+    against_twin = _floor(rehearsal_candidate.judged, twin, port, chip, "rehearsal against the twin", protocol)
     files = [store.root / f"noise_floor-{chip.soc}-{chip.mode}.json"]
     write_noise_floor(files[0], against_twin)
     against_reference = None
     if reference.judged:
         words = f"REHEARSED against the reference, {reference.device}"
-        against_reference = _floor(rehearsal_candidate.judged, reference.judged, port, chip, words)
+        against_reference = _floor(rehearsal_candidate.judged, reference.judged, port, chip, words, protocol)
         files.append(store.root / f"prediction-{chip.soc}-{chip.mode}.json")
         write_noise_floor(files[1], against_reference)
     return Floors(against_twin, against_reference, tuple(files))
 
 
-def _floor(got: Judged, want: Judged, port: Port, chip: Chip, compared: str) -> NoiseFloor:
+def _floor(
+    got: Judged, want: Judged, port: Port, chip: Chip, compared: str, protocol: Fingerprint | None = None
+) -> NoiseFloor:
     return noise_floor(
-        got.detections, want.detections, port.classes, chip=chip.soc, precision_mode=chip.mode, compared=compared
+        got.detections,
+        want.detections,
+        port.classes,
+        chip=chip.soc,
+        precision_mode=chip.mode,
+        compared=compared,
+        fingerprint=protocol.fields() if protocol else None,
     )

@@ -110,8 +110,14 @@ def _classes(drop: Intervals) -> str:
     worst = sorted(undecided_ones.items(), key=lambda item: -item[1].drop)
     named = "; ".join(_one_class(name, one) for name, one in worst[:CLASSES_SHOWN])
     others = f"; {len(worst) - CLASSES_SHOWN} more" if len(worst) > CLASSES_SHOWN else ""
-    least = math.ceil(-math.log(1 - ONE_SIDED) * UNSEEN_CLASS / drop.class_margin)
-    return f"{said}; {len(undecided_ones)} undecided, a class needs {least} pictures at least: {named}{others}"
+    return f"{said}; {len(undecided_ones)} undecided{_least(drop.class_margin)}: {named}{others}"
+
+
+def _least(class_margin: float) -> str:
+    """How many pictures of a class are needed although it does not differ at all; no number shows that nothing is lost."""
+    if class_margin == 0:
+        return ", for a margin of 0 is shown by no number of pictures"
+    return f", a class needs {math.ceil(-math.log(1 - ONE_SIDED) * UNSEEN_CLASS / class_margin)} pictures at least"
 
 
 def _one_class(name: str, one: ClassInterval) -> str:

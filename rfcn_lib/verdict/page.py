@@ -39,6 +39,7 @@ def page(trial: Trial | None, found: Verdict, rates: Sequence[str], width: int, 
         console.print(
             f"candidate  {trial.candidate_device}\nreference  {trial.reference_device}\nprotocol   {trial.protocol['name']}"
         )
+        console.print(_fingerprints(trial))
         console.print(
             f"judged     {len(trial.ids)} of {trial.set_size} pictures of set {trial.set_name}; port: {trial.port}"
         )
@@ -212,6 +213,15 @@ def _ap_table(trial: Trial) -> Table:
     table.add_section()
     table.add_row("mean", *_compared(trial.reference_mean_ap, trial.candidate_mean_ap))
     return table
+
+
+def _fingerprints(trial: Trial) -> str:
+    """The hashes of both sides' protocols, and what differs between them: the reference is always on the port's own canvas."""
+    mine, theirs = trial.protocol, trial.reference_protocol
+    apart = [name for name in theirs if name != "fingerprint" and theirs[name] != mine.get(name)]
+    words = "; ".join(f"{name} {mine.get(name)}, reference {theirs[name]}" for name in apart)
+    both = f", reference {theirs['fingerprint']}" if theirs else ""
+    return f"           fingerprint: candidate {mine.get('fingerprint', 'none')}{both}{f' ({words})' if words else ''}"
 
 
 def _criteria_table(found: Verdict) -> Table:

@@ -23,7 +23,7 @@ Status = Literal[
 PYTEST_PASSED: Final = 0
 PYTEST_FAILED: Final = 1
 PYTESTS_OWN: Final = {  # these say that pytest did not run the tests to their end, so they stay whatever was judged
-    2: "interrupted, by Ctrl-C or by --exitfirst during collection",
+    2: "interrupted: by Ctrl-C, or by an error while tests were collected",
     3: "internal error of pytest",
     4: "wrong usage: an option, or options that cannot go together",
     5: "no test was selected",

@@ -29,6 +29,7 @@ class Trial:
     exhibits      name -> every file that was used
     commands      external commands, ready to paste
     paired        both sides picture by picture, as `score.paired.Paired` has it; None where the reference is a mean alone
+    protocol      of the candidate's numbers, field by field, and its `fingerprint`; `reference_protocol` of the reference's
     ties          "reference", "candidate" -> mean AP in the worst and best order of equal scores, as `score.ties.TieBracket`
     gate          what judges the drop on the whole set: the point comparison, or its interval
     loosened      limits that ask for less than the published ones
@@ -81,6 +82,7 @@ class Trial:
     clip: Literal["canvas", "none", "frozen", "unknown"] = "unknown"
     notes: Sequence[str] = ()
     undecided: Sequence[str] = ()
+    reference_protocol: Mapping[str, str] = field(default_factory=dict)
     ties: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     gate: Literal["point", "interval"] = "point"
     agreement: Mapping[str, Any] | None = None

@@ -150,6 +150,19 @@ def test_a_packet_that_says_another_mean_ap_than_its_detections_have_is_refused(
     assert "NOT JUDGED" in words
 
 
+def test_a_packet_made_under_another_protocol_is_refused_field_by_field(written, dumps, tmp_path):
+    packet, other = read_packet(written[0]), tmp_path / "other.zip"
+    theirs = {**packet.facts.fingerprint, "iou": ">= 0.5", "score_digits": "3 decimals"}
+    write_packet(other, packet.facts.model_copy(update={"fingerprint": theirs}), packet.detections)
+    code, words = run(tmp_path / "store", LIMIT, f"--dumps={dumps}", f"--reference={other}")
+
+    assert code == NOT_JUDGED
+    assert "were made under different protocols, so they are not compared" in words
+    assert f"iou: > 0.5 in this run's reference, >= 0.5 in {other}" in words
+    assert "score_digits: as they come in this run's reference, 3 decimals in" in words
+    assert "NOT JUDGED" in words
+
+
 def test_dumps_of_the_source_model_itself_are_no_candidate(written, specimen_store, tmp_path):
     own = shutil.copytree(specimen_store / "dumps" / "torch", tmp_path / "result")
     code, words = run(tmp_path / "store", LIMIT, f"--reference={written[0]}", f"--dumps={own}")

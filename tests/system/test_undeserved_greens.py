@@ -150,6 +150,17 @@ def test_a_port_that_fixes_no_set_says_so(whole, tmp_path):
     assert "set nothing fixes it" in words
 
 
+def test_exchanged_names_of_classes_are_no_verdict_and_both_are_named(whole, tmp_path):
+    port = tmp_path / "port.toml"
+    text = (SPECIMEN / "port.toml").read_text()
+    port.write_text(text.replace('"cat"', '"aside"').replace('"dog"', '"cat"').replace('"aside"', '"dog"'))
+    code, words = whole(f"--port={port}")
+
+    assert code == NOT_JUDGED, words
+    assert "find the objects of the next one: dog -> cat -> dog" in words or "cat -> dog -> cat" in words
+    assert "Names of classes are exchanged in the port file" in words
+
+
 PLUGINS = {
     "broken": """
 def pytest_collection_modifyitems():

@@ -53,6 +53,16 @@ def test_the_devices_agree_on_pictures_that_fill_the_canvas(weights, twin, seed)
     assert found.bbox_pred <= 1e-3, str(found)
 
 
+def test_the_heads_take_proposals_that_lie_in_a_file(weights):
+    """Arrays of a file of dumps cannot be written to."""
+    picture, im_data = Picture("000001", CANVAS, CANVAS, CANVAS, 1.0), tiny.im_data_of(1)
+    own = pytorch.load_model(weights, tiny.PORT)(im_data, picture)
+    own.rois.flags.writeable = False
+    again = pytorch.load_heads(weights, tiny.PORT, lambda id: own)(im_data, picture)
+
+    assert np.abs(again.cls_prob - own.cls_prob).max() < 1e-5
+
+
 def test_each_device_fills_a_folder_that_passes_the_audit(weights, twin, tmp_path):
     ids = ("000001", "000002", "000003")
 

@@ -144,6 +144,14 @@ def test_a_part_that_does_not_hold_every_class_in_each_resample_says_so():
     assert np.isfinite([found.lower, found.upper, *(one.upper for one in found.classes.values())]).all()
 
 
+def test_a_margin_of_0_is_never_shown():
+    truth, reference = one_class(30)
+    found = intervals(*systems_of(truth, reference, reference), CLASSES, margin=0.0, class_margin=0.0, resamples=20)
+
+    assert (found.decision, found.needed) == ("INCONCLUSIVE", None)
+    assert {(one.decision, one.needed) for one in found.classes.values()} == {("INCONCLUSIVE", None)}
+
+
 def test_a_reference_that_finds_nothing_is_refused():
     truth, _ = one_class(6)
     nothing = {id: detections_of([], [], []) for id in truth}

@@ -155,6 +155,14 @@ def test_a_class_that_is_undecided_counts_where_that_is_asked():
     assert interval_words.undecided(trial_with(decided).paired, by_class=True) == ()
 
 
+def test_a_margin_of_0_is_shown_by_no_number_of_pictures():
+    none = dataclasses.replace(DROP, margin=0.0, class_margin=0.0)
+    said = interval_words.undecided(trial_with(none).paired, by_class=True)
+
+    assert "margin 0 %" in said[0]
+    assert "a margin of 0 is shown by no number of pictures" in said[1]
+
+
 def test_without_a_pairing_there_is_nothing_undecided_and_the_page_says_why():
     assert interval_words.undecided(None, by_class=True) == ()
     assert interval_words.so_far(None) == ""
