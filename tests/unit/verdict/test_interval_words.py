@@ -9,7 +9,7 @@ from rfcn_lib.score.paired import Paired
 from rfcn_lib.verdict import interval_words
 from rfcn_lib.verdict.criterion import Criterion, UndecidedError
 from rfcn_lib.verdict.page import page
-from rfcn_lib.verdict.verdict import ACCURACY, AGREEMENT, ELSEWHERE, HOST, NPU, REHEARSED, SIMULATED, verdict
+from rfcn_lib.verdict.verdict import ACCURACY, ELSEWHERE, HOST, NPU, REHEARSED, SIMULATED, verdict
 from tests.unit.verdict.test_verdict import TRIAL, judged
 
 CAT = ClassInterval("INCONCLUSIVE", 0.12, -0.01, 0.4, 14, 303)
@@ -102,7 +102,7 @@ def test_what_cannot_be_told_is_inconclusive_and_says_how_many_pictures_would_de
 
 def undecided_at(name, **outcomes):
     """Criteria and outcomes, all passed but the one that could not tell."""
-    criteria, tests = judged((*ACCURACY, *AGREEMENT.values()), **outcomes)
+    criteria, tests = judged(ACCURACY, **outcomes)
     criteria[f"t::{name}"] = [Criterion(name, 0.005, "<=", 0.01, "somebody", -0.02, 0.03)]
     return criteria, {**tests, f"t::{name}": "undecided"}
 
@@ -137,7 +137,7 @@ def test_a_failure_beside_what_cannot_be_told_is_a_failure():
 
 def test_a_part_that_passes_stays_a_first_look_with_its_interval():
     passing = dataclasses.replace(DROP, decision="PASS", upper=0.008, needed=None)
-    found = verdict(trial_with(passing, set_size=3), *judged((*ACCURACY, *AGREEMENT.values())), accept=True)
+    found = verdict(trial_with(passing, set_size=3), *judged(ACCURACY), accept=True)
 
     assert found.status == "PARTIAL"
     assert "nothing can be accepted; for pictures like these: PASS, mean AP drop +0.59 %, limits" in found.words
@@ -174,9 +174,7 @@ def test_the_page_has_the_interval_the_classes_and_the_ties():
     drop = dataclasses.replace(DROP, classes={"cat": CAT, "dog": DOG, "cow": COW})
     ties = {"reference": {"low": 0.91, "high": 0.9142, "widest_class": "cat", "width": 0.01}}
     trial = trial_with(drop, ties=ties)
-    text = " ".join(
-        page(trial, verdict(trial, *judged((*ACCURACY, *AGREEMENT.values())), accept=False), (), 120).split()
-    )
+    text = " ".join(page(trial, verdict(trial, *judged(ACCURACY), accept=False), (), 120).split())
 
     assert "for pictures like these: INCONCLUSIVE; this stands beside the criteria" in text
     assert "mean AP drop +0.59 %, limits -2.49 .. +3.53 % (95 %, one side each), margin 1 %" in text
