@@ -75,6 +75,23 @@ def jpeg_replaced(bench: Bench) -> tuple[str, ...]:
     return (f"--devkit={devkit}", f"--store={store}")
 
 
+def objects_difficult(bench: Bench) -> tuple[str, ...]:
+    """Every second annotation marks all its objects as difficult, so that nobody has to find them."""
+    devkit = own_devkit(bench)
+    for path in sorted((devkit / spec.VOC_YEAR_FOLDER / "Annotations").glob("*.xml"))[::2]:
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace("<difficult>0<", "<difficult>1<"), encoding="utf-8")
+    return (f"--devkit={devkit}",)
+
+
+def classes_exchanged(bench: Bench) -> tuple[str, ...]:
+    """The port file has cat in the place of dog, and dog in the place of cat."""
+    text = bench.port.read_text(encoding="utf-8")
+    changed = bench.folder / "port.toml"
+    changed.write_text(text.replace('"cat"', '"?"').replace('"dog"', '"cat"').replace('"?"', '"dog"'), encoding="utf-8")
+    return (f"--port={changed}",)
+
+
 def _port_with(old: str, new: str, bench: Bench) -> tuple[str, ...]:
     text = bench.port.read_text(encoding="utf-8")
     if old not in text:
@@ -163,6 +180,15 @@ FAULTS: Final = (
         "jpeg-replaced", "data",
         "One JPEG is another one than the device read, of the same size. Compare the sha256 of the JPEGs.",
         jpeg_replaced,
+    ),
+    CommandFault(
+        "objects-marked-difficult", "data",
+        "Half of the annotations mark their objects as difficult, which then count no more. Compare the XML.",
+        objects_difficult,
+    ),
+    CommandFault(
+        "class-names-exchanged", "data",
+        "Two classes have each other's names in the port file. Compare classes with the checkpoint's.", classes_exchanged,
     ),
     CommandFault(
         "limits-loosened", "data",

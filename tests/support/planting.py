@@ -22,7 +22,7 @@ from rfcn_lib.score.dumps import write_dump
 from rfcn_lib.score.partners import partners
 from rfcn_lib.score.postprocess import detections_from_outputs
 from tests.support.places import ROOT, SPECIMEN
-from tests.support.power_kit import write_kit
+from tests.support.power_kit import write_kit, write_port
 
 SOC = "Ascend310P3"
 ON_ANOTHER_CHIP = {"pool-corners-half-to-even": "Ascend310"}  # the 310P rounds halves to even by itself
@@ -68,21 +68,22 @@ class Planter:
     adapted  the port's graph for the compiler
     """
 
-    def __init__(self, store: Path, adapted: Path, port_file: Path = SPECIMEN / "port.toml") -> None:
-        self.store, self.adapted, self.port_file = store, adapted, port_file
-        self.port: Port = read_port(port_file)
+    def __init__(self, store: Path, adapted: Path) -> None:
+        self.store, self.adapted = store, adapted
         self.results = store / "power"
         self.results.mkdir(parents=True, exist_ok=True)
+        self.devkit, self.port_file = self._kit()
+        self.port: Port = read_port(self.port_file)
         self._plain: dict[str | None, dict[str, Outputs]] = {}
         self._without: dict[str, Finding] = {}
 
-    @cached_property
-    def devkit(self) -> Path:
+    def _kit(self) -> tuple[Path, Path]:
+        """The devkit and the port file; another process may have made them."""
+        devkit, port_file = self.results / "VOCdevkit", self.results / "port.toml"
         with FileLock(self.results / "kit.lock"):
-            kit = self.results / "VOCdevkit"
-            if not (kit / "VOC2007/ImageSets/Main/test.txt").is_file():
-                write_kit(kit)
-        return kit
+            if not port_file.is_file():
+                write_port(write_kit(devkit), port_file)
+        return devkit, port_file
 
     @cached_property
     def shown(self) -> list[Shown]:

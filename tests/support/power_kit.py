@@ -1,18 +1,21 @@
 """The devkit of the power test: the specimen's first pictures, and a few that exercise what these do not."""
 
-import os
 import shutil
 import xml.etree.ElementTree as ET
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from rfcn_lib.pictures import fixed_set
+from rfcn_lib.spec import VOC_CLASSES
 from tests.support.places import SPECIMEN
 from tools.draw import draw
 
-COUNT = 40  # of the specimen's 140 pictures: every class has at least four objects
-STRIPES_PX = (24, 16, 12, 32)  # one more picture for each; NMS reads beyond the best 1,000 candidates to keep 300
+COUNT = 18  # of the specimen's 140 pictures
+STRIPES_PX = (24, 16)  # one more picture for each; NMS reads beyond the best 1,000 candidates to keep 300
 STRIPED_WH = (504, 192)
 
 
@@ -47,8 +50,6 @@ def _striped(year: Path, id: str, period: int, seed: int) -> None:
     tree.find("filename").text = f"{id}.jpg"
     for side, length in zip(("width", "height"), STRIPED_WH, strict=True):
         tree.find(f"size/{side}").text = str(length)
-    from rfcn_lib.spec import VOC_CLASSES
-
     tree.find("object/name").text = VOC_CLASSES[seed]
     tree.find("object/difficult").text = "0"
     for corner, value in zip(("xmin", "ymin", "xmax", "ymax"), drawn.boxes_xyxy[0], strict=True):
@@ -56,9 +57,11 @@ def _striped(year: Path, id: str, period: int, seed: int) -> None:
     ET.ElementTree(tree).write(year / "Annotations" / f"{id}.xml")
 
 
-def linked(source: Path, target: Path) -> None:
-    """A second name for a file where the disk allows it."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
+def write_port(devkit: Path, target: Path) -> Path:
+    """The specimen's port, with the digests of this set in place of those of the whole specimen."""
+    port = SPECIMEN / "port.toml"
+    with redirect_stdout(StringIO()) as table:
+        fixed_set.main([f"--devkit={devkit}", f"--port={port}"])
+    rules = port.read_text(encoding="utf-8").split("[fixed_set]")[0]
+    target.write_text(rules + table.getvalue(), encoding="utf-8")
+    return target

@@ -15,9 +15,10 @@ from rfcn_lib.pictures.devkit import read_devkit
 from rfcn_lib.pictures.preprocess import picture_records
 from rfcn_lib.port import read_port
 from rfcn_lib.suite.own_code import own_code
-from tests.support.exit_statuses import INCONCLUSIVE, NOT_JUDGED, WRONG_USAGE
+from tests.support.exit_statuses import NOT_JUDGED, WRONG_USAGE
 from tests.support.places import ROOT, SPECIMEN
 
+MEAN_AP = ("-m", "accuracy", "tests/test_accuracy.py", "-k", "every_picture or class_is_lost or drop")
 ONE = ("-m", "accuracy", "tests/test_accuracy.py", "-k", "every_picture")
 
 
@@ -95,11 +96,15 @@ def test_an_old_verdict_does_not_survive_a_usage_error(wrong, old_verdict):
 
 @pytest.fixture(scope="module")
 def whole(pytestconfig, host_dumps, torch_dumps, store):
-    """whole(*options): exit code and words of `pytest -m accuracy` over the specimen, whose dumps are all there."""
+    """whole(*options): exit code and words of the criteria of mean AP over the specimen, whose dumps are all there.
+
+    Without the criteria of agreement, which take minutes for each port file and set; so these runs are not judged as a whole. The
+    status that follows from what is seen here: tests/unit/verdict.
+    """
     given = [name for name in ("weights", "port", "devkit", "limit") if pytestconfig.getoption(f"--{name}")]
     if given:
         pytest.skip(f"tried on the specimen alone; run without --{' --'.join(given)}")
-    return lambda *options: run_pytest("-m", "accuracy", "tests/test_accuracy.py", f"--store={store.root}", *options)
+    return lambda *options: run_pytest(*MEAN_AP, f"--store={store.root}", *options)
 
 
 @pytest.fixture
@@ -124,9 +129,10 @@ def test_a_set_file_shortened_by_five_pictures_is_no_pass_and_objects_called_dif
     code, words = whole(*options)
     found = json.loads(path.read_text())
 
-    assert (code, found["status"]) in ((0, "PARTIAL"), (INCONCLUSIVE, "INCONCLUSIVE")), words
-    assert "135 of 140" in found["words"]
-    assert "5 of the 140 pictures of the port file are not in it" in found["words"]
+    assert code == NOT_JUDGED, words
+    assert "judged 135 of 140 pictures of set test" in words
+    assert "set 5 of the 140 pictures of the port file are not in it" in words
+    assert (found["on_trial"]["set_missing"], found["on_trial"]["set_size"]) == (5, 140)
     assert "5 of the 140 pictures of the port file are not in it" in words
 
     replace(set_file, "".join(lines))
@@ -144,9 +150,8 @@ def test_a_set_file_shortened_by_five_pictures_is_no_pass_and_objects_called_dif
 def test_a_port_that_fixes_no_set_says_so(whole, tmp_path):
     port = tmp_path / "port.toml"
     port.write_text((SPECIMEN / "port.toml").read_text().partition("[fixed_set]")[0])
-    code, words = whole(f"--port={port}")
+    _, words = whole(f"--port={port}")
 
-    assert code == 0, words
     assert "set nothing fixes it" in words
 
 
@@ -265,15 +270,7 @@ def test_with_the_asserts_commented_out_a_loss_is_no_pass_and_the_edited_file_is
         path.unlink()
         np.concatenate([np.ones_like(scores[:, :1]), 1e-9 * scores[:, 1:]], axis=1).tofile(path)
     verdict = tmp_path / "v.json"
-    words = (
-        "-m",
-        "accuracy",
-        "tests/test_accuracy.py",
-        f"--store={store.root}",
-        f"--dumps={lossy}",
-        f"--verdict={verdict}",
-    )
-    code, words = run_pytest(*words, cwd=edited)
+    code, words = run_pytest(*MEAN_AP, f"--store={store.root}", f"--dumps={lossy}", f"--verdict={verdict}", cwd=edited)
     found = json.loads(verdict.read_text())
 
     assert (code, found["status"]) == (NOT_JUDGED, "NOT JUDGED"), words
