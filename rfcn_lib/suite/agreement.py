@@ -37,8 +37,12 @@ from rfcn_lib.suite.judging import Candidate, Reference, UnfairError
 from rfcn_lib.suite.options import Options
 from rfcn_lib.verdict.verdict import ELSEWHERE, HOST, NPU
 
-SAMPLE: Final = 100  # pictures, chosen by their ids
+SAMPLE: Final = 100  # pictures, chosen by their ids; on a device
 WITH_HEADS: Final = 32  # of these, the pictures whose proposals go through the source model's heads: 9,600 rows
+IN_FLOAT64: Final = (
+    24,
+    8,
+)  # the same for the host: float64 takes minutes a picture at full size, and float32 has next to no noise
 NEARER: Final = 10.0  # no device comes so many times nearer to float32 than its own arithmetic
 PUBLISHED_SAYS_NOTHING: Final = (
     "the published figure has no outputs to agree with; judge with --reference=torch or a packet"
@@ -121,12 +125,13 @@ def agreement(
         UnfairError: the candidate is nearer to the source model than a device can be.
     """
     require(options.reference != "published", PUBLISHED_SAYS_NOTHING)
-    ids = sample_of(pictures.ids, SAMPLE)
-    sample, with_heads = pictures.only(ids), sample_of(ids, WITH_HEADS)
+    on_host = candidate.on == HOST or (candidate.device == "host" and options.dumps is None)
+    count, count_with_heads = IN_FLOAT64 if on_host else (SAMPLE, WITH_HEADS)
+    ids = sample_of(pictures.ids, count)
+    sample, with_heads = pictures.only(ids), sample_of(ids, count_with_heads)
     got = reader(candidate.judged, port)
     clip = clip_of(graph_facts, got, sample, options)
     source = Source(store, canvases, weights, port, sample, with_heads, clip)
-    on_host = candidate.on == HOST or (candidate.device == "host" and options.dumps is None)
     chip, mode = (
         (None, None)
         if on_host
