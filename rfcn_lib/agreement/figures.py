@@ -95,14 +95,17 @@ class Estimate:
 
 
 def estimate(sums: Sequence[Sum], measure: Measure) -> Estimate:
-    """The figure of a run, from what each of its pictures gives. The value is 0 where all wholes are 0."""
+    """The figure of a run, from what each of its pictures gives. The value is 0 where all wholes are 0.
+
+    One picture alone shows no scatter. Its standard error is taken to be the value itself.
+    """
     part, whole, scatter = np.array(sums, np.float64).reshape(-1, 3).T
     total, count = float(whole.sum()), int((whole > 0).sum())
     if total == 0:
         return Estimate(0.0, 0.0, 0.0, 0, 0.0)
     value = float(part.sum()) / total
     spread = float(np.sqrt(((part - value * whole) ** 2).sum())) / total
-    spread *= np.sqrt(count / (count - 1)) if count > 1 else 1.0
+    spread = spread * np.sqrt(count / (count - 1)) if count > 1 else abs(value)
     if measure.events:
         spread = max(spread, np.sqrt(max(float(np.abs(part).sum()), 1.0)) / total)
     return Estimate(value, float(spread), total, count, float(scatter.sum()) / count)

@@ -46,7 +46,8 @@ def _chosen(name: str, outputs: Outputs, corners: Floats) -> Floats:
         chosen: Floats = scores[(scores > LEAST_SCORE) & (scores < 1 - LEAST_SCORE)]
         return chosen
     if name == "rois":
-        inside: Floats = corners[(corners > 0) & (corners < corners.max(initial=0))]  # not clipped to the canvas
+        points_xy = corners.reshape(-1, 2)
+        inside: Floats = points_xy[(points_xy > 0) & (points_xy < points_xy.max(axis=0, initial=0))]  # not clipped
         return inside
     deltas = outputs.bbox_pred
     moving: Floats = deltas[np.abs(deltas) > LEAST_SCORE]

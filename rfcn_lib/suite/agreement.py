@@ -99,10 +99,7 @@ class Agreed:
             | {"got": one.got, "arithmetic alone": one.floor, "limit": one.limit, "times": one.times}
             for one in self.found
         ]
-        alone = [
-            {"picture": id, "what": what, "times": times}
-            for id, what, times in by_picture.alone(self.each, self.limits)
-        ]
+        alone = [{"picture": id, "what": by_picture.NAMES[what], "times": times} for id, what, times in self.alone]
         return {"floor": self.floor, "pictures": list(self.pictures), "figures": rows, "alone": alone}
 
 

@@ -106,11 +106,12 @@ def owners_in_words(agreement: Agreed, candidate: Candidate) -> str:
     if agreement.reference is None:
         return ", ".join(alone)
     got, records = reader(candidate.judged, agreement.runs.port), agreement.records
+    mine = {id: _first_rows(got(id)) for id in alone}
     found: dict[str, dict[str, float]] = {id: {} for id in alone}
     for other in agreement.each:
         theirs = _first_rows(agreement.reference(other))
         for id in alone:
-            found[id][other] = apart(_first_rows(got(id)), theirs, records[other]).uncovered
+            found[id][other] = apart(mine[id], theirs, records[other]).uncovered
     words = []
     for id, uncovered in found.items():
         owner = min(uncovered, key=uncovered.__getitem__)

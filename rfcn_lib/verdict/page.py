@@ -9,6 +9,7 @@ from rich.table import Table
 
 from rfcn_lib.score.calibration import CalibrationRow
 from rfcn_lib.score.protocols import ProtocolScore
+from rfcn_lib.verdict.agreement_words import agreement_lines
 from rfcn_lib.verdict.interval_words import interval_lines, tie_lines
 from rfcn_lib.verdict.verdict import Trial, Verdict
 
@@ -62,6 +63,8 @@ def page(trial: Trial | None, found: Verdict, rates: Sequence[str], width: int, 
         for line in interval_lines(trial.paired, judges=trial.by_interval):
             console.print(line)
         for line in tie_lines(trial.ties, trial.paired, trial.reference_mean_ap):
+            console.print(line)
+        for line in agreement_lines(trial.agreement, trial.blame):
             console.print(line)
         for rate in rates:
             console.print(f"rate       {rate}")
