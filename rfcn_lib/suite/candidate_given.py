@@ -8,6 +8,7 @@ from rfcn_lib.ascend import toolkit
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.score.dump_forms import form_of
 from rfcn_lib.store.store import Store
+from rfcn_lib.suite.ascend import unpublished_flags
 from rfcn_lib.suite.canvases import Canvases
 from rfcn_lib.suite.inputs import require
 from rfcn_lib.suite.judging import Candidate, expect_noted_canvases, judge_dumps, judge_own_dumps
@@ -31,7 +32,12 @@ def host_dumps(options: Options) -> Path:
 
 @pytest.fixture(scope="session")
 def host_candidate(
-    host_dumps: Path, reference_dumps: Path | None, pictures: Pictures, canvases: Canvases, store: Store
+    host_dumps: Path,
+    reference_dumps: Path | None,
+    pictures: Pictures,
+    canvases: Canvases,
+    store: Store,
+    options: Options,
 ) -> Candidate:
     """The evaluation of those dumps, once the reference's dumps are complete too."""
     expect_noted_canvases(host_dumps, pictures.port, canvases)
@@ -56,4 +62,4 @@ def host_candidate(
         form = form_of(host_dumps, pictures.devkit.all_ids)
         words += f"; files {form}"
         judged = judge_dumps(host_dumps, pictures, form=form)
-    return Candidate(device="host", on=on, description=words, judged=judged)
+    return Candidate(device="host", on=on, description=words, judged=judged, unpublished=unpublished_flags(options))
