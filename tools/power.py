@@ -38,6 +38,7 @@ Ascend310P3. It writes the outputs as the vendor's tool does, and judges them wi
 
 ## What these tables do not show
 
+- The set is small, and one object found or lost changes its mean AP by up to 3 %. Drops of that size say little, also below 0.
 - NMS reads more than the best 1,000 candidates on two striped pictures only, which are drawn for this test. No picture that we
   found makes it read more than 3,968.
 - The Ascend310P3 rounds halves to even by itself. So that rounding is planted into the rehearsal of an Ascend310.
