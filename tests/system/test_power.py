@@ -9,8 +9,8 @@ from rfcn_lib.faults.catalogue import CATALOGUE, fault_named
 from tests.support.harmless import VARIATIONS, plant_harmless
 from tests.support.planting import Planter
 
-SAMPLE = (  # part of every `make test`; one of each place
-    "picture-turned", "rpn-x-and-y-exchanged", "bins-transposed", "deltas-zero", "left-side-lost", "ids-exchanged-in-pairs",
+SAMPLE = (  # part of every `make test`: mean AP forgives most of these
+    "resize-by-pillow", "weights-off-by-10-percent", "rois-cut-to-50", "bins-transposed", "temperature-2", "boxes-moved-2-px",
 )  # fmt: skip
 
 

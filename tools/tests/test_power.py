@@ -38,6 +38,7 @@ def test_the_page_counts_the_seen_and_the_unseen_apart():
     assert "| all | 2 | 1 | 1 | 0 | 0 | 1 of 1 |" in text
     assert "| unseen | 1 | 0 | 1 | 0 | 0 | none blamed |" in text
     assert "Harmless variations: 1 of 2 green." in text
+    assert f"{len(CATALOGUE) - 2} of the catalogue's {len(CATALOGUE)} faults have no result yet" in text
     assert "FAILED FALSE ALARM" in text
     assert "| 50.00 % | no class lost | FAILED | files |" in text
 
