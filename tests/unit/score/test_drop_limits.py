@@ -17,10 +17,15 @@ from rfcn_lib.score.drop_limits import (
 )
 from tests.support import drop_limits as slow
 
+SHARES = [
+    0.93,
+    0.95,
+    0.975,
+]  # none is k / n with n <= 12: there the probability stays level, and a slice more or less is far off
 DROPS = st.lists(st.floats(-0.2, 0.4), min_size=1, max_size=12).map(np.array)
 
 
-@given(DROPS, st.integers(20, 5000), st.sampled_from([1.0, 4 / 3, 2.0]), st.sampled_from([0.9, 0.95, 0.975]))
+@given(DROPS, st.integers(20, 5000), st.sampled_from([1.0, 4 / 3, 2.0]), st.sampled_from(SHARES))
 def test_a_limit_is_the_quantile_of_the_drops_and_a_picture_not_seen(drops, pictures, unseen, share):
     near = 8 * unseen / pictures / slow.SLICES / (1 - share) + 1e-12
     wanted = slow.upper_limit(drops, pictures, unseen, share)
