@@ -131,8 +131,8 @@ def figures(got: Sequence[Sums], floors: Sequence[Sequence[Sums]]) -> tuple[Figu
         got: the candidate against the source model, picture by picture.
         floors: one or more runs that differ from the source model in arithmetic only, picture by picture.
 
-    Events that no floor has, such as a class that only the candidate finds, have the floor of an event that never happened. Another
-    measure that no floor has is left out: nothing says how large it may be.
+    Events that no floor has, such as a class that only the candidate finds, have the floor of an event that never happened.
+    Another measure that no floor has is left out: nothing says how large it may be.
     """
     found = []
     for measure in dict.fromkeys(measure for sums in got for measure in sums):

@@ -38,8 +38,11 @@ def culprit(agreement: Agreed, candidate: Candidate) -> Blame | None:
     if not stage:
         return None
     evidence = "; ".join(str(one) for one in agreement.found[:3] if one.times > 1)
-    if stage == "files":
-        return Blame(stage, "", f"{why}: {owners_in_words(agreement, candidate)}", evidence)
+    owners = owners_of(agreement, candidate)
+    if exchanged := any(id != owner for id, owner in owners.items()):
+        stage, why = "files", "pictures have the outputs of other pictures"
+    if exchanged or stage == "files":
+        return Blame(stage, "", f"{why}: {owners_in_words(owners)}" if owners else why, evidence)
     simulated = dict(simulations(agreement))
     ids = tuple(next(iter(simulated.values())))
     got = {id: reader(candidate.judged, agreement.runs.port)(id) for id in ids}
@@ -100,23 +103,25 @@ def _kept(
         return {id: Outputs(*(kept[f"{id}|{output}"] for output in spec.OUTPUTS)) for id in ids}
 
 
-def owners_in_words(agreement: Agreed, candidate: Candidate) -> str:
-    """The first pictures that went wrong alone, and whose outputs each has, if another picture's."""
+def owners_of(agreement: Agreed, candidate: Candidate) -> dict[str, str]:
+    """The first pictures that went wrong alone -> the picture whose outputs each has: itself, if no other's."""
     alone = list(dict.fromkeys(id for id, *_ in agreement.alone))[:SHOWN]
     if agreement.reference is None:
-        return ", ".join(alone)
+        return {id: id for id in alone}
     got, records = reader(candidate.judged, agreement.runs.port), agreement.records
     mine = {id: _first_rows(got(id)) for id in alone}
     found: dict[str, dict[str, float]] = {id: {} for id in alone}
-    for other in agreement.each:
+    for other in agreement.each if alone else ():
         theirs = _first_rows(agreement.reference(other))
         for id in alone:
             found[id][other] = apart(mine[id], theirs, records[other]).uncovered
-    words = []
-    for id, uncovered in found.items():
-        owner = min(uncovered, key=uncovered.__getitem__)
-        words.append(f"{id} has the outputs of {owner}" if owner != id and uncovered[owner] < EXPLAINS else id)
-    return ", ".join(words)
+    nearest = {id: min(uncovered, key=uncovered.__getitem__) for id, uncovered in found.items()}
+    return {id: other if found[id][other] < EXPLAINS * found[id][id] else id for id, other in nearest.items()}
+
+
+def owners_in_words(owners: Mapping[str, str]) -> str:
+    """Each picture, and whose outputs it has, if another picture's."""
+    return ", ".join(id if owner == id else f"{id} has the outputs of {owner}" for id, owner in owners.items())
 
 
 def _first_rows(outputs: Outputs, count: int = 50) -> Outputs:

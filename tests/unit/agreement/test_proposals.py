@@ -71,7 +71,7 @@ def test_a_run_against_itself_gives_0(seed):
 @given(SEEDS, st.floats(-1.5, 1.5), st.floats(-1.5, 1.5))
 def test_boxes_moved_give_the_offset(seed, dx, dy):
     want = source(str(seed))
-    found = sums_of(boxes_changed(want, lambda xyxy: xyxy + [dx, dy, dx, dy]), want)
+    found = sums_of(boxes_changed(want, lambda xyxy: xyxy + np.array([dx, dy, dx, dy])), want)
 
     assert [found[one][0] for one in of.OFFSETS] == pytest.approx([dx, dy], abs=1e-4)
     assert [found[one][0] for one in of.SCALES] == pytest.approx([0, 0], abs=1e-5)
