@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from rfcn_lib.agreement.figures import figures
 from rfcn_lib.agreement.measured import sums_of
 from rfcn_lib.records import Outputs, Picture
 from tests.support import tiny
@@ -78,11 +77,6 @@ def noisy(seed, px=0.02, scores=1e-3, deltas=1e-3):
 def sums(got):
     """Of a run against the source model."""
     return sums_of(PICTURES, got, source, lambda id: outputs_of(got(id).rois), WITH_HEADS, tiny.PORT)
-
-
-def judged(got):
-    """Every figure of a run, with limits from two floors."""
-    return figures(sums(got), [sums(noisy(1)), sums(noisy(2))])
 
 
 def changed(outputs, **arrays):
