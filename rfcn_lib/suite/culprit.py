@@ -33,6 +33,11 @@ PLAIN: Final = "plain"
 
 @pytest.fixture(scope="class")
 def culprit(agreement: Agreed, candidate: Candidate) -> Blame | None:
+    """What a candidate that departs is put down to."""
+    return blame_of(agreement, candidate)
+
+
+def blame_of(agreement: Agreed, candidate: Candidate) -> Blame | None:
     """The stage that departs first and, if there is one, the fault that gives the same outputs; None where nothing departs."""
     stage, why = first_stage(agreement.found, len({id for id, *_ in agreement.alone}), len(agreement.each))
     if not stage:
