@@ -131,16 +131,17 @@ def figures(got: Sequence[Sums], floors: Sequence[Sequence[Sums]]) -> tuple[Figu
         got: the candidate against the source model, picture by picture.
         floors: one or more runs that differ from the source model in arithmetic only, picture by picture.
 
-    A measure that no floor has, such as a class that only the candidate finds, has the floor of an event that never happened.
+    Events that no floor has, such as a class that only the candidate finds, have the floor of an event that never happened.
+    Another measure that no floor has is left out: nothing says how large it may be.
     """
     found = []
     for measure in dict.fromkeys(measure for sums in got for measure in sums):
         mine = estimate([sums[measure] for sums in got if measure in sums], measure)
         theirs = [estimate([sums[measure] for sums in floor if measure in sums], measure) for floor in floors]
-        nothing = Estimate(
-            0.0, 1 / mine.whole if mine.whole and measure.events else 0.0, mine.whole, mine.pictures, 0.0
-        )
-        theirs = [one if one.whole else nothing for one in theirs]
+        if not measure.events and not any(one.whole for one in theirs):
+            continue
+        never = Estimate(0.0, 1 / mine.whole if mine.whole else 0.0, mine.whole, mine.pictures, 0.0)
+        theirs = [one if one.whole or not measure.events else never for one in theirs]
         floor = max(theirs, key=lambda one: abs(one.value))
         found.append(Figure(measure, mine.value, floor.value, limit_of(theirs, mine, measure), mine.whole))
     return tuple(sorted(found, key=lambda one: -one.times))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -65,11 +66,11 @@ def simulate(
     """
     with TemporaryDirectory(prefix="fault-") as folder:
         if fault is None:
-            return _run(of.model(of.adapted, Path(folder)), of, pictures)
+            return _run(_right_model(of), of, pictures)
         if isinstance(fault, GraphFault):
             return _run(of.model(_changed(fault, of.adapted, Path(folder)), Path(folder)), of, pictures)
         if isinstance(fault, PictureFault):
-            return _run(of.model(of.adapted, Path(folder)), of, pictures, fault)
+            return _run(_right_model(of), of, pictures, fault)
     right = plain or simulate(None, of, pictures)
     if isinstance(fault, OutputsFault):
         records = {shown.picture.id: shown.picture for shown in pictures}
@@ -77,6 +78,13 @@ def simulate(
     if isinstance(fault, FilesFault):
         return fault.change(right)
     raise FaultError(f"{fault.name} is a fault of the command line, so it changes no outputs of a picture")
+
+
+@lru_cache(maxsize=1)
+def _right_model(of: Simulated) -> RunPicture:
+    """The graph without a fault, loaded; the next picture's fault uses it again."""
+    with TemporaryDirectory(prefix="fault-") as folder:
+        return of.model(of.adapted, Path(folder))
 
 
 def _run(

@@ -4,7 +4,7 @@ Some pictures of the sample go through the suite's own graph with the fault in i
 simulated stays in the store, so only the first red run takes the time.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +17,7 @@ from rfcn_lib import spec
 from rfcn_lib.agreement.culprit import EXPLAINS, Blame, explained, first_stage, share_alike
 from rfcn_lib.agreement.pictures import apart
 from rfcn_lib.faults.catalogue import CATALOGUE
-from rfcn_lib.faults.fault import Fault, FaultError, GraphFault, OutputsFault, PictureFault
+from rfcn_lib.faults.fault import CommandFault, Fault, FaultError, FilesFault, OutputsFault
 from rfcn_lib.faults.simulate import Shown, Simulated, simulate
 from rfcn_lib.files import write_whole
 from rfcn_lib.graph.rehearsal.rounding import BY_DEFAULT
@@ -29,25 +29,35 @@ from rfcn_lib.suite.judging import Candidate
 PICTURES: Final = 2
 SHOWN: Final = 3  # pictures that went wrong alone
 PLAIN: Final = "plain"
+LIKELY: Final[
+    Mapping[str, tuple[str, ...]]
+] = {  # the stage that departs first -> stages of the faults that can do this
+    "files": ("files", "post-processing"),
+    "proposals": ("files", "proposals"),
+    "backbone": ("files", "pictures", "backbone"),
+    "pooling": ("files", "pooling", "heads"),
+    "heads": ("files", "pooling", "heads", "post-processing"),
+}
 
 
 @pytest.fixture(scope="class")
 def culprit(agreement: Agreed, candidate: Candidate) -> Blame | None:
+    """What a candidate that departs is put down to."""
+    return blame_of(agreement, candidate)
+
+
+def blame_of(agreement: Agreed, candidate: Candidate) -> Blame | None:
     """The stage that departs first and, if there is one, the fault that gives the same outputs; None where nothing departs."""
     stage, why = first_stage(agreement.found, len({id for id, *_ in agreement.alone}), len(agreement.each))
     if not stage:
         return None
     evidence = "; ".join(str(one) for one in agreement.found[:3] if one.times > 1)
-    owners = owners_of_the_worst(agreement, candidate)
-    others = {id: owner for id, owner in owners.items() if owner != id}
-    if stage == "files" or (others and len(others) >= len(owners) / 2):
-        words = ", ".join(f"{id} has the outputs of {others[id]}" if id in others else id for id in owners)
-        return Blame("files", "", f"{words}; {why}", evidence)
-    simulated = dict(simulations(agreement))
-    ids = tuple(next(iter(simulated.values())))
-    got = {id: reader(candidate.judged, agreement.runs.port)(id) for id in ids}
-    as_given = share_alike(got, simulated.pop(PLAIN))
-    shares = {name: share_alike(got, outputs) for name, outputs in simulated.items()}
+    owners = owners_of(agreement, candidate)
+    if exchanged := any(id != owner for id, owner in owners.items()):
+        stage, why = "files", "pictures have the outputs of other pictures"
+    if exchanged or stage == "files":
+        return Blame(stage, "", f"{why}: {owners_in_words(owners)}" if owners else why, evidence)
+    as_given, shares = _shares(agreement, candidate, stage)
     names = explained(as_given, shares)
     if not names:
         words = f"{why}. No single fault of the catalogue gives these outputs ({len(shares)} were simulated)"
@@ -59,8 +69,30 @@ def culprit(agreement: Agreed, candidate: Candidate) -> Blame | None:
     return Blame(first.stage, first.name, f"{first.sentence} ({share}{also})", evidence)
 
 
-def simulations(agreement: Agreed) -> Iterator[tuple[str, Mapping[str, Outputs]]]:
-    """(fault's name, id -> outputs) of every fault that can be simulated, the run without a fault first."""
+def _shares(agreement: Agreed, candidate: Candidate, stage: str) -> tuple[float, dict[str, float]]:
+    """Share of the rows that agree with the run without a fault, and with each fault.
+
+    The faults that can change what departs come first. Only if none of them fits, the others are simulated too.
+    """
+    read = reader(candidate.judged, agreement.runs.port)
+    shares: dict[str, float] = {}
+    as_given = 0.0
+    all_faults = [fault for fault in CATALOGUE if not isinstance(fault, CommandFault)]
+    likely = [fault for fault in all_faults if fault.stage in LIKELY[stage]]
+    for faults in (likely, [fault for fault in all_faults if fault not in likely]):
+        for name, outputs in simulations(agreement, faults):
+            share = share_alike({id: read(id) for id in outputs}, outputs)
+            if name == PLAIN:
+                as_given = share
+            else:
+                shares[name] = share
+        if explained(as_given, shares):
+            break
+    return as_given, shares
+
+
+def simulations(agreement: Agreed, faults: Sequence[Fault]) -> Iterator[tuple[str, Mapping[str, Outputs]]]:
+    """(fault's name, id -> outputs) of each of the faults, the run without a fault first."""
     source = agreement.runs
     canvas, ids = max(source.sample.by_canvas.items(), key=lambda row: len(row[1]))
     chosen = [id for id in source.with_heads if id in ids][:PICTURES]
@@ -68,8 +100,6 @@ def simulations(agreement: Agreed) -> Iterator[tuple[str, Mapping[str, Outputs]]
     soc = agreement.soc if agreement.precision_mode in (None, BY_DEFAULT) else None
     of = Simulated(adapted, source.sample.port_on(canvas), soc)
     shown = [Shown(source.sample.source(id)[0], records[id]) for id in chosen]
-    kinds = (GraphFault, PictureFault, OutputsFault)
-    faults = [fault for fault in CATALOGUE if isinstance(fault, kinds)]
     made_of = {"adapted": adapted, "soc": soc, "pictures": [source.sample.source(id)[0] for id in chosen]}
     code = ("rfcn_lib.faults.catalogue", "rfcn_lib.faults.simulate")
     with source.store.open_folder("simulated", code, **made_of) as folder:
@@ -90,7 +120,7 @@ def _kept(
 ) -> dict[str, Outputs]:
     """The outputs with a fault, from the store where they are there."""
     path = folder / f"{name}.npz"
-    if isinstance(fault, OutputsFault):
+    if isinstance(fault, OutputsFault | FilesFault):
         return simulate(fault, of, shown, plain)
     if not path.is_file():
         found, buffer = simulate(fault, of, shown, plain), BytesIO()
@@ -103,8 +133,8 @@ def _kept(
         return {id: Outputs(*(kept[f"{id}|{output}"] for output in spec.OUTPUTS)) for id in ids}
 
 
-def owners_of_the_worst(agreement: Agreed, candidate: Candidate) -> dict[str, str]:
-    """The first pictures that went wrong alone -> the picture whose outputs each has; itself where no other's fit."""
+def owners_of(agreement: Agreed, candidate: Candidate) -> dict[str, str]:
+    """The first pictures that went wrong alone -> the picture whose outputs each has: itself, if no other's."""
     alone = list(dict.fromkeys(id for id, *_ in agreement.alone))[:SHOWN]
     if agreement.reference is None:
         return {id: id for id in alone}
@@ -115,8 +145,13 @@ def owners_of_the_worst(agreement: Agreed, candidate: Candidate) -> dict[str, st
         theirs = _first_rows(agreement.reference(other))
         for id in alone:
             found[id][other] = apart(mine[id], theirs, records[other]).uncovered
-    owners = {id: min(uncovered, key=uncovered.__getitem__) for id, uncovered in found.items()}
-    return {id: owner if found[id][owner] < EXPLAINS else id for id, owner in owners.items()}
+    nearest = {id: min(uncovered, key=uncovered.__getitem__) for id, uncovered in found.items()}
+    return {id: other if found[id][other] < EXPLAINS * found[id][id] else id for id, other in nearest.items()}
+
+
+def owners_in_words(owners: Mapping[str, str]) -> str:
+    """Each picture, and whose outputs it has, if another picture's."""
+    return ", ".join(id if owner == id else f"{id} has the outputs of {owner}" for id, owner in owners.items())
 
 
 def _first_rows(outputs: Outputs, count: int = 50) -> Outputs:
