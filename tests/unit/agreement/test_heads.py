@@ -110,3 +110,12 @@ def test_padding_is_not_compared():
     scores = forced.cls_prob.copy()
     scores[ROWS:] = 1 / COLUMNS
     assert sums_of(changed(forced, cls_prob=scores), forced) == sums_of(forced, forced)
+
+
+def test_a_class_that_scores_nothing_on_either_side_adds_nothing():
+    scores = source("6").cls_prob.copy()
+    scores[:, 3] = 0.009
+    forced = changed(source("6"), cls_prob=scores)
+    found = {measure.name: one for measure, one in sums_of(forced, forced).items()}
+    assert found[f"|difference| of cls_prob of {CLASSES[2]}, mean"] == (0.0, 0.0, 0.0)
+    assert found[f"|difference| of cls_prob of {CLASSES[1]}, mean"] == (0.0, 1.0, 0.0)

@@ -119,3 +119,14 @@ def test_one_spoilt_picture_among_many_is_named():
     assert [times for *_, times in named] == sorted((times for *_, times in named), reverse=True)
     assert named[0][2] == worst_times(found, limit) > 1
     assert math.isfinite(named[0][2])
+
+
+def test_scores_are_compared_only_where_the_boxes_are_nearly_the_same():
+    """A box that moved by an eighth of its width covers other pixels, so its scores may be others."""
+    want = source("1")
+    away = np.arange(ROWS)[:, None] < 25
+    width = (want.rois[:ROWS, 3] - want.rois[:ROWS, 1] + 1)[:, None] / 8
+    got = boxes_changed(want, lambda xyxy: xyxy + np.where(away, width * np.array([1, 0, 1, 0]), 0.0))
+    scores = got.cls_prob.copy()
+    scores[:25] += 0.5
+    assert apart(changed(got, cls_prob=scores), want, PICTURE) == NOTHING
