@@ -35,7 +35,7 @@ from rfcn_lib.suite.given import GraphFacts
 from rfcn_lib.suite.inputs import require, sample_of
 from rfcn_lib.suite.judging import Candidate, Reference, UnfairError
 from rfcn_lib.suite.options import Options
-from rfcn_lib.verdict.verdict import ELSEWHERE, HOST, NPU
+from rfcn_lib.verdict.verdict import ELSEWHERE, HOST, NPU, Trial
 
 SAMPLE: Final = 100  # pictures, chosen by their ids; on a device
 WITH_HEADS: Final = 32  # of these, the pictures whose proposals go through the source model's heads: 9,600 rows
@@ -105,6 +105,7 @@ class Agreed:
 
 @pytest.fixture(scope="class")
 def agreement(
+    trial: Trial,
     candidate: Candidate,
     reference: Reference,
     reference_dumps: Path | None,

@@ -25,6 +25,7 @@ ONE = ("-m", "accuracy", "tests/test_accuracy.py", "-k", "every_picture")
 def run_pytest(*options, cwd=ROOT, **environment):
     words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
     own = {**os.environ, "COLUMNS": "200", **environment}
+    own.pop("PYTEST_XDIST_WORKER", None)  # a worker writes no verdict; this is a run of its own
     done = subprocess.run(
         words, cwd=cwd, capture_output=True, text=True, timeout=300, env=own, stdin=subprocess.DEVNULL
     )
