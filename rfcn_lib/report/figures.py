@@ -59,8 +59,8 @@ def class_curves(curves: ClassCurves, name: str) -> Markup:
                 axes.plot([0.0, *line.recall], [line.precision[0], *line.precision], style, color=colour, linewidth=1.8)
         axes.set_xlim(-0.02, 1.03)
         axes.set_ylim(-0.02, 1.05)
-        axes.set_xticks([0, 0.5, 1])
-        axes.set_yticks([0, 0.5, 1])
+        axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+        axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
         axes.grid(visible=True)
         return svg_of(figure, name, f"precision over recall of {curves.name}: {_ends(curves)}")
 

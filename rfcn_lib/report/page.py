@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from rfcn_lib.report import figures
 from rfcn_lib.report.drawn import ClassCurves, Drawn
+from rfcn_lib.report.labels import STROKES, placed
 from rfcn_lib.report.words import TONE, not_proved, on_trial
 from rfcn_lib.verdict.trial import Trial
 from rfcn_lib.verdict.verdict import Verdict
@@ -17,8 +18,24 @@ from rfcn_lib.verdict.verdict import Verdict
 GROUPS: Final = ("proposals", "rows", "heads", "detections")
 ROWS_SHOWN: Final = 6  # of a group's figures
 ALONE_SHOWN: Final = 12
-FIRST: Final = ("weights", "onnx", "adapted", "om", "twin", "rehearsed", "tool", "candidate dumps")
-SECOND: Final = ("weights", "pictures", "reference dumps", "reference packet")
+MADE, WITH = "→", "+"
+OF_CANDIDATE: Final = (  # how it came about: an artifact is made of what stands before it
+    (MADE, "weights"),
+    (MADE, "onnx"),
+    (MADE, "adapted"),
+    (MADE, "twin"),
+    (MADE, "rehearsed"),
+    (MADE, "om"),
+    (WITH, "tool"),
+    (WITH, "pictures"),
+    (MADE, "candidate dumps"),
+)
+OF_REFERENCE: Final = (
+    (MADE, "weights"),
+    (WITH, "pictures"),
+    (MADE, "reference dumps"),
+    (MADE, "reference packet"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +77,8 @@ def page(judgements: Sequence[Judgement], run: Run) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html.j2").render(parts=[_part(one) for one in judgements], run=run)
+    template = environment.get_template("page.html.j2", globals={"placed": placed, "STROKES": STROKES})
+    return template.render(parts=[_part(one) for one in judgements], run=run)
 
 
 def _part(one: Judgement) -> dict[str, Any]:
@@ -131,6 +149,7 @@ def _agreement(trial: Trial, name: str) -> list[dict[str, Any]]:
                 {
                     "group": group,
                     "rows": mine[:ROWS_SHOWN],
+                    "count": len(mine),
                     "left_out": len(mine) - len(mine[:ROWS_SHOWN]),
                     "beyond": sum(float(row["times"]) > 1 for row in mine),
                     "dots": figures.agreement_dots(mine, group, f"{name}-agreement-{group}"),
@@ -139,7 +158,19 @@ def _agreement(trial: Trial, name: str) -> list[dict[str, Any]]:
     return found
 
 
-def _pipeline(trial: Trial) -> list[tuple[str, list[tuple[str, Any]]]]:
-    """Two lines of artifacts, each made of those before it: how the candidate came about, and the reference."""
-    sides = (("candidate", FIRST), ("reference", SECOND))
-    return [(side, [(name, trial.exhibits[name]) for name in names if name in trial.exhibits]) for side, names in sides]
+def _pipeline(trial: Trial) -> list[tuple[str, list[tuple[str, str, Any]]]]:
+    """Two lines of artifacts: how the candidate came about, and the reference. With fitted canvases a graph is several files."""
+    sides = {"candidate": OF_CANDIDATE, "reference": OF_REFERENCE}
+    return [
+        (
+            side,
+            [
+                (sign, found, exhibit)
+                for sign, name in artifacts
+                for found, exhibit in trial.exhibits.items()
+                if found == name or found.startswith(f"{name} ")
+            ],
+        )
+        for side, artifacts in sides.items()
+        if side == "candidate" or any(name.startswith("reference") for name in trial.exhibits)
+    ]

@@ -24,6 +24,8 @@ from rfcn_lib.suite.judging import Candidate, Reference
 from rfcn_lib.suite.options import OPTIONS, Options
 from rfcn_lib.suite.report import DEVICES, Reporter
 
+UNWRITTEN = pytest.StashKey[str]()
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """No page of an earlier run outlives the beginning of this one."""
@@ -53,8 +55,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     parts = [_judgement(reporter, device, path) for device in reversed(DEVICES) if device in reporter.asked]
     for device in DEVICES:
         _waiting(path, device).unlink(missing_ok=True)
-    if parts:
-        write_whole(path, page(parts, _run(reporter)).encode())
+    try:
+        if parts:
+            write_whole(path, page(parts, _run(reporter)).encode())
+    except OSError as error:  # the verdict stands without it
+        config.stash[UNWRITTEN] = (
+            f"{path} could not be written ({error}); make room, or name another place with --report=FILE"
+        )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -62,7 +69,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if path is not None:
         terminalreporter.section("report")
         there = f"{path.resolve()}, {path.stat().st_size:,} bytes; open it in a browser" if path.is_file() else ""
-        terminalreporter.write_line(there or f"nothing was judged, so {path} was not written")
+        why = config.stash.get(UNWRITTEN, f"nothing was judged, so {path} was not written")
+        terminalreporter.write_line(there or why)
 
 
 def _judgement(reporter: Reporter, device: str, path: Path) -> Judgement:

@@ -21,6 +21,7 @@ FILES = {  # what is here in place of a reader's file: the question is whether o
     "--write-reference": "{folder}/reference.zip",
     "--store": "{folder}/store",
     "--verdict": "{folder}/verdict.json",
+    "--report": "{folder}/report.html",
     "--junitxml": "{folder}/junit.xml",
 }
 
