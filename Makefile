@@ -1,4 +1,4 @@
-# make signoff   judge the specimen's port on this host
+# make signoff   judge the specimen's port on this host; writes .artifacts/report.html
 # make test      lint, types, the tests of the suite; ARGS="-k atc" for some of them
 # make test-unit the tests that start no process: a minute
 # make test-full-size export and adapt of a full-size network: some minutes
@@ -18,7 +18,8 @@ WORKERS ?= 2
 .PHONY: signoff test test-unit test-full-size test-tools power intervals bench specimen clean
 
 signoff: $(READY)
-	$(RUN) pytest -m accuracy $(ARGS)
+	mkdir -p .artifacts
+	$(RUN) pytest -m accuracy --report=.artifacts/report.html $(ARGS)
 
 test: $(READY)
 	$(RUN) ruff check .

@@ -123,6 +123,7 @@ def evaluate_arrays(
 class Ranked:
     """The detections of one class, best first.
 
+    rows      (N,) int index into the flat arrays of the detections
     pictures  (N,) int index of the picture
     scores    (N,) never rising
     right     (N,) bool
@@ -130,6 +131,7 @@ class Ranked:
     objects   number of objects that are not difficult
     """
 
+    rows: Ints
     pictures: Ints
     scores: Floats
     right: Bools
@@ -152,7 +154,8 @@ def ranked_by_class(found: Found, objects: Objects, labels: Sequence[int], proto
             difficult,
             protocol,
         )
-        yield Ranked(found.pictures[ranked], found.scores[ranked], right, wrong, len(mine) - int(difficult.sum()))
+        counted = len(mine) - int(difficult.sum())
+        yield Ranked(ranked, found.pictures[ranked], found.scores[ranked], right, wrong, counted)
 
 
 def _judge(

@@ -46,6 +46,12 @@ DECLARED: Sequence[tuple[str, str, str | None, str]] = (  # name, example of a v
     ("--dask", "ADDRESS", None, "share the pictures over a Dask cluster, tcp://HOST:8786, or local:N processes here"),
     ("--explained", "SENTENCE", None, "why a number is better than it can be; --accept needs it then"),
     ("--verdict", "FILE", None, "write the verdict as JSON: what was judged, every criterion, its number, its outcome"),
+    (
+        "--report",
+        "FILE",
+        None,
+        "write a page for people, HTML: the verdict, curves, pictures that lost, where it departs",
+    ),
     ("--protocols", "FILE", None, "write a table of the same detections under each evaluation protocol"),
     ("--write-reference", "FILE", None, "write what the source model finds as a packet, for other hosts"),
     ("--baseline", "FILE", None, "a packet of `pytest -m gpu`: its figures replace the published ones in the criteria"),

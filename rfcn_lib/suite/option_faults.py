@@ -11,6 +11,7 @@ from rfcn_lib.suite import option_values as values
 from rfcn_lib.suite.marks import asks_for
 
 REHEARSED_CHIP: Final = "Ascend310P3"
+WRITTEN: Final = ("verdict", "report", "protocols", "write-reference")
 
 
 def is_packet(given: Mapping[str, Any]) -> bool:
@@ -44,7 +45,7 @@ def faults(given: Mapping[str, Any], marks: str, here: Path, devkit: Path) -> It
     for name in ("devkit", "dumps"):
         yield from values.a_folder(name, given.get(name), here)
     yield from values.accepted_by(given["set"], lambda name: expect_set(Path(given.get("devkit") or devkit), name))
-    for name in ("verdict", "protocols", "write-reference"):
+    for name in WRITTEN:
         yield from values.a_file_to_write(name, given.get(name))
     yield from _faults_of_written_files(given)
     yield from values.a_folder_to_write("store", given["store"])
@@ -90,7 +91,7 @@ def _faults_of_written_files(given: Mapping[str, Any]) -> Iterator[str]:
     packet = ("reference",) if is_packet(given) else ()
     read = ("weights", "port", "baseline", "predicted", "onnx", "adapted", "om", *packet)
     others = {name: Path(given[name]).resolve() for name in read if given.get(name)}
-    for name in ("verdict", "protocols", "write-reference"):
+    for name in WRITTEN:
         if not given.get(name):
             continue
         path = Path(given[name]).resolve()

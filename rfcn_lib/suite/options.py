@@ -58,6 +58,7 @@ class Options:
     explain: bool
     explained: str | None
     verdict: Path | None
+    report: Path | None
     protocols: Path | None
     baseline: Path | None
     predicted: Path | None
@@ -134,6 +135,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "limits_published" if options.baseline is None else "limits_measured",
         "calibration_left_out" if options.predicted is None else "calibration_written",
         "protocols_left_out" if options.protocols is None else "protocols_written",
+        "report_left_out" if options.report is None else "report_written",
     )
     for module in config.stash[guard.CHOSEN]:
         config.pluginmanager.import_plugin(f"rfcn_lib.suite.{module}")
@@ -184,6 +186,7 @@ def read(given: Mapping[str, Any], *, marks: str = "", here: Path | None = None,
         explain=given["explain"],
         explained=given.get("explained"),
         verdict=_path(given, "verdict"),
+        report=_path(given, "report"),
         protocols=_path(given, "protocols"),
         baseline=_path(given, "baseline"),
         predicted=_path(given, "predicted"),

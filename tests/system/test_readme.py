@@ -21,6 +21,7 @@ FILES = {  # what is here in place of a reader's file: the question is whether o
     "--write-reference": "{folder}/reference.zip",
     "--store": "{folder}/store",
     "--verdict": "{folder}/verdict.json",
+    "--report": "{folder}/report.html",
     "--junitxml": "{folder}/junit.xml",
 }
 
@@ -57,9 +58,9 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("readme")
 
 
-def judging(word):
-    """Whether an option asks for a verdict, which --collect-only cannot give."""
-    return word == "--accept" or word.startswith("--verdict=")
+def judges(word):
+    """Whether a word asks for a verdict: a run that only collects refuses it."""
+    return word.startswith(("--accept", "--verdict"))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def printed(folder):
     """command -> (exit status, text) of each pytest command of the pages and of two set-up plans, all in one process."""
     (folder / "test_records.py").write_text(RECORDS)
     shown = {
-        command: [*(word.format(folder=folder) for word in command[1:] if not judging(word)), "--collect-only", "-q"]
+        command: [*(word.format(folder=folder) for word in command[1:] if not judges(word)), "--collect-only", "-q"]
         for command in PYTEST
     }
     shown |= {("plan", plan[1]): plan for plan in SETUP_PLANS}

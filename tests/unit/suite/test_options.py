@@ -145,7 +145,7 @@ def test_a_wrong_value_is_a_sentence(word, answer):
     assert len(str(error.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("name", ["verdict", "protocols", "write-reference"])
+@pytest.mark.parametrize("name", ["verdict", "report", "protocols", "write-reference"])
 @pytest.mark.parametrize("other", ["weights", "port", "onnx", "reference"])
 def test_a_file_that_is_read_is_not_written_over(tmp_path, name, other):
     """A checkpoint takes days to train, and one wrong word would replace it by a table."""

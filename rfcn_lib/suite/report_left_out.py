@@ -1,0 +1,8 @@
+"""Without --report: nothing is drawn."""
+
+import pytest
+
+
+@pytest.fixture(scope="class")
+def drawn() -> None:
+    """Nothing to draw."""
