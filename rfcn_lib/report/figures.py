@@ -24,7 +24,8 @@ def criterion_strip(row: Mapping[str, Any], name: str) -> Markup | None:
         name: of the figure.
     """
     number, limit, lower, upper = (row[key] for key in ("number", "limit", "lower", "upper"))
-    values = [value for value in (number, limit, lower, upper) if value is not None]
+    origin = 0.0 if row["relation"] == "<=" else None  # how near to nothing a loss is
+    values = [value for value in (number, limit, lower, upper, origin) if value is not None]
     if not all(math.isfinite(value) for value in values):
         return None
     with styled():
