@@ -139,7 +139,7 @@ def _curves(drawn: Drawn, trial: Trial, name: str) -> list[tuple[ClassCurves, Ma
 
 
 def _agreement(trial: Trial, name: str) -> list[dict[str, Any]]:
-    """A block for each group of figures in the order of the pipeline, nearest its limit first."""
+    """A block for each group of figures in the order of the pipeline, worst figure first."""
     rows = trial.agreement["figures"] if trial.agreement else []
     found = []
     for group in GROUPS:
