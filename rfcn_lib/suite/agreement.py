@@ -93,13 +93,16 @@ class Agreed:
         return f"1 is twice what the arithmetic alone does, and chance; measured in this run: {self.floor}"
 
     def as_json(self) -> dict[str, object]:
-        """For the verdict's file."""
+        """For the verdict's file, in Python's own numbers: pytest-xdist carries no numpy number to the process that prints."""
         rows = [
             {"figure": one.measure.name, "group": one.measure.group, "unit": one.measure.unit}
-            | {"got": one.got, "arithmetic alone": one.floor, "limit": one.limit, "times": one.times}
+            | {"got": float(one.got), "arithmetic alone": float(one.floor)}
+            | {"limit": float(one.limit), "times": float(one.times)}
             for one in self.found
         ]
-        alone = [{"picture": id, "what": by_picture.NAMES[what], "times": times} for id, what, times in self.alone]
+        alone = [
+            {"picture": id, "what": by_picture.NAMES[what], "times": float(times)} for id, what, times in self.alone
+        ]
         return {"floor": self.floor, "pictures": list(self.pictures), "figures": rows, "alone": alone}
 
 

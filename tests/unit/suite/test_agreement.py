@@ -1,9 +1,11 @@
 """What the suite does with figures: what it refuses, what it says, and what goes into the verdict's file."""
 
+import dataclasses
 import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from rfcn_lib.agreement import proposals
@@ -90,6 +92,16 @@ def test_the_verdicts_file_has_every_figure_and_every_picture_beyond_a_limit():
     assert [row["picture"] for row in written["alone"]] == ["3", "3", "1"]
     assert {row["what"] for row in written["alone"]} == {NAMES["uncovered"], NAMES["scores"]}
     assert written["floor"] == "the floor in words" and written["pictures"] == ["1"]
+
+
+def test_the_figures_are_in_numbers_that_pytest_xdist_carries_from_process_to_process():
+    """numpy's float64 passes json, but not execnet: `pytest -n 2 -m accuracy` ended with an internal error."""
+    each = {id: Apart(*map(np.float64, (one.uncovered, one.scores, one.deltas))) for id, one in EACH.items()}
+    figures = tuple(dataclasses.replace(one, got=np.float64(one.got), limit=np.float64(one.limit)) for one in FOUND)
+    written = dataclasses.replace(agreed(each), found=figures).as_json()
+
+    for row in (*written["figures"], *written["alone"]):
+        assert {type(value) for value in row.values()} == {str, float}
 
 
 def test_only_figures_beyond_their_limits_are_said():
