@@ -27,6 +27,7 @@ from rfcn_lib.suite.agreement import Agreed, reader
 from rfcn_lib.suite.judging import Candidate
 
 PICTURES: Final = 2
+FOREIGN: Final = 0.25  # of another picture's proposals at least 0.45 lie elsewhere (specimen, first 50 rows); of a moved picture's, few
 SHOWN: Final = 3  # pictures that went wrong alone
 PLAIN: Final = "plain"
 LIKELY: Final[
@@ -146,7 +147,10 @@ def owners_of(agreement: Agreed, candidate: Candidate) -> dict[str, str]:
         for id in alone:
             found[id][other] = apart(mine[id], theirs, records[other]).uncovered
     nearest = {id: min(uncovered, key=uncovered.__getitem__) for id, uncovered in found.items()}
-    return {id: other if found[id][other] < EXPLAINS * found[id][id] else id for id, other in nearest.items()}
+    return {
+        id: other if found[id][id] > FOREIGN and found[id][other] < EXPLAINS * found[id][id] else id
+        for id, other in nearest.items()
+    }
 
 
 def owners_in_words(owners: Mapping[str, str]) -> str:
