@@ -27,7 +27,7 @@ from rfcn_lib.suite.agreement import Agreed, reader
 from rfcn_lib.suite.judging import Candidate
 
 PICTURES: Final = 2
-FOREIGN: Final = 0.25  # of another picture's proposals at least 0.45 lie elsewhere (specimen, first 50 rows); of a moved picture's, few
+FOREIGN: Final = 0.25  # of the specimen's pictures, 0.45 or more of another's first 50 proposals lie elsewhere
 SHOWN: Final = 3  # pictures that went wrong alone
 PLAIN: Final = "plain"
 LIKELY: Final[
