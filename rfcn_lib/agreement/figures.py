@@ -71,7 +71,9 @@ class Figure:
 
     @property
     def times(self) -> float:
-        """The figure as a multiple of its limit: above 1 it is beyond it."""
+        """The figure as a multiple of its limit: above 1 it is beyond it. Infinite where the figure or limit is no number."""
+        if not (np.isfinite(self.got) and np.isfinite(self.limit)):
+            return float("inf")
         if self.limit == 0:
             return 0.0 if self.got == 0 else float("inf")
         return abs(self.got) / self.limit

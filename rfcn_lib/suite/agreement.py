@@ -120,7 +120,7 @@ def agreement(
     store: Store,
     options: Options,
 ) -> Agreed:
-    """The candidate against the source model.
+    """The candidate against the source model. `trial` comes first: it refuses the reference's own dumps.
 
     Raises:
         UnfairError: the candidate is nearer to the source model than a device can be.

@@ -164,3 +164,9 @@ def test_a_picture_with_nothing_to_compare_adds_nothing():
     assert median_of(values) == (2.0, 1.0, 0.0)
     assert percentile_of(values, 100) == (10.0, 1.0, 0.0)
     assert signed_median_of(values)[::2] == slow.middle_and_scatter(values.tolist()) == (2.0, 1.0)
+
+
+@pytest.mark.parametrize(("got", "limit"), [(math.nan, 1.0), (math.inf, 1.0), (0.0, math.nan)])
+def test_a_figure_that_is_no_number_is_beyond_its_limit(got, limit):
+    """NaN compares as false, so it would else be within every limit, and stand anywhere in the order."""
+    assert Figure(Measure("m", "rows"), got, 0.0, limit, 9.0).times == math.inf
