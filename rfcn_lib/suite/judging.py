@@ -190,6 +190,8 @@ def trial_of(
         explained=options.explained,
         ties=ties_of(reference.judged, candidate.judged, pictures),
         gate=options.gate,
+        chip=candidate.chip,
+        precision_mode=candidate.precision_mode,
     )
     return replace(
         trial, undecided=undecided(trial.paired, by_class=trial.gate == "interval") if trial.by_interval else ()

@@ -67,6 +67,7 @@ def pytest_runtest_makereport(
     """Under --accept a skip is an error. An error of this suite is printed as its sentence, without a traceback.
 
     A criterion that the pictures are too few to tell is marked `undecided`. pytest counts it as failed, so the run is red.
+    Each test of a criterion is marked `judges`, also where it ends before its number.
     """
     report = yield
     if report.skipped and item.config.stash[OPTIONS].accept and not hasattr(report, "wasxfail"):
@@ -86,6 +87,8 @@ def pytest_runtest_makereport(
             report.longrepr = call.excinfo.getrepr(style="value", chain=False)
             if "by hand: " in str(call.excinfo.value):
                 report.sections.append(("environment of the line by hand", "\n".join(export_lines())))
+    if "criterion" in getattr(item, "fixturenames", ()):
+        report.user_properties.append(("judges", True))
     device = next((DEVICES[mark.name] for mark in item.iter_markers() if mark.name in DEVICES), None)
     if device:
         report.user_properties.append(("device", device))

@@ -174,4 +174,5 @@ def rehearsal_candidate(
         description=f"{chip}: its arithmetic in ONNX Runtime on the host CPU, no NPU",
         judged=judge_own_dumps(rehearsal_dumps, pictures),
         files={name: path for kind, paths in graphs.items() for name, path in canvases.exhibits(kind, paths).items()},
+        chip=chip.soc,
     )

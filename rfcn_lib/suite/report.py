@@ -67,10 +67,12 @@ class Reporter:
         self.ended = ""
         self.surroundings = surroundings(config)
         self.code = own_code()
+        self.record: dict[str, Any] | None = None  # what the file of --verdict holds, once the run has come to its end
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         self.stopped = isinstance(excinfo.value, KeyboardInterrupt)
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         test = report.nodeid
         if test.split("::")[0].rpartition("/")[2] not in CONTRACT:
@@ -147,7 +149,9 @@ class Reporter:
                 "command goes on from there"
             )
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Before whatever writes a file: the exit status and the record of the run."""
         self.ended = PYTESTS_OWN.get(int(session.exitstatus), "")
         found = {device: self.judged(device) for device in self.asked}
         if not found and (self.options.verdict is not None or self.options.accept):
@@ -155,16 +159,19 @@ class Reporter:
         session.exitstatus = exit_status(
             session.exitstatus, [one.status for one in found.values()], others_failed=self.others_failed
         )
-        if self.options.verdict is not None:
-            first = found.pop(next(device for device in reversed(DEVICES) if device in found))
-            said = {
-                "rates": self.rates,
-                "notes": [*self.notes],
-                "pytest": self.surroundings,
-                "suite": asdict(self.code),
-            }
-            said |= {"rehearsed orders": self.orders} if self.orders else {}
-            write_json(
-                self.options.verdict,
-                as_json(first, list(found.values()), list(map(str, self.args)), self.options.given, said),
-            )
+        self.record = self._record(found) if found else None
+        if self.options.verdict is not None and self.record is not None:
+            write_json(self.options.verdict, self.record)
+
+    def _record(self, found: dict[str, Verdict]) -> dict[str, Any]:
+        """What the file of --verdict holds. `found`: by device, at least one."""
+        first = next(device for device in reversed(DEVICES) if device in found)
+        others = [one for device, one in found.items() if device != first]
+        said = {
+            "rates": self.rates,
+            "notes": [*self.notes],
+            "pytest": self.surroundings,
+            "suite": asdict(self.code),
+        }
+        said |= {"rehearsed orders": self.orders} if self.orders else {}
+        return as_json(found[first], others, list(map(str, self.args)), self.options.given, said)

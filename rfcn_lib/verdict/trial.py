@@ -47,6 +47,7 @@ class Trial:
     set_changed   judged pictures that are not as what fixes the set has them: other objects, or another id
     too_good      a number that is better than it can be, as a finding in words; "" where there is none
     explained     what --explained says about it
+    chip, precision_mode  what the candidate was compiled for, or rehearsed; None where that is not known
     agreement     every figure of the agreement with its limit, and what the limits were measured with
     blame         stage, fault, sentence and evidence of a candidate that departs; None where nothing departs
     undecided     what the pictures are too few to tell, a sentence each; such a run is INCONCLUSIVE
@@ -92,6 +93,8 @@ class Trial:
     set_changed: int = 0
     too_good: str = ""
     explained: str | None = None
+    chip: str | None = None
+    precision_mode: str | None = None
 
     @property
     def by_interval(self) -> bool:
