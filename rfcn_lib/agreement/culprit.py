@@ -16,6 +16,7 @@ from rfcn_lib.score.partners import best_pairs
 SAME_IOU: Final = 0.9
 SAME_SCORE: Final = 0.02  # of one picture in fp16, 99 % of the rows on the same proposals are nearer than this
 SAME_DELTA: Final = 0.1
+FINER: Final = (1.0, 0.25, 0.0625)  # these tolerances, and finer ones for faults that change less
 EXPLAINS: Final = 0.5  # a fault explains a run if it explains half of the rows that depart
 
 
@@ -67,21 +68,55 @@ def first_stage(found: Sequence[Figure], alone: int, pictures: int) -> tuple[str
     return ("files", f"{alone} of {pictures} pictures go wrong alone") if alone else ("", "")
 
 
-def rows_alike(got: Outputs, want: Outputs) -> tuple[int, int]:
-    """How many rows of two outputs of one picture are the same: box, scores and deltas; and how many rows there are."""
+def rows_alike(got: Outputs, want: Outputs) -> tuple[tuple[int, ...], int]:
+    """How many rows of two outputs of one picture are the same, for each of FINER; and how many rows there are.
+
+    A row's box, scores and deltas count. The box's tolerance is the same for all.
+    """
     mine, theirs = (np.flatnonzero(one.rois[:, 1:].any(axis=1)) for one in (got, want))
     table = boxes.iou(alive(got)[:, None], alive(want)[None])
     left, right = best_pairs(table, table >= SAME_IOU)
     left, right = mine[left], theirs[right]
     scores = np.abs(got.cls_prob[left].astype(np.float64) - want.cls_prob[right]).max(axis=1, initial=0.0)
     deltas = np.abs(got.bbox_pred[left].astype(np.float64) - want.bbox_pred[right]).max(axis=1, initial=0.0)
-    return int(((scores <= SAME_SCORE) & (deltas <= SAME_DELTA)).sum()), max(len(mine), len(theirs))
+    apart = np.maximum(scores / SAME_SCORE, deltas / SAME_DELTA)
+    return tuple(int((apart <= finer).sum()) for finer in FINER), max(len(mine), len(theirs))
 
 
-def share_alike(got: Mapping[str, Outputs], want: Mapping[str, Outputs]) -> float:
-    """Share of the rows that are the same, over the pictures of both."""
+def share_alike(got: Mapping[str, Outputs], want: Mapping[str, Outputs]) -> tuple[float, ...]:
+    """Share of the rows that are the same, over the pictures of both, for each of FINER."""
     counts = [rows_alike(got[id], want[id]) for id in got]
-    return sum(same for same, _ in counts) / max(sum(rows for _, rows in counts), 1)
+    rows = max(sum(rows for _, rows in counts), 1)
+    return tuple(sum(same[k] for same, _ in counts) / rows for k in range(len(FINER)))
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Faults that explain a run equally well.
+
+    names     best first by name
+    share     of the rows that agree with the port with the first fault
+    as_given  of the rows that agree with the port without a fault
+    score     the largest difference of a score of rows that agree
+    """
+
+    names: tuple[str, ...]
+    share: float
+    as_given: float
+    score: float
+
+
+def explanation(as_given: Sequence[float], shares: Mapping[str, Sequence[float]]) -> Explanation | None:
+    """What explains the run at the largest tolerance that tells it from a run without a fault; None where nothing does.
+
+    as_given  share of the rows that agree with the port without a fault, for each of FINER
+    shares    fault -> the same with the port with it
+    """
+    for k, finer in enumerate(FINER):
+        of_fault = {name: share[k] for name, share in shares.items()}
+        if names := explained(as_given[k], of_fault):
+            return Explanation(names, max(of_fault.values()), as_given[k], SAME_SCORE * finer)
+    return None
 
 
 def explained(as_given: float, shares: Mapping[str, float]) -> tuple[str, ...]:

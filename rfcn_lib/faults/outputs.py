@@ -123,6 +123,20 @@ def in_fewer_bits(outputs: Outputs, _: Picture, __: Port) -> Outputs:
     return Outputs(short(outputs.rois), short(outputs.cls_prob), short(outputs.bbox_pred))
 
 
+def deltas_column_by_column(outputs: Outputs, _: Picture, __: Port) -> Outputs:
+    """The bytes of the deltas are those of the (84, R) array, read as (R, 84)."""
+    deltas = outputs.bbox_pred
+    return replace(outputs, bbox_pred=np.ascontiguousarray(deltas.T).reshape(deltas.shape))
+
+
+def deltas_in_8_bits(outputs: Outputs, _: Picture, __: Port) -> Outputs:
+    """256 steps between the smallest and the largest delta."""
+    deltas = outputs.bbox_pred.astype(np.float64)
+    low, high = float(deltas.min()), float(deltas.max())
+    unit = max(high - low, 1e-30) / 255
+    return replace(outputs, bbox_pred=np.asarray(np.rint((deltas - low) / unit) * unit + low, np.float32))
+
+
 def _rows(outputs: Outputs, at: NDArray[np.integer]) -> Outputs:
     return Outputs(outputs.rois[at], outputs.cls_prob[at], outputs.bbox_pred[at])
 
@@ -217,11 +231,16 @@ FAULTS: Final = (
     ),
     OutputsFault("left-side-lost", "post-processing", "Nothing is found in the left quarter.", partial(side_lost, 0)),
     OutputsFault("top-lost", "post-processing", "Nothing is found in the upper quarter.", partial(side_lost, 1)),
-    OutputsFault(
-        "right-side-lost", "post-processing",
-        "Nothing is found in the right quarter.", partial(side_lost, 2),
-    ),
+    OutputsFault("right-side-lost", "post-processing", "Nothing is found on the right.", partial(side_lost, 2)),
     OutputsFault("bottom-lost", "post-processing", "Nothing is found in the lower quarter.", partial(side_lost, 3)),
+    OutputsFault(
+        "deltas-row-by-class", "files",
+        "The deltas are written column by column, (84, R). They should be (R, 84).", deltas_column_by_column,
+    ),
+    OutputsFault(
+        "deltas-in-8-bits", "files",
+        "The deltas have 256 steps. Look at --output_type of atc, and at quantisation.", deltas_in_8_bits,
+    ),
     OutputsFault(
         "outputs-in-bfloat16", "post-processing",
         "The outputs have 8 bits of mantissa. They should have at least fp16's 11.", in_fewer_bits,

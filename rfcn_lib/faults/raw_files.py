@@ -66,13 +66,6 @@ def columns_first(columns: int, numbers: Floats) -> bytes:
     return np.ascontiguousarray(numbers.reshape(-1, columns).T).tobytes()
 
 
-def in_int8_steps(numbers: Floats) -> bytes:
-    """256 steps between the smallest and the largest number."""
-    low, high = float(numbers.min()), float(numbers.max())
-    unit = max(high - low, 1e-30) / 255
-    return np.asarray(np.rint((numbers - low) / unit) * unit + low, FLOAT32).tobytes()
-
-
 def _one(change: Callable[[Path], object], index: int, bench: Bench) -> tuple[str, ...]:
     """Change one file of the picture in the middle."""
     dumps = own_dumps(bench)
@@ -112,16 +105,6 @@ FAULTS: Final = (
         "rois-column-by-column", "files",
         "The rois are written column by column, (5, R). They should be (R, 5).",
         partial(_each, partial(columns_first, 5), ROIS),
-    ),
-    CommandFault(
-        "deltas-row-by-class", "files",
-        "The deltas are written column by column, (84, R). They should be (R, 84).",
-        partial(_each, partial(columns_first, 4 * (1 + len(spec.VOC_CLASSES))), DELTAS),
-    ),
-    CommandFault(
-        "deltas-in-8-bits", "files",
-        "The deltas have 256 steps. Look at --output_type of atc, and at quantisation.",
-        partial(_each, in_int8_steps, DELTAS),
     ),
     CommandFault("one-file-cut-short", "files", "One file has half of its bytes.", partial(_one, cut_short, DELTAS)),
     CommandFault(

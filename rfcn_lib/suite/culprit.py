@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from rfcn_lib import spec
-from rfcn_lib.agreement.culprit import EXPLAINS, Blame, explained, first_stage, share_alike
+from rfcn_lib.agreement.culprit import Blame, Explanation, explanation, first_stage, share_alike
 from rfcn_lib.agreement.pictures import apart
 from rfcn_lib.faults.catalogue import CATALOGUE
 from rfcn_lib.faults.fault import CommandFault, Fault, FaultError, FilesFault, OutputsFault
@@ -34,6 +34,7 @@ LIKELY: Final[
     Mapping[str, tuple[str, ...]]
 ] = {  # the stage that departs first -> stages of the faults that can do this
     "files": ("files", "post-processing"),
+    "post-processing": ("files", "post-processing"),
     "proposals": ("files", "proposals"),
     "backbone": ("files", "pictures", "backbone"),
     "pooling": ("files", "pooling", "heads"),
@@ -54,30 +55,31 @@ def blame_of(agreement: Agreed, candidate: Candidate) -> Blame | None:
         return None
     evidence = "; ".join(str(one) for one in agreement.found[:3] if one.times > 1)
     owners = owners_of(agreement, candidate)
-    if exchanged := any(id != owner for id, owner in owners.items()):
-        stage, why = "files", "pictures have the outputs of other pictures"
-    if exchanged or stage == "files":
-        return Blame(stage, "", f"{why}: {owners_in_words(owners)}" if owners else why, evidence)
-    as_given, shares = _shares(agreement, candidate, stage)
-    names = explained(as_given, shares)
-    if not names:
-        words = f"{why}. No single fault of the catalogue gives these outputs ({len(shares)} were simulated)"
+    if any(id != owner for id, owner in owners.items()):
+        words = f"pictures have the outputs of other pictures: {owners_in_words(owners)}"
+        return Blame("files", "", words, evidence)
+    best, simulated = _best(agreement, candidate, stage)
+    if best is None:
+        pictures = f": {owners_in_words(owners)}" if owners and stage == "files" else ""
+        words = f"{why}{pictures}. No single fault of the catalogue gives these outputs ({simulated} were simulated)"
         return Blame(stage, "", words, evidence)
     faults = {fault.name: fault for fault in CATALOGUE}
-    first = next((faults[name] for name in names if faults[name].stage == stage), faults[names[0]])
-    also = f"; the same outputs: {', '.join(name for name in names if name != first.name)}" if len(names) > 1 else ""
-    share = f"{shares[first.name]:.1%} of the rows agree with it, {as_given:.1%} as given"
+    first = next((faults[name] for name in best.names if faults[name].stage == stage), faults[best.names[0]])
+    others = ", ".join(name for name in best.names if name != first.name)
+    share = f"{best.share:.1%} of the rows agree with it to {best.score:.2g} of a score, {best.as_given:.1%} as given"
+    also = f"; the same outputs: {others}" if others else ""
     return Blame(first.stage, first.name, f"{first.sentence} ({share}{also})", evidence)
 
 
-def _shares(agreement: Agreed, candidate: Candidate, stage: str) -> tuple[float, dict[str, float]]:
-    """Share of the rows that agree with the run without a fault, and with each fault.
+def _best(agreement: Agreed, candidate: Candidate, stage: str) -> tuple[Explanation | None, int]:
+    """What explains the candidate's outputs, and how many faults were simulated.
 
     The faults that can change what departs come first. Only if none of them fits, the others are simulated too.
     """
     read = reader(candidate.judged, agreement.runs.port)
-    shares: dict[str, float] = {}
-    as_given = 0.0
+    shares: dict[str, tuple[float, ...]] = {}
+    as_given: tuple[float, ...] = ()
+    best = None
     all_faults = [fault for fault in CATALOGUE if not isinstance(fault, CommandFault)]
     likely = [fault for fault in all_faults if fault.stage in LIKELY[stage]]
     for faults in (likely, [fault for fault in all_faults if fault not in likely]):
@@ -87,9 +89,9 @@ def _shares(agreement: Agreed, candidate: Candidate, stage: str) -> tuple[float,
                 as_given = share
             else:
                 shares[name] = share
-        if explained(as_given, shares):
+        if best := explanation(as_given, shares):
             break
-    return as_given, shares
+    return best, len(shares)
 
 
 def simulations(agreement: Agreed, faults: Sequence[Fault]) -> Iterator[tuple[str, Mapping[str, Outputs]]]:
@@ -147,8 +149,9 @@ def owners_of(agreement: Agreed, candidate: Candidate) -> dict[str, str]:
         for id in alone:
             found[id][other] = apart(mine[id], theirs, records[other]).uncovered
     nearest = {id: min(uncovered, key=uncovered.__getitem__) for id, uncovered in found.items()}
+    whole = {id: apart(got(id), agreement.reference(other), records[other]).uncovered for id, other in nearest.items()}
     return {
-        id: other if found[id][id] > FOREIGN and found[id][other] < EXPLAINS * found[id][id] else id
+        id: other if found[id][id] > FOREIGN and whole[id] <= agreement.limits["uncovered"] else id
         for id, other in nearest.items()
     }
 

@@ -5,7 +5,7 @@ import pytest
 
 from rfcn_lib.agreement import detections as found_in
 from rfcn_lib.agreement import heads, proposals, rows
-from rfcn_lib.agreement.culprit import explained, first_stage, rows_alike, share_alike
+from rfcn_lib.agreement.culprit import Explanation, explained, explanation, first_stage, rows_alike, share_alike
 from rfcn_lib.agreement.figures import Figure
 from rfcn_lib.faults.fault import STAGES
 from tests.support.agreement_scenes import ROWS, changed, noisy, source
@@ -60,25 +60,43 @@ def test_the_words_name_the_output_that_departs_and_count_the_pictures():
 def test_rows_are_alike_by_box_scores_and_deltas_in_any_order():
     want = source("1")
     backwards = chosen(want, slice(None, None, -1))
-    assert rows_alike(backwards, want) == (ROWS, ROWS), "padding is no row"
-    assert rows_alike(noisy(1)("000001"), want) == (ROWS, ROWS), "arithmetic moves no row out"
+    assert rows_alike(backwards, want) == ((ROWS,) * 3, ROWS), "padding is no row"
+    assert rows_alike(noisy(1)("000001"), want)[0][0] == ROWS, "arithmetic moves no row out"
 
     scores, deltas, rois = want.cls_prob.copy(), want.bbox_pred.copy(), want.rois.copy()
     scores[:7, 1] += 0.03
     deltas[:9, 0] += 0.15
     rois[:11, 1:] += 20
-    assert rows_alike(changed(want, cls_prob=scores), want) == (ROWS - 7, ROWS)
-    assert rows_alike(changed(want, bbox_pred=deltas), want) == (ROWS - 9, ROWS)
-    assert rows_alike(changed(want, rois=rois), want) == (ROWS - 11, ROWS)
+    assert rows_alike(changed(want, cls_prob=scores), want) == ((ROWS - 7,) * 3, ROWS)
+    assert rows_alike(changed(want, bbox_pred=deltas), want) == ((ROWS - 9,) * 3, ROWS)
+    assert rows_alike(changed(want, rois=rois), want) == ((ROWS - 11,) * 3, ROWS)
     few = chosen(want, np.arange(10))
-    assert rows_alike(few, want) == rows_alike(want, few) == (10, ROWS), "rows that one side has not are not alike"
+    assert rows_alike(few, want) == rows_alike(want, few) == ((10,) * 3, ROWS), "rows that one side has not"
+
+
+def test_small_differences_count_at_the_finer_tolerances_only():
+    want = source("1")
+    scores, deltas = want.cls_prob.copy(), want.bbox_pred.copy()
+    scores[:7, 1] += 0.018
+    scores[7:10, 1] += 0.004
+    deltas[10:12, 0] += 0.05
+    assert rows_alike(changed(want, cls_prob=scores, bbox_pred=deltas), want) == ((ROWS, ROWS - 9, ROWS - 12), ROWS)
 
 
 def test_a_share_is_of_the_rows_of_all_pictures():
     one, two, none = source("1"), source("2"), chosen(source("2"), slice(ROWS, None))
-    assert share_alike({"1": one, "2": two}, {"1": one, "2": two, "3": one}) == 1
-    assert share_alike({"1": one, "2": one}, {"1": one, "2": two}) == pytest.approx(0.5, abs=0.05)
-    assert share_alike({"2": none}, {"2": none}) == 0
+    assert share_alike({"1": one, "2": two}, {"1": one, "2": two, "3": one}) == (1, 1, 1)
+    assert share_alike({"1": one, "2": one}, {"1": one, "2": two}) == pytest.approx((0.5,) * 3, abs=0.05)
+    assert share_alike({"2": none}, {"2": none}) == (0, 0, 0)
+
+
+def test_the_largest_tolerance_that_tells_a_fault_explains():
+    coarse = explanation((0.4, 0.1, 0.1), {"rgb": (0.99, 0.98, 0.97), "pad": (0.4, 0.4, 0.99)})
+    assert coarse == Explanation(("rgb",), 0.99, 0.4, 0.02)
+    fine = explanation((1.0, 0.9, 0.2), {"steps": (1.0, 0.9, 0.9), "pad": (1.0, 0.9, 0.3)})
+    assert fine == Explanation(("steps",), 0.9, 0.2, 0.02 / 16)
+    assert explanation((1.0, 0.9, 0.2), {"pad": (1.0, 0.9, 0.3)}) is None
+    assert explanation((1.0, 1.0, 1.0), {}) is None
 
 
 @pytest.mark.parametrize(
