@@ -63,6 +63,15 @@ def fingerprint(protocol: Protocol, iou: float, *, set: str, cropped: int, canva
     )
 
 
+def differing(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
+    """Names of the fields that keep two numbers from being compared; what is not known on one side is not one."""
+    return [
+        name
+        for name in dict.fromkeys((*ours, *theirs))
+        if ours.get(name) != theirs.get(name) and UNKNOWN not in (ours.get(name), theirs.get(name))
+    ]
+
+
 def expect_same(mine: Fingerprint, theirs: Mapping[str, str] | None, this: str, other: str) -> None:
     """See that two numbers may be compared. `theirs`: the fields as a file has them; None of a file that has none.
 
@@ -74,8 +83,7 @@ def expect_same(mine: Fingerprint, theirs: Mapping[str, str] | None, this: str, 
     ours = mine.fields()
     lines = [
         f"{name}: {ours.get(name, 'no such field')} in {this}, {theirs.get(name, 'no such field')} in {other}"
-        for name in dict.fromkeys((*ours, *theirs))
-        if ours.get(name) != theirs.get(name) and UNKNOWN not in (ours.get(name), theirs.get(name))
+        for name in differing(ours, theirs)
     ]
     if lines:
         their_hash = hashlib.sha256(json.dumps(dict(theirs), sort_keys=True).encode()).hexdigest()[:SHOWN]

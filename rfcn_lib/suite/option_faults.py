@@ -40,7 +40,7 @@ def faults(given: Mapping[str, Any], marks: str, here: Path, devkit: Path) -> It
     yield from values.whole_number("tool-timeout", given.get("tool-timeout"), 10**7, "of seconds", "--tool-timeout=600")
     packet = ("reference",) if is_packet(given) else ()
     yield from values.a_sentence("explained", given.get("explained"))
-    for name in ("weights", "port", "baseline", "predicted", "onnx", "adapted", "om", *packet):
+    for name in ("weights", "port", "baseline", "predicted", "compare", "onnx", "adapted", "om", *packet):
         yield from values.a_file(name, given.get(name), here)
     for name in ("devkit", "dumps"):
         yield from values.a_folder(name, given.get(name), here)
@@ -89,7 +89,7 @@ def faults(given: Mapping[str, Any], marks: str, here: Path, devkit: Path) -> It
 def _faults_of_written_files(given: Mapping[str, Any]) -> Iterator[str]:
     """A sentence for each file to write that another option reads or writes: it would be lost."""
     packet = ("reference",) if is_packet(given) else ()
-    read = ("weights", "port", "baseline", "predicted", "onnx", "adapted", "om", *packet)
+    read = ("weights", "port", "baseline", "predicted", "compare", "onnx", "adapted", "om", *packet)
     others = {name: Path(given[name]).resolve() for name in read if given.get(name)}
     for name in WRITTEN:
         if not given.get(name):
@@ -97,7 +97,8 @@ def _faults_of_written_files(given: Mapping[str, Any]) -> Iterator[str]:
         path = Path(given[name]).resolve()
         for other, theirs in others.items():
             if path == theirs or (path.exists() and theirs.exists() and path.samefile(theirs)):
-                yield f"--{name}={given[name]} would overwrite the file of --{other}; name another file"
+                kept = f" (it now lies in {path.name}.earlier)" if (name, other) == ("verdict", "compare") else ""
+                yield f"--{name}={given[name]} would overwrite the file of --{other}{kept}; name another file"
         if given.get("dumps") and path.parent == Path(given["dumps"]).resolve():
             yield f"--{name}={given[name]} lies in the folder of --dumps, which holds dumps alone; name another place"
         others[name] = path

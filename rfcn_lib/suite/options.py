@@ -59,6 +59,7 @@ class Options:
     explained: str | None
     verdict: Path | None
     report: Path | None
+    compare: Path | None
     protocols: Path | None
     baseline: Path | None
     predicted: Path | None
@@ -187,6 +188,7 @@ def read(given: Mapping[str, Any], *, marks: str = "", here: Path | None = None,
         explained=given.get("explained"),
         verdict=_path(given, "verdict"),
         report=_path(given, "report"),
+        compare=_path(given, "compare"),
         protocols=_path(given, "protocols"),
         baseline=_path(given, "baseline"),
         predicted=_path(given, "predicted"),

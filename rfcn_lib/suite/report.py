@@ -10,11 +10,15 @@ from rfcn_lib.suite.options import OPTIONS, SPECIMEN_WEIGHTS, Options
 from rfcn_lib.suite.own_code import own_code
 from rfcn_lib.suite.surroundings import surroundings, surroundings_words
 from rfcn_lib.suite.verdict_file import as_json, write_json
+from rfcn_lib.verdict.comparison import Comparison, comparison
+from rfcn_lib.verdict.comparison import as_json as comparison_as_json
+from rfcn_lib.verdict.earlier import Earlier
 from rfcn_lib.verdict.page import explanation_page, headroom_page, page
 from rfcn_lib.verdict.status import PYTESTS_OWN, exit_status
 from rfcn_lib.verdict.verdict import Criterion, Outcome, Trial, Verdict, verdict
 
 DEVICES = ("host", "rehearsal", "npu")
+EARLIER = pytest.StashKey[Earlier]()  # the verdict of --compare, once it has been read
 CONTRACT = ("test_export.py", "test_adapt.py", "test_accuracy.py", "test_performance.py")
 
 
@@ -67,6 +71,7 @@ class Reporter:
         self.ended = ""
         self.surroundings = surroundings(config)
         self.code = own_code()
+        self.compared: Comparison | None = None
         self.record: dict[str, Any] | None = None  # what the file of --verdict holds, once the run has come to its end
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
@@ -160,6 +165,10 @@ class Reporter:
             session.exitstatus, [one.status for one in found.values()], others_failed=self.others_failed
         )
         self.record = self._record(found) if found else None
+        earlier = session.config.stash.get(EARLIER, None)
+        if self.record is not None and earlier is not None:
+            self.compared = comparison(earlier, self.record)
+            self.record["compared"] = comparison_as_json(self.compared)
         if self.options.verdict is not None and self.record is not None:
             write_json(self.options.verdict, self.record)
 

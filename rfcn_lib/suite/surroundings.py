@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
+from importlib import metadata
 from typing import Any
 
 import pytest
 
+LIBRARIES = ("numpy", "onnx", "onnx-ir", "onnxruntime", "opencv-python-headless", "pillow", "pycocotools", "torch")
 VARIABLES = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD")
 
 
@@ -18,6 +21,15 @@ def surroundings(config: pytest.Config) -> dict[str, Any]:
         "-p": list(config.getoption("plugins", []) or []),
         "environment": {name: os.environ[name] for name in VARIABLES if name in os.environ},
     }
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries on which a number may depend, as far as they are installed."""
+    found = {}
+    for name in LIBRARIES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def surroundings_words(found: Mapping[str, Any]) -> list[str]:

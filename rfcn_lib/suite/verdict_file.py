@@ -14,10 +14,11 @@ from typing import Any, Final
 from rfcn_lib.ascend import toolkit
 from rfcn_lib.files import read_bounded, write_whole
 from rfcn_lib.suite.commands import commands
+from rfcn_lib.suite.surroundings import versions
+from rfcn_lib.verdict.earlier import LARGEST_BYTES
 from rfcn_lib.verdict.status import worst
 from rfcn_lib.verdict.verdict import Verdict, not_judged
 
-LARGEST_BYTES: Final = 100_000_000  # a verdict names every id and every command
 NOT_BEGUN: Final = "this run ended before it began; what it printed says why"
 NOT_ENDED: Final = "this run has not come to its end: it is under way, or something ended it"
 
@@ -36,6 +37,7 @@ def as_json(
         "command": ["pytest", *args],
         "options": options,
         "python": sys.version.split()[0],
+        "versions": versions(),
         "simulated": [str(path) for path in toolkit.simulated_tools()],
         "on_trial": found.trial,
         "commands of this run": commands(),
@@ -60,26 +62,31 @@ def withdraw(words: Sequence[str], here: Path) -> None:
     """Let old verdicts that the command line names say NOT JUDGED, before the command line is checked.
 
     A wrong option, even one that pytest itself refuses, ends the run before it can write. A file that is no verdict stays as it
-    is: --verdict may name another file by mistake.
+    is: --verdict may name another file by mistake. One that --compare names too, which is refused, is kept as `<name>.earlier`.
     """
-    for path in _named(words, here):
-        if _is_verdict(path):
+    compared = {path.resolve() for path in named(words, here, "--compare")}
+    for path in named(words, here, "--verdict"):
+        old = _verdict_in(path)
+        if old is not None:
+            if path.resolve() in compared and old["words"] != NOT_BEGUN:
+                write_whole(path.with_name(f"{path.name}.earlier"), path.read_bytes())
             write_json(path, as_json(not_judged(NOT_BEGUN), [], words, {}, {}))
 
 
-def _named(words: Sequence[str], here: Path) -> list[Path]:
-    after = [following for word, following in itertools.pairwise(words) if word == "--verdict"]
-    joined = [word.removeprefix("--verdict=") for word in words if word.startswith("--verdict=")]
+def named(words: Sequence[str], here: Path, option: str) -> list[Path]:
+    """The files that a command line names with an option, before pytest has read it."""
+    after = [following for word, following in itertools.pairwise(words) if word == option]
+    joined = [word.removeprefix(f"{option}=") for word in words if word.startswith(f"{option}=")]
     return [here / name for name in (*after, *joined) if name]
 
 
-def _is_verdict(path: Path) -> bool:
+def _verdict_in(path: Path) -> dict[str, Any] | None:
     try:
         content = read_bounded(path, LARGEST_BYTES) if path.is_file() and os.access(path, os.W_OK) else None
         found = json.loads(content) if content else None
     except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(found, dict) and {"status", "words", "criteria", "tests"} <= found.keys()
+        return None
+    return found if isinstance(found, dict) and {"status", "words", "criteria", "tests"} <= found.keys() else None
 
 
 def _finite(value: Any) -> Any:

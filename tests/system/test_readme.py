@@ -18,6 +18,7 @@ FILES = {  # what is here in place of a reader's file: the question is whether o
     "--baseline": "README.md",
     "--reference": "README.md",
     "--predicted": "Makefile",  # read later than collected
+    "--compare": "{folder}/earlier.json",
     "--write-reference": "{folder}/reference.zip",
     "--store": "{folder}/store",
     "--verdict": "{folder}/verdict.json",

@@ -7,6 +7,7 @@ import pytest
 
 from rfcn_lib.port import PUBLISHED
 from rfcn_lib.suite.options import DECLARED, SPECIMEN, SPECIMEN_WEIGHTS, OptionError, read
+from tests.support.records import written
 
 BY_DEFAULT = {name.removeprefix("--"): default for name, _, default, _ in DECLARED} | {
     "accept": False,
@@ -158,6 +159,10 @@ def test_a_file_that_is_read_is_not_written_over(tmp_path, name, other):
 
 
 def test_two_files_are_not_written_over_each_other(tmp_path):
+    earlier = written(tmp_path / "old.json")
+    assert read_with(f"--compare={earlier}").compare == earlier
+    with pytest.raises(OptionError, match=r"file of --compare \(it now lies in old.json.earlier\); name another"):
+        read_with(f"--verdict={earlier}", f"--compare={earlier}")
     with pytest.raises(OptionError, match=r"--protocols=.* would overwrite the file of --verdict"):
         read_with(f"--verdict={tmp_path / 'v'}", f"--protocols={tmp_path / 'v'}")
     assert read_with(f"--verdict={tmp_path / 'v'}", f"--protocols={tmp_path / 'p'}").verdict

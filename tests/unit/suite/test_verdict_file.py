@@ -29,6 +29,15 @@ def test_an_old_verdict_is_withdrawn_before_the_command_line_is_checked(old, wor
     assert found["criteria"] == []
 
 
+def test_an_old_verdict_that_is_to_be_compared_too_is_kept_aside_once(old):
+    before = old.read_bytes()
+    for _ in range(2):
+        withdraw([f"--verdict={old}", f"--compare={old}"], old.parent)
+
+    assert json.loads(old.read_text())["words"] == NOT_BEGUN
+    assert old.with_name("verdict.json.earlier").read_bytes() == before
+
+
 @pytest.mark.parametrize("content", [b"", b"\x00\xff", b"[1, 2]", b'{"status": "ok"}', b"[" * 100_000])
 def test_another_file_is_left_alone(tmp_path, content):
     path = tmp_path / "weights.pth"
