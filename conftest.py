@@ -39,7 +39,7 @@ pytest_plugins = tuple(
     for name in (
         *("collection", "inputs", "commands", "ascend", "packets", "gpu", "rehearsal", "rehearsal_figures"),
         *("explain", "agreement", "culprit"),
-        *("recording", "report", "junit", "comparing", "guard", "options"),
+        *("recording", "report", "junit", "comparing", "summarizing", "guard", "options"),
     )
 )
 

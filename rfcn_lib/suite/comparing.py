@@ -14,7 +14,7 @@ from rfcn_lib.score.fingerprint import Fingerprint, expect_same, fingerprint
 from rfcn_lib.suite.canvases import Canvases
 from rfcn_lib.suite.fingerprints import of_candidate
 from rfcn_lib.suite.given import GraphFacts
-from rfcn_lib.suite.guard import REPORTER
+from rfcn_lib.suite.guard import REPORTER, refused
 from rfcn_lib.suite.options import OPTIONS, Options
 from rfcn_lib.suite.report import EARLIER, Reporter
 from rfcn_lib.verdict.comparison_page import comparison_page
@@ -30,6 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
         found = read_earlier(options.compare)
         expect_same(known_now(found.protocol, options), found.protocol, "this run", f"--compare={options.compare}")
     except SuiteError as error:
+        refused(config, str(error))
         raise pytest.UsageError(str(error)) from error
     config.stash[EARLIER] = found
 

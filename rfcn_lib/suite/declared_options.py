@@ -52,6 +52,7 @@ DECLARED: Sequence[tuple[str, str, str | None, str]] = (  # name, example of a v
         None,
         "write a page for people, HTML: the verdict, curves, pictures that lost, where it departs",
     ),
+    ("--summary", "FILE", None, "add a summary of 30 lines, Markdown, for the page that a CI server shows of a job"),
     ("--compare", "FILE", None, "an earlier run's file of --verdict: what changed in inputs, versions, numbers"),
     ("--protocols", "FILE", None, "write a table of the same detections under each evaluation protocol"),
     ("--write-reference", "FILE", None, "write what the source model finds as a packet, for other hosts"),

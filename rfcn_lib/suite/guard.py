@@ -8,8 +8,9 @@ from typing import Final
 
 import pytest
 
+from rfcn_lib.suite import summary_file
 from rfcn_lib.suite.verdict_file import withdraw
-from rfcn_lib.verdict.status import EXIT_STATUS
+from rfcn_lib.verdict.status import EXIT_STATUS, WRONG_USAGE
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 REPORTER: Final = "acceptance-reporter"
@@ -32,6 +33,7 @@ def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
     config = pluginmanager.get_plugin("pytestconfig")
     if config and "PYTEST_XDIST_WORKER" not in os.environ:
         withdraw(arguments(config), Path.cwd())
+        summary_file.withdraw(arguments(config), Path.cwd())
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -64,6 +66,7 @@ def expect_not_blocked(config: pytest.Config) -> None:
     manager = config.pluginmanager
     blocked = [name for name in (*_ours(config), REPORTER, *NEEDED_OF_PYTEST) if manager.is_blocked(name)]
     if blocked:
+        refused(config, f"-p no:{' -p no:'.join(blocked)}")
         withdraw(arguments(config), Path.cwd())  # again: this plugin may be the blocked one, and another one calls this
         raise pytest.UsageError(
             f"{' '.join(f'-p no:{name}' for name in blocked)}: without this plugin there is no verdict, and a run could end "
@@ -89,6 +92,12 @@ def expect_judging(config: pytest.Config, *, verdict_asked: bool) -> Iterator[st
                 yield f"{flag} runs no test, so nothing can be judged; leave it out, or leave out --accept and --verdict"
         if config.getoption("no_summary", False) and config.getoption("accept", False):
             yield "--no-summary leaves out the verdict, which --accept is about; leave it out"
+
+
+def refused(config: pytest.Config, why: str) -> None:
+    """Say in the file of --summary why a command line was refused."""
+    if not hasattr(config, "workerinput"):
+        summary_file.withdraw(arguments(config), Path.cwd(), f"wrong usage: {why}", WRONG_USAGE)
 
 
 def arguments(config: pytest.Config) -> list[str]:

@@ -9,9 +9,10 @@ from rfcn_lib.pictures.set_file import expect_set
 from rfcn_lib.runs.dask import members
 from rfcn_lib.suite import option_values as values
 from rfcn_lib.suite.marks import asks_for
+from rfcn_lib.suite.summary_file import read_text
 
 REHEARSED_CHIP: Final = "Ascend310P3"
-WRITTEN: Final = ("verdict", "report", "protocols", "write-reference")
+WRITTEN: Final = ("verdict", "report", "summary", "protocols", "write-reference")
 
 
 def is_packet(given: Mapping[str, Any]) -> bool:
@@ -47,6 +48,8 @@ def faults(given: Mapping[str, Any], marks: str, here: Path, devkit: Path) -> It
     yield from values.accepted_by(given["set"], lambda name: expect_set(Path(given.get("devkit") or devkit), name))
     for name in WRITTEN:
         yield from values.a_file_to_write(name, given.get(name))
+    if given.get("summary") and Path(given["summary"]).is_file():
+        yield from values.accepted_by(Path(given["summary"]), read_text)
     yield from _faults_of_written_files(given)
     yield from values.a_folder_to_write("store", given["store"])
     if asks_for(marks, "rehearsal"):

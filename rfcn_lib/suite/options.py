@@ -13,7 +13,7 @@ import pytest
 
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.port import PUBLISHED
-from rfcn_lib.suite import guard
+from rfcn_lib.suite import guard, summary_file
 from rfcn_lib.suite.declared_options import DECLARED
 from rfcn_lib.suite.marks import asks_for
 from rfcn_lib.suite.option_faults import REHEARSED_CHIP, faults, is_packet
@@ -60,6 +60,7 @@ class Options:
     verdict: Path | None
     report: Path | None
     compare: Path | None
+    summary: Path | None
     protocols: Path | None
     baseline: Path | None
     predicted: Path | None
@@ -119,14 +120,19 @@ def pytest_configure(config: pytest.Config) -> None:
     guard.expect_not_blocked(config)
     names = [name.removeprefix("--") for name, *_ in DECLARED]
     given = {name: config.getoption(f"--{name}") for name in (*names, "accept", "explain", "atc-arg")}
-    judging = [*guard.expect_judging(config, verdict_asked=bool(given["verdict"] or given["accept"]))]
+    judging = [
+        *guard.expect_judging(config, verdict_asked=bool(given["verdict"] or given["summary"] or given["accept"]))
+    ]
     try:
         options = read(given, marks=config.getoption("markexpr"), here=config.invocation_params.dir, wrong=judging)
     except SuiteError as error:
+        guard.refused(config, str(error))
         raise pytest.UsageError(str(error)) from error
     config.stash[OPTIONS] = options
     if options.verdict and not hasattr(config, "workerinput"):
         write_not_ended(options.verdict, list(map(str, config.invocation_params.args)), given)
+    if options.summary and not hasattr(config, "workerinput"):
+        summary_file.write_not_ended(options.summary, guard.arguments(config))
     config.stash[guard.CHOSEN] = (
         REFERENCES[options.reference],
         "packet_left_out" if options.write_reference is None else "packet_written",
@@ -189,6 +195,7 @@ def read(given: Mapping[str, Any], *, marks: str = "", here: Path | None = None,
         verdict=_path(given, "verdict"),
         report=_path(given, "report"),
         compare=_path(given, "compare"),
+        summary=_path(given, "summary"),
         protocols=_path(given, "protocols"),
         baseline=_path(given, "baseline"),
         predicted=_path(given, "predicted"),

@@ -159,7 +159,7 @@ class Reporter:
         """Before whatever writes a file: the exit status and the record of the run."""
         self.ended = PYTESTS_OWN.get(int(session.exitstatus), "")
         found = {device: self.judged(device) for device in self.asked}
-        if not found and (self.options.verdict is not None or self.options.accept):
+        if not found and (self.options.verdict or self.options.summary or self.options.accept):
             found["host"] = self.judged("host")  # a verdict was asked for, and nothing was judged
         session.exitstatus = exit_status(
             session.exitstatus, [one.status for one in found.values()], others_failed=self.others_failed

@@ -1,5 +1,6 @@
 """A run beside an earlier one, as a person reads it: a section of the terminal's page, and a few lines of a summary."""
 
+import re
 from collections.abc import Sequence
 from io import StringIO
 from typing import Final
@@ -7,10 +8,10 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from rfcn_lib.verdict.comparison import CandidateComparison, Change, Comparison, NumberChange
+from rfcn_lib.verdict.comparison import DIGEST_SHOWN, CandidateComparison, Change, Comparison, NumberChange
 
 CLASSES_SHOWN: Final = 20
-NOTHING_DIFFERS: Final = "no number differs"
+DIGEST: Final = re.compile("[0-9a-f]{40,64}")
 CHANGES_NOTHING: Final = "This is information. It changes no verdict."
 
 
@@ -32,13 +33,18 @@ def comparison_page(found: Comparison, width: int) -> str:
 
 def changed_words(changes: Sequence[Change]) -> str:
     """Each change as `name: earlier -> now`."""
-    return "; ".join(f"{one.what}: {one.earlier} -> {one.now}" for one in changes) or "the same"
+    return "; ".join(f"{one.what}: {_short(one.earlier)} -> {_short(one.now)}" for one in changes) or "the same"
 
 
 def inputs_words(one: CandidateComparison) -> str:
     """Files that changed, by the beginning of their digests, and those that did not."""
     same = f"the same: {', '.join(one.alike)}" if one.alike else ""
     return "; ".join(filter(None, (changed_words(one.inputs) if one.inputs else "", same))) or "none"
+
+
+def _short(text: str) -> str:
+    """A digest's beginning; anything else whole."""
+    return text[:DIGEST_SHOWN] if DIGEST.fullmatch(text) else text
 
 
 def _print_candidate(console: Console, one: CandidateComparison) -> None:

@@ -22,6 +22,7 @@ Status = Literal[
 
 PYTEST_PASSED: Final = 0
 PYTEST_FAILED: Final = 1
+WRONG_USAGE: Final = 4
 PYTESTS_OWN: Final = {  # these say that pytest did not run the tests to their end, so they stay whatever was judged
     2: "interrupted: by Ctrl-C, or by an error while tests were collected",
     3: "internal error of pytest",
@@ -43,6 +44,20 @@ EXIT_STATUS: Final[Mapping[Status, int]] = MappingProxyType(
         "INCONCLUSIVE": 11,  # everything was judged, and the pictures are too few to tell
         "NOT JUDGED": 10,  # an error, or a criterion that was not asked: no number was weighed
         "FAILED": 1,  # as pytest has it for a failed test
+    }
+)
+
+MEANING: Final[Mapping[Status, str]] = MappingProxyType(
+    {
+        "ACCEPTED": "The port is accepted: every criterion holds on this host's own NPU.",
+        "PASSED": "Every criterion of the run holds.",
+        "PARTIAL": "Nothing failed, but pictures were left out.",
+        "REHEARSED": "Every criterion holds for the chip's arithmetic: a prediction.",
+        "SIMULATED": "A stand-in ran instead of the vendor's tools: no device was judged.",
+        "LOOSENED": "Every criterion holds, but the limits ask for less than the published ones.",
+        "INCONCLUSIVE": "Everything was judged, but the pictures are too few to tell.",
+        "NOT JUDGED": "An error prevented a verdict, or a criterion was left out. This says nothing about the port.",
+        "FAILED": "A number is beyond its limit.",
     }
 )
 

@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.documents import CI_FILES, PAGES, README, commands
 from tests.support.places import ROOT
+from tests.support.records import judged_trial, protocol_of, record_of, written
+from tests.support.trials import verdict_of
 
 FILES = {  # what is here in place of a reader's file: the question is whether options and markers exist
     "--weights": "specimen/rfcn_specimen.pth",
@@ -23,6 +25,7 @@ FILES = {  # what is here in place of a reader's file: the question is whether o
     "--store": "{folder}/store",
     "--verdict": "{folder}/verdict.json",
     "--report": "{folder}/report.html",
+    "--summary": "{folder}/summary.md",
     "--junitxml": "{folder}/junit.xml",
 }
 
@@ -61,13 +64,14 @@ def folder(tmp_path_factory):
 
 def judges(word):
     """Whether a word asks for a verdict: a run that only collects refuses it."""
-    return word.startswith(("--accept", "--verdict"))
+    return word.startswith(("--accept", "--verdict", "--summary"))
 
 
 @pytest.fixture(scope="module")
 def printed(folder):
     """command -> (exit status, text) of each pytest command of the pages and of two set-up plans, all in one process."""
     (folder / "test_records.py").write_text(RECORDS)
+    written(folder / "earlier.json", record_of(verdict_of(judged_trial(protocol=protocol_of(canvas="unknown")))))
     shown = {
         command: [*(word.format(folder=folder) for word in command[1:] if not judges(word)), "--collect-only", "-q"]
         for command in PYTEST
