@@ -16,6 +16,7 @@ from rfcn_lib.score.partners import best_pairs
 SAME_IOU: Final = 0.9
 SAME_SCORE: Final = 0.02  # of one picture in fp16, 99 % of the rows on the same proposals are nearer than this
 SAME_DELTA: Final = 0.1
+SAME_RANK: Final = 0.1  # of the rows; arithmetic exchanges neighbours only
 FINER: Final = (1.0, 0.25, 0.0625)  # these tolerances, and finer ones for faults that change less
 EXPLAINS: Final = 0.5  # a fault explains a run if it explains half of the rows that depart
 
@@ -71,7 +72,7 @@ def first_stage(found: Sequence[Figure], alone: int, pictures: int) -> tuple[str
 def rows_alike(got: Outputs, want: Outputs) -> tuple[tuple[int, ...], int]:
     """How many rows of two outputs of one picture are the same, for each of FINER; and how many rows there are.
 
-    A row's box, scores and deltas count. The box's tolerance is the same for all.
+    A row's box, place, scores and deltas count. The tolerances of box and place are the same for all.
     """
     mine, theirs = (np.flatnonzero(one.rois[:, 1:].any(axis=1)) for one in (got, want))
     table = boxes.iou(alive(got)[:, None], alive(want)[None])
@@ -79,8 +80,9 @@ def rows_alike(got: Outputs, want: Outputs) -> tuple[tuple[int, ...], int]:
     left, right = mine[left], theirs[right]
     scores = np.abs(got.cls_prob[left].astype(np.float64) - want.cls_prob[right]).max(axis=1, initial=0.0)
     deltas = np.abs(got.bbox_pred[left].astype(np.float64) - want.bbox_pred[right]).max(axis=1, initial=0.0)
-    apart = np.maximum(scores / SAME_SCORE, deltas / SAME_DELTA)
-    return tuple(int((apart <= finer).sum()) for finer in FINER), max(len(mine), len(theirs))
+    apart, rows = np.maximum(scores / SAME_SCORE, deltas / SAME_DELTA), max(len(mine), len(theirs))
+    in_place = np.abs(left - right) <= SAME_RANK * rows
+    return tuple(int((in_place & (apart <= finer)).sum()) for finer in FINER), rows
 
 
 def share_alike(got: Mapping[str, Outputs], want: Mapping[str, Outputs]) -> tuple[float, ...]:

@@ -4,32 +4,28 @@ Some pictures of the sample go through the suite's own graph with the fault in i
 simulated stays in the store, so only the first red run takes the time.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from io import BytesIO
-from pathlib import Path
 from typing import Final
 
-import numpy as np
 import pytest
 
-from rfcn_lib import spec
 from rfcn_lib.agreement.culprit import Blame, Explanation, explanation, first_stage, share_alike
+from rfcn_lib.agreement.measured import OutputsOf
 from rfcn_lib.agreement.pictures import apart
 from rfcn_lib.faults.catalogue import CATALOGUE
-from rfcn_lib.faults.fault import CommandFault, Fault, FaultError, FilesFault, OutputsFault
-from rfcn_lib.faults.simulate import Shown, Simulated, simulate
-from rfcn_lib.files import write_whole
-from rfcn_lib.graph.rehearsal.rounding import BY_DEFAULT
+from rfcn_lib.faults.fault import CommandFault, Fault, FaultError
+from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.progress import progress
 from rfcn_lib.records import Outputs
 from rfcn_lib.suite.agreement import Agreed, reader
 from rfcn_lib.suite.judging import Candidate
+from rfcn_lib.suite.simulated import Simulations, simulations
 
 PICTURES: Final = 2
 FOREIGN: Final = 0.25  # of the specimen's pictures, 0.45 or more of another's first 50 proposals lie elsewhere
 SHOWN: Final = 3  # pictures that went wrong alone
-PLAIN: Final = "plain"
+CALM: Final = 0.98  # share of the rows that agree: the fault is on other pictures
 LIKELY: Final[
     Mapping[str, tuple[str, ...]]
 ] = {  # the stage that departs first -> stages of the faults that can do this
@@ -43,12 +39,12 @@ LIKELY: Final[
 
 
 @pytest.fixture(scope="class")
-def culprit(agreement: Agreed, candidate: Candidate) -> Blame | None:
+def culprit(agreement: Agreed, candidate: Candidate, pictures: Pictures) -> Blame | None:
     """What a candidate that departs is put down to."""
-    return blame_of(agreement, candidate)
+    return blame_of(agreement, candidate, pictures)
 
 
-def blame_of(agreement: Agreed, candidate: Candidate) -> Blame | None:
+def blame_of(agreement: Agreed, candidate: Candidate, pictures: Pictures) -> Blame | None:
     """The stage that departs first and, if there is one, the fault that gives the same outputs; None where nothing departs."""
     stage, why = first_stage(agreement.found, len({id for id, *_ in agreement.alone}), len(agreement.each))
     if not stage:
@@ -58,10 +54,10 @@ def blame_of(agreement: Agreed, candidate: Candidate) -> Blame | None:
     if any(id != owner for id, owner in owners.items()):
         words = f"pictures have the outputs of other pictures: {owners_in_words(owners)}"
         return Blame("files", "", words, evidence)
-    best, simulated = _best(agreement, candidate, stage)
+    best, simulated = _best(agreement, candidate, pictures, stage)
     if best is None:
-        pictures = f": {owners_in_words(owners)}" if owners and stage == "files" else ""
-        words = f"{why}{pictures}. No single fault of the catalogue gives these outputs ({simulated} were simulated)"
+        which = f": {owners_in_words(owners)}" if owners and stage == "files" else ""
+        words = f"{why}{which}. No single fault of the catalogue gives these outputs ({simulated} were simulated)"
         return Blame(stage, "", words, evidence)
     faults = {fault.name: fault for fault in CATALOGUE}
     first = next((faults[name] for name in best.names if faults[name].stage == stage), faults[best.names[0]])
@@ -71,69 +67,58 @@ def blame_of(agreement: Agreed, candidate: Candidate) -> Blame | None:
     return Blame(first.stage, first.name, f"{first.sentence} ({share}{also})", evidence)
 
 
-def _best(agreement: Agreed, candidate: Candidate, stage: str) -> tuple[Explanation | None, int]:
+def _best(agreement: Agreed, candidate: Candidate, pictures: Pictures, stage: str) -> tuple[Explanation | None, int]:
     """What explains the candidate's outputs, and how many faults were simulated.
 
     The faults that can change what departs come first. Only if none of them fits, the others are simulated too.
     """
-    read = reader(candidate.judged, agreement.runs.port)
-    shares: dict[str, tuple[float, ...]] = {}
-    as_given: tuple[float, ...] = ()
-    best = None
+    read, best, count = reader(candidate.judged, agreement.runs.port), None, 0
     all_faults = [fault for fault in CATALOGUE if not isinstance(fault, CommandFault)]
     likely = [fault for fault in all_faults if fault.stage in LIKELY[stage]]
-    for faults in (likely, [fault for fault in all_faults if fault not in likely]):
-        for name, outputs in simulations(agreement, faults):
-            share = share_alike({id: read(id) for id in outputs}, outputs)
-            if name == PLAIN:
-                as_given = share
-            else:
-                shares[name] = share
-        if best := explanation(as_given, shares):
-            break
-    return best, len(shares)
+    ids = pictures_to_simulate(agreement)
+    with simulations(agreement, pictures, ids) as simulated:
+        if share_of(read, simulated.plain)[0] >= CALM and (worst := worst_alone(agreement, pictures, ids)):
+            ids = (worst,)
+    with simulations(agreement, pictures, ids) as simulated:
+        for faults in (likely, [fault for fault in all_faults if fault not in likely]):
+            best, tried = fitting(simulated, read, faults)
+            count += tried
+            if best:
+                break
+    return best, count
 
 
-def simulations(agreement: Agreed, faults: Sequence[Fault]) -> Iterator[tuple[str, Mapping[str, Outputs]]]:
-    """(fault's name, id -> outputs) of each of the faults, the run without a fault first."""
-    source = agreement.runs
-    canvas, ids = max(source.sample.by_canvas.items(), key=lambda row: len(row[1]))
-    chosen = [id for id in source.with_heads if id in ids][:PICTURES]
-    records, adapted = source.sample.records, source.own_adapted()[canvas]
-    soc = agreement.soc if agreement.precision_mode in (None, BY_DEFAULT) else None
-    of = Simulated(adapted, source.sample.port_on(canvas), soc)
-    shown = [Shown(source.sample.source(id)[0], records[id]) for id in chosen]
-    made_of = {"adapted": adapted, "soc": soc, "pictures": [source.sample.source(id)[0] for id in chosen]}
-    code = ("rfcn_lib.faults.catalogue", "rfcn_lib.faults.simulate")
-    with source.store.open_folder("simulated", code, **made_of) as folder:
-        plain = _kept(folder, PLAIN, None, of, shown, None)
-        yield PLAIN, plain
-        for fault in progress(faults, len(faults), "faults simulated, to name the culprit"):
-            with suppress(FaultError):  # this graph has no place for it
-                yield fault.name, _kept(folder, fault.name, fault, of, shown, plain)
+def fitting(simulated: Simulations, read: OutputsOf, faults: Sequence[Fault]) -> tuple[Explanation | None, int]:
+    """What explains the candidate on all pictures, and how many faults this graph has a place for.
+
+    Only the faults that explain it on the picture that departs most go through the others too.
+    """
+    plain = simulated.plain
+    first = min(plain, key=lambda id: share_of(read, {id: plain[id]}))
+    as_given, one = share_of(read, {first: plain[first]}), {}
+    for fault in progress(faults, len(faults), "faults simulated, to name the culprit"):
+        with suppress(FaultError):  # this graph has no place for it
+            one[fault.name] = share_of(read, simulated.outputs(fault, [first]))
+    fits = [fault for fault in faults if fault.name in one and explanation(as_given, {fault.name: one[fault.name]})]
+    every = {fault.name: share_of(read, simulated.outputs(fault, list(plain))) for fault in fits}
+    return explanation(share_of(read, plain), every), len(one)
 
 
-def _kept(
-    folder: Path,
-    name: str,
-    fault: Fault | None,
-    of: Simulated,
-    shown: list[Shown],
-    plain: Mapping[str, Outputs] | None,
-) -> dict[str, Outputs]:
-    """The outputs with a fault, from the store where they are there."""
-    path = folder / f"{name}.npz"
-    if isinstance(fault, OutputsFault | FilesFault):
-        return simulate(fault, of, shown, plain)
-    if not path.is_file():
-        found, buffer = simulate(fault, of, shown, plain), BytesIO()
-        np.savez(
-            buffer, **{f"{id}|{output}": getattr(one, output) for id, one in found.items() for output in spec.OUTPUTS}
-        )
-        write_whole(path, buffer.getvalue())
-    with np.load(path, allow_pickle=False) as kept:
-        ids = [one.picture.id for one in shown]
-        return {id: Outputs(*(kept[f"{id}|{output}"] for output in spec.OUTPUTS)) for id in ids}
+def share_of(read: OutputsOf, outputs: Mapping[str, Outputs]) -> tuple[float, ...]:
+    """Share of the candidate's rows that agree with these outputs."""
+    return share_alike({id: read(id) for id in outputs}, outputs)
+
+
+def pictures_to_simulate(agreement: Agreed) -> tuple[str, ...]:
+    """The first pictures of the sample on its largest canvas: the same ones in every run, so the store keeps them."""
+    ids = max(agreement.runs.sample.by_canvas.values(), key=len)
+    return tuple(id for id in agreement.runs.with_heads if id in ids)[:PICTURES]
+
+
+def worst_alone(agreement: Agreed, pictures: Pictures, ids: Sequence[str]) -> str | None:
+    """The worst picture that went wrong alone, on the canvas of `ids`; None where there is none."""
+    canvas_wh = pictures.records[ids[0]].canvas_wh
+    return next((id for id, *_ in agreement.alone if pictures.records[id].canvas_wh == canvas_wh), None)
 
 
 def owners_of(agreement: Agreed, candidate: Candidate) -> dict[str, str]:

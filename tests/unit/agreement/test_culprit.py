@@ -57,10 +57,12 @@ def test_the_words_name_the_output_that_departs_and_count_the_pictures():
     assert "2 of 40 pictures" in first_stage(HOLDS, 2, 40)[1]
 
 
-def test_rows_are_alike_by_box_scores_and_deltas_in_any_order():
+def test_rows_are_alike_by_box_place_scores_and_deltas():
     want = source("1")
-    backwards = chosen(want, slice(None, None, -1))
-    assert rows_alike(backwards, want) == ((ROWS,) * 3, ROWS), "padding is no row"
+    assert rows_alike(want, want) == ((ROWS,) * 3, ROWS), "padding is no row"
+    exchanged = np.arange(len(want.rois))
+    exchanged[:2], exchanged[[5, 5 + ROWS // 2]] = (1, 0), (5 + ROWS // 2, 5)
+    assert rows_alike(chosen(want, exchanged), want) == ((ROWS - 2,) * 3, ROWS), "neighbours may be exchanged"
     assert rows_alike(noisy(1)("000001"), want)[0][0] == ROWS, "arithmetic moves no row out"
 
     scores, deltas, rois = want.cls_prob.copy(), want.bbox_pred.copy(), want.rois.copy()
