@@ -1,4 +1,4 @@
-"""Pictures through the suite's own graph with a fault of the catalogue in it, in the candidate's arithmetic; the store keeps them."""
+"""Pictures through the suite's own graph with a fault in it, in the arithmetic of the candidate; the store keeps them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
