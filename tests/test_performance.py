@@ -10,6 +10,7 @@ from rfcn_lib.score.agreement import agree
 from rfcn_lib.score.packet import read_packet
 from rfcn_lib.source.checkpoint import network_from_checkpoint
 from rfcn_lib.speed.throughput import expect_timed, reaches
+from rfcn_lib.suite.speed import speed_of
 
 pytestmark = pytest.mark.performance
 
@@ -54,6 +55,7 @@ def test_the_twin_keeps_pace_with_the_source_model(runs, benchmark, criterion):
 def test_what_the_npu_was_timed_on_is_what_is_judged(npu_run, rates, devkit, canvases, om, store, record_property):
     """The very om of its canvas, and each picture once; how many ran is what the tool's own numbers say."""
     record_property("rates", [f"{'SIMULATED ' if npu_run.simulated else ''}{rate}" for rate in rates.values()])
+    record_property("speed", speed_of(npu_run, rates))
     om_sha256 = {id: store.digests.of(om[canvas]) for id, canvas in canvases.canvas_of.items()}
     assert om_sha256.keys() == set(devkit.ids)
     expect_timed(npu_run.timings, om_sha256)

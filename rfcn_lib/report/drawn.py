@@ -61,11 +61,63 @@ class Losing(_Values):
     left_out: dict[str, int]
 
 
+class Cells(_Values):
+    """Points of a plane, counted in cells: mean x and y of the points of each, and how many they are."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    counts: tuple[int, ...]
+
+
+class Pairs(_Values):
+    """Matched boxes of reference and candidate, as `rfcn_lib.score.matched.Matched` has them.
+
+    count         of pairs
+    lost, extra   confident detections without a partner: of the reference, of the candidate
+    scores        x: the reference's, y: the candidate's
+    centres       px that the centre moved to the right and down
+    sizes         px that the box is wider and higher
+    score_apart, px_apart   (median, largest): |difference of scores|, px between the centres
+    mean_px       to the right, down, wider, higher: means with sign
+    """
+
+    count: int
+    lost: int
+    extra: int
+    scores: Cells
+    centres: Cells
+    sizes: Cells
+    score_apart: tuple[float, float]
+    px_apart: tuple[float, float]
+    mean_px: tuple[float, float, float, float]
+
+
+class ProtocolMean(_Values):
+    """Mean AP of the same detections under one protocol, 0 to 1. reference: None where its detections are not known."""
+
+    protocol: str
+    reference: float | None
+    candidate: float
+
+
+class Pace(_Values):
+    """A rate, and what it includes. whose: the device in words."""
+
+    whose: str
+    fps: float
+    scope: str
+    includes: str
+    source: str
+
+
 class Drawn(_Values):
     """Of one candidate.
 
     curves    each class that counts
     errors    "reference", "candidate" -> its errors; the reference only where its detections are known
+    pairs     None where the reference's detections are not known
+    protocols  the one of the criteria first
+    gpu       what an NPU's rates are put beside
     pictures  the first of those on which the candidate loses, largest loss first
     losing    how many pictures it loses on; None where the reference's detections are not known
     """
@@ -74,3 +126,6 @@ class Drawn(_Values):
     errors: dict[str, Errors]
     pictures: tuple[Losing, ...]
     losing: int | None
+    pairs: Pairs | None = None
+    protocols: tuple[ProtocolMean, ...] = ()
+    gpu: tuple[Pace, ...] = ()

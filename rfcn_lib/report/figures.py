@@ -45,6 +45,7 @@ def criterion_strip(row: Mapping[str, Any], name: str) -> Markup | None:
         axes.set_ylim(-1, 1)
         _only_x(axes)
         axes.locator_params(axis="x", nbins=4)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
         between = "" if upper is None else f", interval {lower:.4g} to {upper:.4g}"
         words = f"{row['name']}: {number:.4g}{between}; limit {row['relation']} {limit:.4g}; {row['outcome']}"
         return svg_of(figure, name, words)

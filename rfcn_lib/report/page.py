@@ -1,7 +1,7 @@
 """The report: one page of HTML, readable offline, without script. Values in, text out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,44 +9,38 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from rfcn_lib.report import figures
-from rfcn_lib.report.drawn import ClassCurves, Drawn
+from rfcn_lib.report.comparisons import protocol_dots, rate_bars
+from rfcn_lib.report.drawn import ClassCurves, Drawn, Pace
 from rfcn_lib.report.labels import STROKES, placed
+from rfcn_lib.report.pipeline import GROUPS, lines, steps
+from rfcn_lib.report.scatter import pairs_figures, pairs_in_words
 from rfcn_lib.report.words import TONE, not_proved, on_trial
 from rfcn_lib.verdict.trial import Trial
-from rfcn_lib.verdict.verdict import Verdict
+from rfcn_lib.verdict.verdict import THROUGHPUT, Verdict
 
-GROUPS: Final = ("proposals", "rows", "heads", "detections")
 ROWS_SHOWN: Final = 6  # of a group's figures
 ALONE_SHOWN: Final = 12
-MADE, WITH = "→", "+"
-OF_CANDIDATE: Final = (  # how it came about: an artifact is made of what stands before it
-    (MADE, "weights"),
-    (MADE, "onnx"),
-    (MADE, "adapted"),
-    (MADE, "twin"),
-    (MADE, "rehearsed"),
-    (MADE, "om"),
-    (WITH, "tool"),
-    (WITH, "pictures"),
-    (MADE, "candidate dumps"),
-)
-OF_REFERENCE: Final = (
-    (MADE, "weights"),
-    (WITH, "pictures"),
-    (MADE, "reference dumps"),
-    (MADE, "reference packet"),
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The verdict on one candidate. device: "host", "rehearsal" or "npu". trial: None where the run did not get that far."""
+    """The verdict on one candidate.
+
+    device  "host", "rehearsal" or "npu"
+    trial   None where the run did not get that far
+    rates   of an NPU, in words; `speed`: `paces` and `latencies` as plain values, see `rfcn_lib.suite.speed`
+    times   exhibit -> how long it took to make, in words
+    checks  lines for a shell that check the digests
+    """
 
     device: str
     found: Verdict
     trial: Trial | None
     drawn: Drawn | None
     rates: Sequence[str] = ()
+    speed: Mapping[str, Any] = field(default_factory=dict)
+    times: Mapping[str, str] = field(default_factory=dict)
+    checks: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +48,7 @@ class Run:
     """What is the same for every candidate of a run.
 
     made      when, ISO 8601
-    command   the words after `pytest`
+    command   the line for a shell that starts the same run again
     versions  name -> version of what took part
     notes     sentences that tests recorded
     commands  external commands, ready to paste
@@ -77,8 +71,8 @@ def page(judgements: Sequence[Judgement], run: Run) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    template = environment.get_template("page.html.j2", globals={"placed": placed, "STROKES": STROKES})
-    return template.render(parts=[_part(one) for one in judgements], run=run)
+    environment.globals.update(placed=placed, STROKES=STROKES)
+    return environment.get_template("page.html.j2").render(parts=[_part(one) for one in judgements], run=run)
 
 
 def _part(one: Judgement) -> dict[str, Any]:
@@ -99,9 +93,25 @@ def _part(one: Judgement) -> dict[str, Any]:
         "errors": figures.error_bars(drawn.errors, f"{name}-errors") if drawn else None,
         "agreement": _agreement(trial, name) if trial else [],
         "alone": trial.agreement["alone"][:ALONE_SHOWN] if trial and trial.agreement else [],
-        "lines": _pipeline(trial) if trial else [],
-        "rates": one.rates,
+        "lines": lines(trial) if trial else [],
+        "times": {exhibit: one.times.get(exhibit, "") for exhibit in trial.exhibits} if trial else {},
+        "steps": steps(trial, one.found) if trial else [],
+        "pairs": pairs_figures(drawn.pairs, f"{name}-pairs") if drawn and drawn.pairs else [],
+        "pairs_words": pairs_in_words(drawn.pairs) if drawn and drawn.pairs else "",
+        "protocols": protocol_dots(drawn.protocols, f"{name}-protocols") if drawn and drawn.protocols else None,
+        **_speed(one),
+        "checks": one.checks,
     }
+
+
+def _speed(one: Judgement) -> dict[str, Any]:
+    """The GPU's rates, then the NPU's, and the limit where it was judged."""
+    gpu = one.drawn.gpu if one.drawn else ()
+    paces = [*gpu, *(Pace(**pace) for pace in one.speed.get("paces", ()))]
+    limit = next((row["limit"] for row in one.found.criteria if row["name"] == THROUGHPUT), None)
+    bars = rate_bars(paces, len(gpu), limit, f"{one.device}-rates") if paces else None
+    latencies = one.speed.get("latencies", ())
+    return {"rates": one.rates, "paces": paces, "limit": limit, "bars": bars, "latencies": latencies}
 
 
 def _criteria(rows: Sequence[Mapping[str, Any]], name: str) -> list[dict[str, Any]]:
@@ -156,21 +166,3 @@ def _agreement(trial: Trial, name: str) -> list[dict[str, Any]]:
                 }
             )
     return found
-
-
-def _pipeline(trial: Trial) -> list[tuple[str, list[tuple[str, str, Any]]]]:
-    """Two lines of artifacts: how the candidate came about, and the reference. With fitted canvases a graph is several files."""
-    sides = {"candidate": OF_CANDIDATE, "reference": OF_REFERENCE}
-    return [
-        (
-            side,
-            [
-                (sign, found, exhibit)
-                for sign, name in artifacts
-                for found, exhibit in trial.exhibits.items()
-                if found == name or found.startswith(f"{name} ")
-            ],
-        )
-        for side, artifacts in sides.items()
-        if side == "candidate" or any(name.startswith("reference") for name in trial.exhibits)
-    ]

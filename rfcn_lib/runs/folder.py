@@ -3,6 +3,7 @@
 <path>/<id>_<k>.bin       a dump, `rfcn_lib.score.dumps`
 <path>/../made.txt        a line for each finished dump: `<id> <sha256 of the dump> <sha256 of its JPEG>`
 <path>/../canvases.txt    the canvases that the dumps were made on, one a line: `688x512`
+<path>/../seconds.txt     a line for each run that added dumps: `<seconds> <pictures>`; pauses between runs do not count
 <path>/../troubles.txt    what was wrong with the devices that made the dumps, one sentence a line
 
 A dump is finished when its three files have their sizes and made.txt has its line. RunFolder writes that line last. So
@@ -28,8 +29,10 @@ from rfcn_lib.score.dumps import digest_of, file_names, shapes, sweep, write_dum
 MADE: Final = "made.txt"
 CANVASES: Final = "canvases.txt"
 PROBLEMS: Final = "troubles.txt"
+SECONDS: Final = "seconds.txt"
 LONGEST_PROBLEM: Final = 500  # characters of one sentence in troubles.txt
 _SHA256: Final = "[0-9a-f]{64}"
+_RUN: Final = re.compile(r"(\d{1,9}\.\d) (\d{1,9})")
 _LINE: Final = re.compile(rf"(.+) ({_SHA256}) ({_SHA256})|(.+) -")  # `id -`: an older line of this id counts no more
 
 
@@ -175,6 +178,11 @@ class RunFolder:
         path = self._beside / CANVASES
         return frozenset(path.read_text(encoding="utf-8").split()) if path.is_file() else frozenset()
 
+    def note_seconds(self, seconds: float, pictures: int) -> None:
+        """Append to seconds.txt how long a run took to add so many pictures."""
+        with (self._beside / SECONDS).open("a", encoding="utf-8") as file:
+            file.write(f"{seconds:.1f} {pictures}\n")
+
     def note_problems(self, sentences: Sequence[str]) -> None:
         """Append to troubles.txt what was wrong with the devices; a sentence that is there already is not written again."""
         known = self.problems()
@@ -186,3 +194,14 @@ class RunFolder:
         """The sentences of troubles.txt, those of earlier runs too; () is best."""
         path = self._beside / PROBLEMS
         return tuple(path.read_text(encoding="utf-8").splitlines()) if path.exists() else ()
+
+
+def noted_seconds(path: Path) -> tuple[float, int] | None:
+    """(seconds, pictures) of all runs that added dumps to a folder and came to an end or were stopped; None where none is noted.
+
+    A run that was killed noted nothing, so there may be fewer pictures than dumps. A torn line does not count.
+    """
+    file = path.resolve().parent / SECONDS
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
+    runs = [match for match in map(_RUN.fullmatch, lines) if match]
+    return (sum(float(run[1]) for run in runs), sum(int(run[2]) for run in runs)) if runs else None

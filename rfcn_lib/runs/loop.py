@@ -3,8 +3,9 @@
 An engine is where the pictures are run: `local.LocalEngine`, `dask.client.DaskEngine`, `npu.NpuEngine`.
 """
 
+import time
 from collections.abc import Generator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -68,7 +69,7 @@ def run_missing(
     room = expect_room(folder, len(ids), name)
     if say_plan_first:
         say_plan(name, len(ids), there, pictures.by_canvas, engine.describe(pictures), room)
-    paced = False
+    paced, started = False, time.monotonic()
     try:
         with closing(engine.run(folder, pictures, ids)) as run:
             for finished in progress(run, len(ids), name, before=there, size=lambda finished: len(finished.ids)):
@@ -82,5 +83,9 @@ def run_missing(
     except BaseException:  # KeyboardInterrupt too
         say_stopped(name, there + len(folder.added.intersection(ids)), len(pictures.ids), folder)
         raise
+    finally:
+        if done := len(folder.added.intersection(ids)):
+            with suppress(OSError):  # the dumps count, not the clock; a full disk has its own words
+                folder.note_seconds(time.monotonic() - started, done)
     folder.expect_unchanged(pictures)
     return len(ids)

@@ -14,6 +14,14 @@ from rfcn_lib.records import Scope
 from rfcn_lib.speed.perf import Perf, PerfError
 from rfcn_lib.speed.timings import Span, Timing
 
+INCLUDES: Final[Mapping[Scope, str]] = {
+    "interface, one chip": "the execute call of the compiled model on one chip; no copies, no preparation, no post-processing",
+    "interface x chips (extrapolated)": "one chip's rate times the chips of its card; the chips did not run together",
+    "interface, chips running together": "the sum of the chips' rates in the execute call while all of them ran",
+    "end to end": "from a picture's preparation to its dump on all devices, with the load of the model once per batch; no "
+    "post-processing, no score",
+    "whole script": "everything on the clock of a test script: reading, preparation, model, post-processing and score",
+}
 LEAST_SHARED: Final = 0.5  # of a run's time, during which all other chips ran as well, for "running together"
 
 

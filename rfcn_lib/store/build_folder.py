@@ -53,11 +53,7 @@ class Build:
 
     def read_record(self) -> dict[str, Any]:
         """The record in `home`; {} if it is missing or damaged."""
-        try:
-            record = json.loads((self.home / RECORD).read_bytes())
-        except (OSError, ValueError, RecursionError):
-            return {}
-        return record if isinstance(record, dict) else {}
+        return record_in(self.home)
 
     def set_link(self) -> None:
         """Set the time of the last use, and point the link at this build. The caller holds the lock."""
@@ -82,6 +78,15 @@ class Build:
                 f"cannot write {self.name} below {self.home.parent}: {error.strerror}; "
                 "free some space, or pass --store=DIR on another disk; finished files stay in the store"
             ) from error
+
+
+def record_in(home: Path) -> dict[str, Any]:
+    """The record of a build's folder; {} if it is missing or damaged."""
+    try:
+        record = json.loads((home / RECORD).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def folder_name(name: str) -> str:

@@ -16,8 +16,11 @@ from rfcn_lib.score.curves import curve_of
 from rfcn_lib.score.error_kinds import error_kinds
 from rfcn_lib.score.losses import Loss, losses
 from rfcn_lib.score.marked import Marked, mark
+from rfcn_lib.score.packet_records import Facts
 from rfcn_lib.score.partners import CONFIDENT
+from rfcn_lib.suite.drawing_of_set import pairs_of, protocols_of
 from rfcn_lib.suite.judging import Candidate, Reference
+from rfcn_lib.suite.speed import gpu_of
 
 PICTURES: Final = 12
 LONGEST_PX: Final = 360
@@ -25,8 +28,11 @@ QUALITY: Final = 80  # of a JPEG: a thumbnail of this size has about 20 kB
 BOXES: Final = 20  # on one panel
 
 
-def drawn_of(candidate: Candidate, reference: Reference, pictures: Pictures) -> Drawn:
-    """Everything that needs detections. Raises PictureError where a picture that lost cannot be read."""
+def drawn_of(candidate: Candidate, reference: Reference, pictures: Pictures, baseline: Facts | None = None) -> Drawn:
+    """Everything that needs detections. Raises PictureError where a picture that lost cannot be read.
+
+    baseline: what the packet of --baseline says
+    """
     names, truth = list(candidate.evaluation.ap), pictures.devkit.truth
     protocol, classes = candidate.evaluation.protocol, pictures.port.classes
     mine = mark(candidate.judged.detections, truth, classes, names, protocol)
@@ -39,11 +45,20 @@ def drawn_of(candidate: Candidate, reference: Reference, pictures: Pictures) -> 
         for at, name in enumerate(names)
     )
     errors = {side: Errors(**asdict(error_kinds(one))) for side, one in sides.items() if one is not None}
-    if theirs is None:
-        return Drawn(curves=curves, errors=errors, pictures=(), losing=None)
+    protocols = protocols_of(candidate.judged, reference.judged, pictures.devkit, pictures.port)
+    gpu = gpu_of(pictures.port, baseline)
+    if theirs is None or reference.judged is None:
+        return Drawn(curves=curves, errors=errors, pictures=(), losing=None, protocols=protocols, gpu=gpu)
     lost = losses(theirs, mine, classes)
-    shown = tuple(_losing(one, theirs, mine, pictures) for one in lost[:PICTURES])
-    return Drawn(curves=curves, errors=errors, pictures=shown, losing=len(lost))
+    return Drawn(
+        curves=curves,
+        errors=errors,
+        pictures=tuple(_losing(one, theirs, mine, pictures) for one in lost[:PICTURES]),
+        losing=len(lost),
+        pairs=pairs_of(candidate.judged.detections, reference.judged.detections),
+        protocols=protocols,
+        gpu=gpu,
+    )
 
 
 def _line(marked: Marked, at: int) -> Line:

@@ -62,6 +62,7 @@ class Reporter:
         self.criteria: dict[str, list[Criterion]] = {}
         self.trials: dict[str, Trial] = {}
         self.rates: list[str] = []
+        self.speed: dict[str, Any] = {}
         self.notes: dict[str, None] = {}
         self.explanation: tuple[Any, ...] = ()
         self.headroom: list[Any] = []
@@ -100,6 +101,7 @@ class Reporter:
             self.orders = properties.get("orders", self.orders)
             self.explanation = properties.get("explanation", self.explanation)
             self.rates = properties.get("rates", self.rates)
+            self.speed = properties.get("speed", self.speed)
             if "trial" in properties:
                 found = Trial(**properties["trial"])
                 self.trials[found.device] = found

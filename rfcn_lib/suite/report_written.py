@@ -6,18 +6,21 @@ another process.
 
 import platform
 import shlex
+import sys
 from datetime import datetime, timezone
+from importlib import metadata
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from rfcn_lib.files import write_whole
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.report.drawn import Drawn
 from rfcn_lib.report.page import Judgement, Run, page
+from rfcn_lib.score.packet_records import Facts
 from rfcn_lib.suite.commands import commands
 from rfcn_lib.suite.drawing import drawn_of
+from rfcn_lib.suite.exhibits_kept import checks_of, times_of
 from rfcn_lib.suite.guard import REPORTER
 from rfcn_lib.suite.inputs import require
 from rfcn_lib.suite.judging import Candidate, Reference
@@ -25,6 +28,19 @@ from rfcn_lib.suite.options import OPTIONS, Options
 from rfcn_lib.suite.report import DEVICES, Reporter
 
 UNWRITTEN = pytest.StashKey[str]()
+LIBRARIES = (  # whose numbers or pictures are in the page
+    *(
+        "numpy",
+        "torch",
+        "onnx",
+        "onnxruntime",
+        "opencv-python-headless",
+        "pillow",
+        "pycocotools",
+        "matplotlib",
+        "jinja2",
+    ),
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,9 +52,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="class")
-def drawn(candidate: Candidate, reference: Reference, pictures: Pictures, options: Options) -> Drawn:
+def drawn(
+    candidate: Candidate, reference: Reference, baseline: Facts | None, pictures: Pictures, options: Options
+) -> Drawn:
     """Curves, errors and the pictures that lost, of this candidate."""
-    found = drawn_of(candidate, reference, pictures)
+    found = drawn_of(candidate, reference, pictures, baseline)
     path = _waiting(require(options.report, "no --report"), candidate.device)
     write_whole(path, found.model_dump_json().encode())
     return found
@@ -76,8 +94,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def _judgement(reporter: Reporter, device: str, path: Path) -> Judgement:
     waiting = _waiting(path, device)
     found = Drawn.model_validate_json(waiting.read_bytes()) if waiting.is_file() else None
-    rates = reporter.rates if device == "npu" else []
-    return Judgement(device, reporter.judged(device), reporter.trials.get(device), found, rates)
+    trial = reporter.trials.get(device)
+    exhibits = trial.exhibits if trial else {}
+    rates, speed = (reporter.rates, reporter.speed) if device == "npu" else ([], {})
+    verdict = reporter.judged(device)
+    return Judgement(device, verdict, trial, found, rates, speed, times_of(exhibits), checks_of(exhibits))
 
 
 def _run(reporter: Reporter) -> Run:
@@ -85,12 +106,13 @@ def _run(reporter: Reporter) -> Run:
     versions = {
         "suite": str(reporter.code),
         "Python": platform.python_version(),
-        "numpy": np.__version__,
+        **{name: metadata.version(name) for name in LIBRARIES},
         "pytest": f"{surroundings['version']}; {', '.join(surroundings['plugins'])}",
         "computer": f"{platform.system()} {platform.release()}, {platform.machine()}",
     }
     made = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return Run(made, shlex.join(map(str, reporter.args)), versions, [*reporter.notes], commands())
+    here = f"cd {shlex.quote(str(reporter.options.here))} && {shlex.quote(sys.executable)} -m pytest"
+    return Run(made, f"{here} {shlex.join(map(str, reporter.args))}", versions, [*reporter.notes], commands())
 
 
 def _waiting(path: Path, device: str) -> Path:

@@ -7,7 +7,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from rfcn_lib.report.drawn import Box, ClassCurves, Drawn, Errors, Line, Losing
+from rfcn_lib.report.drawn import Box, Cells, ClassCurves, Drawn, Errors, Line, Losing, Pace, Pairs, ProtocolMean
 from rfcn_lib.score.error_kinds import KINDS
 from rfcn_lib.verdict.verdict import HOST, Trial, Verdict
 
@@ -93,6 +93,36 @@ def jpeg_base64(size_wh=(60, 40)):
     return b64encode(buffer.getvalue()).decode()
 
 
+def cells_of(x, y, counts):
+    x, y, counts = (np.asarray(values).tolist() for values in (x, y, counts))
+    return Cells(x=x, y=y, counts=[int(count) for count in counts])
+
+
+def pairs_drawn():
+    return Pairs(
+        count=1011,
+        lost=7,
+        extra=3,
+        scores=cells_of([0.5, 0.9], [0.25, 0.9], [1, 1010]),
+        centres=cells_of([0.0, 12.0], [0.0, -4.0], [1010, 1]),
+        sizes=cells_of([0.0], [0.0], [1011]),
+        score_apart=(0.001, 0.25),
+        px_apart=(0.1, 12.0),
+        mean_px=(1.0, -2.0, 3.0, -4.0),
+    )
+
+
+def pace_of(whose="T4", fps=3.61, scope="whole script"):
+    return Pace(whose=whose, fps=fps, scope=scope, includes="all of it", source="a guide")
+
+
+def protocols_drawn(reference=True):
+    return tuple(
+        ProtocolMean(protocol=name, reference=0.9 if reference else None, candidate=0.7)
+        for name in ("VOC2007 AP", "COCO AP of boxes (pycocotools), IoU 0.50")
+    )
+
+
 def drawn_of(names=("cat", "dog"), reference=True):
     line = Line(recall=(0.5, 1.0), precision=(1.0, 0.5))
     curves = tuple(ClassCurves(name=name, reference=line if reference else None, candidate=line) for name in names)
@@ -115,4 +145,7 @@ def drawn_of(names=("cat", "dog"), reference=True):
         errors=sides,
         pictures=(picture,) if reference else (),
         losing=1 if reference else None,
+        pairs=pairs_drawn() if reference else None,
+        protocols=protocols_drawn(reference),
+        gpu=(pace_of(),),
     )

@@ -11,16 +11,23 @@ from rfcn_lib.report.words import TONE, not_proved
 from rfcn_lib.verdict.status import EXIT_STATUS
 from rfcn_lib.verdict.verdict import ELSEWHERE, HOST, NPU, REHEARSED, SIMULATED
 from tests.support.html_pages import Page, faults_of
-from tests.support.trials import criterion_of, drawn_of, trial_of, verdict_of
+from tests.support.trials import criterion_of, drawn_of, pace_of, trial_of, verdict_of
 
 HOSTILE = "<script>alert(1)</script>"
 NASTY = (HOSTILE, '"><img src=x onerror=alert(1)>', "a$b$c & 犬'", "x" * 300)
+LATENCY = {
+    "device": "device 1 (NPU 0 chip 1)", "device_id": 1, "pictures": 4952, "runs": 9, "mean_ms": 811.1,
+    "lowest_ms": 799.0, "highest_ms": None, "medians_ms": (810.0, 812.0), "percentiles_99_ms": (820.0, 820.0),
+}  # fmt: skip
+SPEED = {"paces": [pace_of("Ascend310", 4.93, "interface x chips (extrapolated)").model_dump()], "latencies": [LATENCY]}
+TIMES = {"onnx": "made in 7.3 s"}
 RUN = Run("2026-11-27", "-m accuracy", {"suite": "commit"}, ["a note"], ["export A=1"])
 
 
 def page_of(trial=None, drawn=None, **verdict):
     trial = trial or trial_of()
-    return page([Judgement("host", verdict_of(trial, **verdict), trial, drawn, ["1.2 fps"])], RUN)
+    judged = Judgement("host", verdict_of(trial, **verdict), trial, drawn, ["1.2 fps"], SPEED, TIMES, ["sha256sum -c"])
+    return page([judged], RUN)
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +57,12 @@ def test_the_parts_come_in_the_order_in_which_they_are_asked(whole):
         "Criteria",
         "Average precision of the classes",
         "Pictures on which the candidate loses most",
-        "Agreement with the source model",
         "The pipeline",
+        "Agreement with the source model",
+        "Matched boxes",
         "Kinds of errors",
         "Speed",
+        "The same detections under other protocols",
         "Provenance",
         "The run",
     ]
@@ -63,6 +72,26 @@ LOOKED_FOR = (
     *("does not hold: mean AP drop", "2 of 3 pictures", "1 of 3 pictures were not judged", "undecided", "somebody"),
     *("000002: missed", "which the reference finds with score 0.91", "only deltas depart", "2 beyond", "lost rows"),
     *("not a finite number", "ab" * 32, "atc --framework=5", "export A=1", "-m accuracy", "a note", "1.2 fps"),
+    *(
+        "made in 7.3 s",
+        "departs first",
+        "1,011 pairs",
+        "7 of the reference",
+        "sha256sum -c",
+        "all of it",
+        "not asked in this run",
+    ),
+    *(
+        "device 1 (NPU 0 chip 1)",
+        "811.1",
+        "810 .. 812",
+        "820",
+        "not given",
+        "3.61",
+        "4.93",
+        "COCO AP of boxes",
+        "-0.2000",
+    ),
 )
 
 
@@ -109,7 +138,30 @@ def test_a_published_mean_has_no_classes_no_pictures_and_no_agreement():
     assert faults_of(html) == []
     assert "Pictures on which" not in html and "Agreement with" not in html
     assert "a published mean alone" in html
-    assert "reference: how many" not in html
+    assert "reference: how many" not in html and "Matched boxes" not in html
+    assert "under other protocols" in html
+
+
+def test_every_figure_has_words_of_its_own(whole):
+    """Those of a reader who sees no figure: what it shows, and no other figure's."""
+    said = [attrs["aria-label"] for attrs in Page(whole).named("svg")]
+
+    assert len(said) >= 12
+    assert len(set(said)) == len(said)
+
+
+def test_where_no_npu_ran_the_gpu_s_rate_stands_alone():
+    trial = trial_of()
+    text = Page(page([Judgement("host", verdict_of(trial), trial, drawn_of())], RUN)).text
+
+    assert "No NPU ran" in text and "3.61" in text and "Latency of a picture" not in text
+
+
+def test_a_limit_of_throughput_is_drawn_where_it_was_judged():
+    row = criterion_of("throughput, interface x chips", 4.93, "passed", relation=">=", limit=3.61)
+
+    assert "the limit is 3.61" in page_of(drawn=drawn_of(), rows=[row])
+    assert "the limit is" not in page_of(drawn=drawn_of())
 
 
 def test_two_candidates_of_a_run_share_a_page():

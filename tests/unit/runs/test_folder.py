@@ -5,7 +5,7 @@ import pytest
 
 from rfcn_lib.pictures.preprocess import PictureError
 from rfcn_lib.runs import folder as folder_module
-from rfcn_lib.runs.folder import MADE, RunFolder
+from rfcn_lib.runs.folder import MADE, SECONDS, RunFolder, noted_seconds
 from rfcn_lib.score.dump_audit import audit, read_dump
 from rfcn_lib.score.dumps import DumpError, digest_of, file_names
 from tests.support.fake_device import IDS, PORT, FakePictures, make_dumps, outputs_of
@@ -201,3 +201,13 @@ def test_problems_of_the_devices_are_kept_once_each_and_cut_to_a_line(path, fold
     folder.note_problems(["a", "d" * 600])
     assert folder.problems() == RunFolder(path, PORT).problems() == ("b c", "a", "d" * 500)
     assert (path.parent / "troubles.txt").read_text() == f"b c\na\n{'d' * 500}\n"
+
+
+def test_the_seconds_of_all_runs_are_added_up_and_a_torn_line_does_not_count(path, folder):
+    assert noted_seconds(path) is None
+    folder.note_seconds(1.25, 3)
+    folder.note_seconds(10.0, 4)
+    assert noted_seconds(path) == (pytest.approx(11.2), 7)
+    with (path.parent / SECONDS).open("a") as file:
+        file.write("99999.9 12\n4.")
+    assert noted_seconds(path) == (pytest.approx(100011.1), 19)

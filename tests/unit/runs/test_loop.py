@@ -8,7 +8,7 @@ import pytest
 
 from rfcn_lib.pictures.preprocess import PictureError
 from rfcn_lib.runs import announcements, local, loop
-from rfcn_lib.runs.folder import RunFolder
+from rfcn_lib.runs.folder import RunFolder, noted_seconds
 from rfcn_lib.score.dump_audit import audit
 from rfcn_lib.score.dumps import DumpError, digest_of, file_names
 from tests.support.fake_device import IDS, PORT, FakeModel, FakePictures, make_dumps, port_of
@@ -40,6 +40,16 @@ def test_the_engine_does_not_start_when_nothing_is_missing_and_nothing_is_said(f
     assert make_dumps(folder, pictures, model) == 0
     assert (model.started, pictures.loaded) == (0, [])
     assert capsys.readouterr().err == ""
+
+
+def test_each_run_notes_how_many_pictures_its_time_was_for(folder):
+    with pytest.raises(RuntimeError, match="fell over"):
+        make_dumps(folder, model=FakeModel(fails_at=IDS[2]))
+    assert noted_seconds(folder)[1] == 2
+    make_dumps(folder)
+    assert noted_seconds(folder)[1] == len(IDS)
+    make_dumps(folder)
+    assert noted_seconds(folder)[1] == len(IDS)
 
 
 def test_only_what_is_missing_is_made(folder):
