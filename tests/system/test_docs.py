@@ -13,8 +13,8 @@ from tests.support.places import ROOT
 LINK = re.compile(r"\[[^]]+\]\(([^)#]+)(?:#[^)]*)?\)")
 SCHEMAS = {"github-actions.yml": "vendor.github-workflows", "gitlab-ci.yml": "vendor.gitlab-ci"}
 CI = ROOT / "docs" / "ci"
-HOST = "make signoff ARGS=--store={} --junitxml=junit.xml --verdict=verdict.json"
-NPU = "pytest -m npu --weights={} --devkit={} --store={} --accept --junitxml=junit.xml --verdict=verdict.json"
+HOST = "make signoff ARGS=--store={} --junitxml=junit.xml --verdict=verdict.json --summary={}"
+NPU = "pytest -m npu --weights={} --devkit={} --store={} --accept --junitxml=junit.xml --verdict=verdict.json --summary={}"
 
 
 def check(schema, path):
@@ -66,19 +66,22 @@ def test_a_misspelt_word_in_a_ci_file_is_found(name, good, wrong, tmp_path):
 @pytest.mark.parametrize("path", [*CI_FILES, ROOT / "docs" / "ci.md"], ids=lambda path: path.name)
 def test_every_ci_file_runs_the_same_commands(path):
     """As words, with the paths that differ from server to server left out."""
-    found = {re.sub(r"--(weights|devkit|store)=[^ ]+", r"--\1={}", " ".join(command)) for command in commands(path)}
+    found = {
+        re.sub(r"--(weights|devkit|store|summary)=[^ ]+", r"--\1={}", " ".join(command)) for command in commands(path)
+    }
 
     assert {HOST, NPU} <= found
 
 
 @pytest.mark.parametrize("path", CI_FILES, ids=lambda path: path.name)
-def test_every_ci_file_gates_on_the_verdict_and_keeps_both_files(path):
+def test_every_ci_file_gates_on_the_verdict_and_keeps_its_files(path):
     text = path.read_text(encoding="utf-8")
     gates = re.findall(r"json\.load\(open\('verdict\.json'\)\)\['status'\]; print\(s\); exit\(s != '(\w+)'\)", text)
 
     assert gates == ["PASSED", "ACCEPTED"]
     assert "always" in text  # a failed run's files too
     assert text.count("junit.xml") >= 4 and text.count("verdict.json") >= 6
+    assert text.count("$GITHUB_STEP_SUMMARY") == 2 or text.count("summary.md") >= 4
 
 
 def test_the_gate_of_the_ci_files_tells_the_verdicts_apart(tmp_path):
