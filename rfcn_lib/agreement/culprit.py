@@ -72,15 +72,17 @@ def first_stage(found: Sequence[Figure], alone: int, pictures: int) -> tuple[str
 def rows_alike(got: Outputs, want: Outputs) -> tuple[tuple[int, ...], int]:
     """How many rows of two outputs of one picture are the same, for each of FINER; and how many rows there are.
 
-    A row's box, place, scores and deltas count. The tolerances of box and place are the same for all.
+    A row's box, place, scores and deltas count. The tolerance of the place is the same for all.
     """
     mine, theirs = (np.flatnonzero(one.rois[:, 1:].any(axis=1)) for one in (got, want))
     table = boxes.iou(alive(got)[:, None], alive(want)[None])
     left, right = best_pairs(table, table >= SAME_IOU)
+    overlaps = table[left, right]
     left, right = mine[left], theirs[right]
     scores = np.abs(got.cls_prob[left].astype(np.float64) - want.cls_prob[right]).max(axis=1, initial=0.0)
     deltas = np.abs(got.bbox_pred[left].astype(np.float64) - want.bbox_pred[right]).max(axis=1, initial=0.0)
-    apart, rows = np.maximum(scores / SAME_SCORE, deltas / SAME_DELTA), max(len(mine), len(theirs))
+    apart = np.maximum.reduce([(1 - overlaps) / (1 - SAME_IOU), scores / SAME_SCORE, deltas / SAME_DELTA])
+    rows = max(len(mine), len(theirs))
     in_place = np.abs(left - right) <= SAME_RANK * rows
     return tuple(int((in_place & (apart <= finer)).sum()) for finer in FINER), rows
 

@@ -78,11 +78,13 @@ def test_rows_are_alike_by_box_place_scores_and_deltas():
 
 def test_small_differences_count_at_the_finer_tolerances_only():
     want = source("1")
-    scores, deltas = want.cls_prob.copy(), want.bbox_pred.copy()
+    scores, deltas, rois = want.cls_prob.copy(), want.bbox_pred.copy(), want.rois.copy()
     scores[:7, 1] += 0.018
     scores[7:10, 1] += 0.004
     deltas[10:12, 0] += 0.05
-    assert rows_alike(changed(want, cls_prob=scores, bbox_pred=deltas), want) == ((ROWS, ROWS - 9, ROWS - 12), ROWS)
+    rois[12:17, 3:] += (rois[12:17, 3:] - rois[12:17, 1:3]) * 0.008
+    got = changed(want, cls_prob=scores, bbox_pred=deltas, rois=rois)
+    assert rows_alike(got, want) == ((ROWS, ROWS - 9, ROWS - 17), ROWS)
 
 
 def test_a_share_is_of_the_rows_of_all_pictures():
