@@ -44,7 +44,8 @@ Ascend310P3. It writes the outputs as the vendor's tool does, and judges them wi
 - The Ascend310P3 rounds halves to even by itself. So that rounding is planted into the rehearsal of an Ascend310.
 - Each chip's rehearsal is the floor of its own faults. What a device does beyond its rehearsal is not here: nobody has run one.
 - The explanation simulates the same catalogue that is planted. A fault that is not in it gets a stage and no name.
-- Timings of another om are not planted: `tests/system/test_npu_chain.py` tries wrong counts and files of the vendor's tools.
+- Timings of another om are planted in `tests/unit/runs/test_npu.py`: they are not counted. Wrong counts and files of the vendor's
+  tools are planted in `tests/system/test_npu_chain.py`.
 """
 
 

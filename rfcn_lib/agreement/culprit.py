@@ -65,7 +65,7 @@ def first_stage(found: Sequence[Figure], alone: int, pictures: int) -> tuple[str
         words = "numbers were rounded when they were written" if digits else "the rows are in another order, or repeat"
         return ("files" if digits else "proposals"), words
     if any(one.times > 1 for one in found):
-        return "heads", "proposals and heads agree on the whole; some detections are lost"
+        return "post-processing", "proposals and heads agree on the whole; some detections are lost"
     return ("files", f"{alone} of {pictures} pictures go wrong alone") if alone else ("", "")
 
 

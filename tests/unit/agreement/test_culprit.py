@@ -39,8 +39,8 @@ FEW_DIGITS = rows.FEW_DIGITS["cls_prob", 2]
         ((FEW_DIGITS,), 0, "files"),
         ((FEW_DIGITS, rows.ORDER), 0, "files"),
         ((rows.ORDER,), 0, "proposals"),
-        ((found_in.LOST,), 0, "heads"),
-        ((found_in.LOST,), 40, "heads"),
+        ((found_in.LOST,), 0, "post-processing"),
+        ((found_in.LOST,), 40, "post-processing"),
     ],
 )
 def test_the_stage_that_departs_first(beyond, alone, stage):
