@@ -48,7 +48,7 @@ def faults(given: Mapping[str, Any], marks: str, here: Path, devkit: Path) -> It
     yield from values.accepted_by(given["set"], lambda name: expect_set(Path(given.get("devkit") or devkit), name))
     for name in WRITTEN:
         yield from values.a_file_to_write(name, given.get(name))
-    if given.get("summary") and Path(given["summary"]).is_file():
+    if given.get("summary") and not Path(given["summary"]).is_dir():
         yield from values.accepted_by(Path(given["summary"]), read_text)
     yield from _faults_of_written_files(given)
     yield from values.a_folder_to_write("store", given["store"])

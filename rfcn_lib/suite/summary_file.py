@@ -52,6 +52,8 @@ def read_text(path: Path) -> str:
     Raises:
         SummaryError: it is no text, or more than GitHub shows.
     """
+    if path.exists() and not path.is_file():
+        raise SummaryError(f"--summary={path} should be a plain file, to which the summary is added; name another file")
     try:
         data = read_bounded(path, LARGEST_BYTES) if path.exists() else b""
         if data is None:

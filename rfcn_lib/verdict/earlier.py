@@ -17,6 +17,8 @@ from rfcn_lib.verdict.status import Status
 LARGEST_BYTES: Final = 100_000_000  # a verdict names every id and every command
 FIELDS: Final = tuple(field.name for field in fields(Fingerprint))
 FAULTS_SHOWN: Final = 3
+MOST: Final = 1_000  # of criteria, classes, files; a page shows them
+LONGEST: Final = 2_000  # characters of a text that are kept
 NEXT: Final = "name the file that --verdict=FILE of an earlier run wrote, or leave out --compare"
 
 
@@ -45,13 +47,13 @@ class EarlierTrial(_Record):
     candidate_device: str
     reference_device: str
     chip: str | None = None
-    exhibits: Mapping[str, EarlierExhibit]
+    exhibits: Mapping[str, EarlierExhibit] = Field(max_length=MOST)
     protocol: Mapping[str, str]
     reference_protocol: Mapping[str, str] = {}
     reference_mean_ap: float
-    reference_ap: Mapping[str, float]
+    reference_ap: Mapping[str, float] = Field(max_length=MOST)
     candidate_mean_ap: float
-    candidate_ap: Mapping[str, float]
+    candidate_ap: Mapping[str, float] = Field(max_length=MOST)
 
 
 class EarlierCriterion(_Record):
@@ -70,7 +72,7 @@ class EarlierVerdict(_Record):
     status: Status
     words: str
     trial: EarlierTrial | None
-    criteria: Sequence[EarlierCriterion]
+    criteria: Sequence[EarlierCriterion] = Field(max_length=MOST)
 
 
 class Earlier(_Record):
@@ -86,8 +88,8 @@ class Earlier(_Record):
     made: str
     status: Status
     words: str
-    options: Mapping[str, Any]
-    versions: Mapping[str, str]
+    options: Mapping[str, Any] = Field(max_length=MOST)
+    versions: Mapping[str, str] = Field(max_length=MOST)
     candidates: Sequence[EarlierVerdict] = Field(min_length=1)
 
     def of(self, device: str) -> EarlierVerdict:
@@ -201,8 +203,9 @@ def _first(error: Exception) -> str:
 
 
 def _printable(value: Any) -> Any:
-    """Without characters that would move a terminal's cursor."""
+    """Texts without characters that would move a terminal's cursor, and not longer than a page shows."""
     if isinstance(value, str):
+        value = value[:LONGEST]
         return value if value.isprintable() else "".join(sign if sign.isprintable() else " " for sign in value)
     if isinstance(value, dict):
         return {_printable(name): _printable(item) for name, item in value.items()}

@@ -1,5 +1,7 @@
 """What others wrote into the file stays; what this suite wrote of the same command does not outlive the next run."""
 
+import os
+
 import pytest
 
 from rfcn_lib.suite import summary_file
@@ -81,6 +83,13 @@ def test_a_file_that_cannot_take_a_summary_is_refused(path, content, words):
     with pytest.raises(SummaryError, match=words):
         read_text(path)
     with pytest.raises(OptionError, match=words):
+        read_with(f"--summary={path}")
+
+
+def test_what_is_no_plain_file_is_refused_and_not_read(path):
+    os.mkfifo(path)
+    withdraw([f"--summary={path}"], path.parent)
+    with pytest.raises(OptionError, match="should be a plain file"):
         read_with(f"--summary={path}")
 
 

@@ -85,6 +85,7 @@ def test_a_verdict_with_nothing_on_trial_has_no_number(old):
         (("on_trial", "exhibits", "weights"), None),
         (("on_trial", "protocol"), {"set": []}),
         (("suite",), [1]),
+        (("on_trial", "candidate_ap"), {str(at): 0.5 for at in range(1001)}),
         (("versions",), "2.0"),
         (("also judged",), [{"trial": {}}]),
     ],
