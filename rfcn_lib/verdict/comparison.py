@@ -9,6 +9,7 @@ from rfcn_lib.score.fingerprint import differing
 from rfcn_lib.verdict.earlier import FIELDS, Earlier, EarlierTrial, EarlierVerdict, protocol_of, versions_of
 
 NOT_NOTED: Final = "not noted"
+NOT_JUDGED: Final = "not judged"
 DIGEST_SHOWN: Final = 12
 OUTPUTS: Final = (  # options that say where something is written, or what is compared
     *("verdict", "report", "summary", "compare", "protocols", "write-reference", "store"),
@@ -139,8 +140,8 @@ def _candidate(was: EarlierVerdict, now: Mapping[str, Any]) -> CandidateComparis
         device=trial["device"],
         earlier_status=was.status,
         now_status=now["status"],
-        earlier=f"{before.candidate_on}: {before.candidate_device}",
-        now=f"{trial['candidate_on']}: {trial['candidate_device']}",
+        earlier=_in_words(before.candidate_on, before.candidate_device),
+        now=_in_words(trial["candidate_on"], trial["candidate_device"]),
         unlike=_unlike(before, trial),
         refused=refused,
         inputs=[
@@ -159,6 +160,10 @@ def _refused(was: EarlierVerdict, trial: Mapping[str, Any]) -> str:
     theirs, mine = protocol_of(was), {name: trial["protocol"][name] for name in FIELDS if name in trial["protocol"]}
     lines = [f"{name}: {theirs.get(name)} earlier, {mine.get(name)} now" for name in differing(mine, theirs)]
     return f"the numbers were made under different protocols: {'; '.join(lines)}" if lines else ""
+
+
+def _in_words(kind: str, device: str) -> str:
+    return device if device.startswith(kind) else f"{kind}: {device}"
 
 
 def _unlike(before: EarlierTrial, trial: Mapping[str, Any]) -> str:
@@ -188,8 +193,8 @@ def _criteria(was: EarlierVerdict, now: Mapping[str, Any]) -> list[NumberChange]
                 name,
                 None if old is None else old.number,
                 None if new is None else _in_json(new["number"]),
-                NOT_NOTED if old is None else old.outcome,
-                "not judged" if new is None else new["outcome"],
+                NOT_JUDGED if old is None else old.outcome,
+                NOT_JUDGED if new is None else new["outcome"],
                 "" if old is None or old.limit is None else f"{old.relation} {old.limit:.6g}",
                 "" if new is None else f"{new['relation']} {new['limit']:.6g}",
             )

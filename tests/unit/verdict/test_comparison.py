@@ -47,7 +47,7 @@ def test_a_number_an_outcome_and_a_limit_that_changed(compared):
     assert (drop.earlier_outcome, drop.now_outcome) == ("failed", "passed")
     assert (drop.earlier_limit, drop.now_limit) == ("<= 0.01", "<= 0.02")
     assert not found["every picture judged"].changed
-    assert (found["a new one"].earlier, found["a new one"].earlier_outcome) == (None, "not noted")
+    assert (found["a new one"].earlier, found["a new one"].earlier_outcome) == (None, "not judged")
     assert (found["heads agree"].now, found["heads agree"].now_outcome) == (None, "not judged")
     assert (one.earlier_status, one.now_status) == ("FAILED", "PASSED")
 
