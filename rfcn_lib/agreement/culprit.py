@@ -18,6 +18,7 @@ SAME_SCORE: Final = 0.02  # of one picture in fp16, 99 % of the rows on the same
 SAME_DELTA: Final = 0.1
 SAME_RANK: Final = 0.1  # of the rows; arithmetic exchanges neighbours only
 FINER: Final = (1.0, 0.25, 0.0625)  # these tolerances, and finer ones for faults that change less
+EQUALLY: Final = 0.05  # share of the rows; arithmetic makes as much
 EXPLAINS: Final = 0.5  # a fault explains a run if it explains half of the rows that depart
 
 
@@ -119,8 +120,17 @@ def explanation(as_given: Sequence[float], shares: Mapping[str, Sequence[float]]
     for k, finer in enumerate(FINER):
         of_fault = {name: share[k] for name, share in shares.items()}
         if names := explained(as_given[k], of_fault):
-            return Explanation(names, max(of_fault.values()), as_given[k], SAME_SCORE * finer)
+            return Explanation(_nearest(names, shares), max(of_fault.values()), as_given[k], SAME_SCORE * finer)
     return None
+
+
+def _nearest(names: Sequence[str], shares: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
+    """Of faults that explain a run equally well, those that do so at the finer tolerances too."""
+    left = list(names)
+    for k in range(len(FINER)):
+        best = max(shares[name][k] for name in left)
+        left = [name for name in left if shares[name][k] >= best - EQUALLY]
+    return tuple(left)
 
 
 def explained(as_given: float, shares: Mapping[str, float]) -> tuple[str, ...]:

@@ -99,6 +99,9 @@ def test_the_largest_tolerance_that_tells_a_fault_explains():
     assert coarse == Explanation(("rgb",), 0.99, 0.4, 0.02)
     fine = explanation((1.0, 0.9, 0.2), {"steps": (1.0, 0.9, 0.9), "pad": (1.0, 0.9, 0.3)})
     assert fine == Explanation(("steps",), 0.9, 0.2, 0.02 / 16)
+    two_px, half_px = (1.0, 0.98, 0.96), (1.0, 0.97, 0.5)
+    assert explanation((0.4, 0.1, 0.1), {"half px": half_px, "2 px": two_px}).names == ("2 px",)
+    assert explanation((0.4, 0.1, 0.1), {"also": two_px, "2 px": two_px}).names == ("2 px", "also")
     assert explanation((1.0, 0.9, 0.2), {"pad": (1.0, 0.9, 0.3)}) is None
     assert explanation((1.0, 1.0, 1.0), {}) is None
 
