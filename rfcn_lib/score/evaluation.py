@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,7 @@ class Judged:
     size_bytes  of these arrays
     detections  by id, as they were judged
     form        in which the files are there
+    digests     id -> sha256 of its arrays; empty where the outputs themselves were not read (a packet)
     """
 
     evaluation: Evaluation
@@ -33,6 +34,7 @@ class Judged:
     size_bytes: int
     detections: Mapping[str, Detections] = field(repr=False, compare=False)
     form: Form = OWN
+    digests: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
 
 def judge(
@@ -57,6 +59,7 @@ def judge(
         DumpError, EvaluationError: see `dump_audit.audit` and `average_precision.evaluate`.
     """
     detections: dict[str, Detections] = {}
+    digests: dict[str, str] = {}
     together = hashlib.sha256()
     dumps = read_dumps(
         folder, tuple(truth), port, form=form, surplus_allowed=surplus_allowed, surplus_names=surplus_names
@@ -68,8 +71,21 @@ def judge(
                 f"{made.get(id, 'none')[:12]}); remove them, and the next run makes them again"
             )
         detections[id] = detections_from_outputs(outputs, pictures[id], port)
+        digests[id] = sha256
         together.update(f"{id} {sha256}\n".encode())
-    classes = None if whole_set else classes_with_truth(truth, port.classes)
-    evaluation = evaluate(detections, truth, port.classes, protocol, judged=classes)
+    evaluation = evaluate_set(detections, truth, port.classes, whole_set=whole_set, protocol=protocol)
     size_bytes = len(truth) * sum(payload_bytes(shape) for shape in shapes(port))
-    return Judged(evaluation, folder, together.hexdigest(), size_bytes, detections, form)
+    return Judged(evaluation, folder, together.hexdigest(), size_bytes, detections, form, digests)
+
+
+def evaluate_set(
+    detections: Mapping[str, Detections],
+    truth: Mapping[str, Truth],
+    classes: Sequence[str],
+    *,
+    whole_set: bool,
+    protocol: Protocol = VOC07,
+) -> Evaluation:
+    """As `evaluate`. A class without truth is an error in a whole set; in a part of one it is left out."""
+    judged = None if whole_set else classes_with_truth(truth, classes)
+    return evaluate(detections, truth, classes, protocol, judged=judged)

@@ -13,29 +13,21 @@ take 130 kB a picture, the detections 2 kB.
 
 import hashlib
 import json
-import math
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from rfcn_lib.files import read_bounded, write_whole
 from rfcn_lib.records import Detections
+from rfcn_lib.score.packed import ARRAYS, content_fault, pack, size_fault, unpack
 from rfcn_lib.score.packet_records import FORMAT, HOW, Facts, Manifest, PacketError
 
 MANIFEST: Final = "manifest.json"
-ARRAYS: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {  # member -> dtype, shape of one detection
-    "boxes_xyxy.f4": ("<f4", (4,)),
-    "scores.f4": ("<f4", ()),
-    "labels.u2": ("<u2", ()),
-}
 LARGEST_FILE_BYTES: Final = 500_000_000  # VOC2007 test takes 12 MB
 LARGEST_MANIFEST_BYTES: Final = 50_000_000
 NO_DATE: Final = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
@@ -77,17 +69,7 @@ def packed(facts: Facts, detections: Mapping[str, Detections]) -> bytes:
             f"detections of {len(detections)} ids, but should be of the {len(facts.origin.pictures)} of the packet"
         )
     each = [detections[id] for id in facts.origin.pictures]
-    for one in each:
-        if not (one.boxes_xyxy.dtype == one.scores.dtype == np.float32):
-            raise ValueError(f"detections are {one.boxes_xyxy.dtype} and {one.scores.dtype}, but should be float32")
-        if not np.array_equal(one.labels, one.labels.astype(np.uint16)):
-            raise ValueError(f"labels are {one.labels.min()} to {one.labels.max()}, but should be 0 to 65,535")
-    columns: dict[str, list[NDArray[Any]]] = {
-        "boxes_xyxy.f4": [one.boxes_xyxy for one in each],
-        "scores.f4": [one.scores for one in each],
-        "labels.u2": [one.labels for one in each],
-    }
-    members = {name: np.concatenate(columns[name]).astype(dtype).tobytes() for name, (dtype, _) in ARRAYS.items()}
+    members = pack(each)
     manifest = Manifest(
         format=FORMAT,
         facts=facts,
@@ -126,7 +108,8 @@ def read_packet(path: Path) -> Packet:
         fault = _arrays_fault(manifest, members)
     if fault:
         raise PacketError(f"{path} is no complete reference packet: {fault}; copy it again, or {HOW}")
-    return Packet(manifest.facts, _detections(manifest, members), hashlib.sha256(data).hexdigest(), len(data))
+    detections = unpack(list(manifest.facts.origin.pictures), manifest.counts, members)
+    return Packet(manifest.facts, detections, hashlib.sha256(data).hexdigest(), len(data))
 
 
 def _members(data: bytes) -> tuple[str, dict[str, bytes]]:
@@ -187,31 +170,17 @@ def _arrays_fault(manifest: Manifest, members: Mapping[str, bytes]) -> str:
         return (
             f"its manifest names the members {', '.join(manifest.members)[:200]}, but should name {', '.join(ARRAYS)}"
         )
-    for name, (dtype, shape) in ARRAYS.items():
-        size = sum(manifest.counts) * np.dtype(dtype).itemsize * math.prod(shape)
-        if len(members[name]) != size:
-            return f"{name} has {len(members[name]):,} bytes, but should have {size:,}"
+    for name in ARRAYS:
+        fault = size_fault(name, members[name], sum(manifest.counts))
+        if fault:
+            return fault
         sha256 = hashlib.sha256(members[name]).hexdigest()
         if sha256 != manifest.members[name]:
             return f"{name} has sha256 {sha256[:12]}, but should have {manifest.members[name][:12]}"
-    boxes, scores, labels = (np.frombuffer(members[name], dtype) for name, (dtype, _) in ARRAYS.items())
     classes = facts.origin.port.get("classes")
-    if not isinstance(classes, list) or (len(labels) and labels.max() >= len(classes)):
-        return f"labels.u2 has the label {labels.max(initial=0)}, but the port in it has no such class"
-    if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
-        return "boxes_xyxy.f4 or scores.f4 has NaN or infinite numbers"
-    strange = [name for name in facts.ap if name not in classes]
+    named = classes if isinstance(classes, list) else []
+    fault = content_fault(members, len(named))
+    if fault:
+        return fault
+    strange = [name for name in facts.ap if name not in named]
     return f"it has an AP of {', '.join(strange[:3])}, but the port in it has no such class" if strange else ""
-
-
-def _detections(manifest: Manifest, members: Mapping[str, bytes]) -> dict[str, Detections]:
-    boxes, scores, labels = (
-        np.frombuffer(members[name], dtype).reshape(-1, *shape) for name, (dtype, shape) in ARRAYS.items()
-    )
-    ends = [0, *np.cumsum(manifest.counts, dtype=np.int64).tolist()]
-    return {
-        id: Detections(
-            boxes[start:end].astype(np.float32), scores[start:end].astype(np.float32), labels[start:end].astype(np.intp)
-        )
-        for id, (start, end) in zip(manifest.facts.origin.pictures, pairwise(ends), strict=True)
-    }

@@ -19,6 +19,7 @@ from rfcn_lib.agreement import pictures as by_picture
 from rfcn_lib.agreement.figures import Figure, Group, figures, of_group
 from rfcn_lib.agreement.heads import SCORES
 from rfcn_lib.agreement.measured import OutputsOf, outside_canvas, sums_of
+from rfcn_lib.agreement.measurements import Measurements
 from rfcn_lib.agreement.pictures import Apart
 from rfcn_lib.graph.rehearsal.rounding import BY_DEFAULT
 from rfcn_lib.pictures.loading import Pictures
@@ -56,6 +57,7 @@ class Agreed:
     floor    what the limits were measured with, in words
     pictures of the sample
     found    every figure, furthest beyond its limit first
+    measured what figures and limits were computed from; None in tests
     each     id -> each picture against the reference
     limits   the largest that each number of `each` may be
     runs, soc, precision_mode, reference, records  what a search for the culprit needs: the source model over the sample, the
@@ -72,6 +74,7 @@ class Agreed:
     precision_mode: str | None
     reference: OutputsOf | None = field(repr=False)
     records: Mapping[str, Picture] = field(repr=False)
+    measured: Measurements | None = field(default=None, repr=False)
 
     def of(self, group: Group) -> tuple[Figure, ...]:
         """The figures of one criterion, furthest beyond its limit first."""
@@ -147,13 +150,16 @@ def agreement(
     heads = source.heads(got, candidate.judged.sha256, double=on_host)
     records = {id: sample.records[id] for id in ids}
     mine = sums_of(records, got, want, heads, with_heads, port)
-    found = figures(mine, [floor.sums for floor in floors])
+    floor_sums = [floor.sums for floor in floors]
+    found = figures(mine, floor_sums)
     if not on_host:
         expect_device(found, candidate)
     words += f"; {len(ids)} pictures"
-    each, limits = _each(candidate, reference, reference_dumps, [floor.outputs for floor in floors], pictures, ids)
+    each, of_floors = _each(candidate, reference, reference_dumps, [floor.outputs for floor in floors], pictures, ids)
+    measured = Measurements(mine, floor_sums, each, of_floors)
+    limits = measured.limits()
     theirs = partial(read_dump, reference_dumps, port=port) if reference_dumps else None
-    return Agreed(words, ids, found, each, limits, source, chip, mode, theirs, pictures.records)
+    return Agreed(words, ids, found, each, limits, source, chip, mode, theirs, pictures.records, measured)
 
 
 def _each(
@@ -163,8 +169,8 @@ def _each(
     floors: list[OutputsOf],
     pictures: Pictures,
     sample: tuple[str, ...],
-) -> tuple[dict[str, Apart], dict[str, float]]:
-    """Every picture against the reference's outputs, or against its detections where a packet has only these."""
+) -> tuple[dict[str, Apart], list[dict[str, Apart]]]:
+    """Every picture against the reference's outputs, or against its detections where a packet has only these; floors too."""
     port, records, all_ids = pictures.port, pictures.records, pictures.ids
     shown = progress(all_ids, len(all_ids), "each picture against the reference")
     if reference_dumps is None:
@@ -182,7 +188,7 @@ def _each(
         got, want = reader(candidate.judged, port), partial(read_dump, reference_dumps, port=port)
         each = {id: by_picture.apart(got(id), want(id), records[id]) for id in shown}
         of_floors = [{id: by_picture.apart(floor(id), want(id), records[id]) for id in sample} for floor in floors]
-    return each, by_picture.limits(of_floors, len(all_ids))
+    return each, of_floors
 
 
 def reader(judged: Judged, port: Port) -> OutputsOf:
