@@ -29,7 +29,7 @@ from rfcn_lib.suite.inputs import require
 from rfcn_lib.suite.judging import Candidate, Reference, judge_own_dumps, trial_of
 from rfcn_lib.suite.options import Options
 from rfcn_lib.suite.rehearsal import Chip, rehearsed_graphs, run_rehearsed
-from rfcn_lib.verdict.verdict import NPU, SIMULATED, Trial
+from rfcn_lib.verdict.verdict import NPU, SIMULATED, Exhibit, Trial
 
 prepare_threads()  # before torch is imported
 
@@ -191,9 +191,8 @@ def trial(
     pictures: Pictures,
     canvases: Canvases,
     graph_facts: GraphFacts,
-    input_digests: Mapping[str, str],
-    store: Store,
+    exhibits: Mapping[str, Exhibit],
     options: Options,
 ) -> Trial:
     """Everything that takes part in the comparison of one candidate with the reference, with digests."""
-    return trial_of(candidate, reference, baseline, pictures, canvases, graph_facts, input_digests, store, options)
+    return trial_of(candidate, reference, baseline, pictures, canvases, graph_facts, exhibits, options)

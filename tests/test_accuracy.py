@@ -14,7 +14,7 @@ from rfcn_lib.suite.judging import Candidate, Reference
 from rfcn_lib.verdict.verdict import AGREEMENT, Trial
 
 HEADROOM_ROWS = 10
-WRITTEN = ("written_reference", "protocols", "calibration", "drawn")
+WRITTEN = ("written_reference", "protocols", "calibration", "drawn", "kept_evidence")
 
 
 def limits_of(trial: Trial, times: float = 1.0) -> tuple[float, float] | tuple[None, None]:

@@ -31,6 +31,7 @@ from rfcn_lib.evidence.records import (
     Side,
     Verdict,
 )
+from rfcn_lib.evidence.statement import expect_statement, statement_of
 from rfcn_lib.records import Detections, Truth
 from rfcn_lib.score.packed import ARRAYS, content_fault, pack, size_fault, unpack
 from rfcn_lib.score.packet_records import Facts
@@ -150,6 +151,18 @@ def judged_of(archive: Archive) -> Judged:
 def run_of(archive: Archive) -> tuple[Run, Verdict]:
     """The run that judged, and what it said."""
     return record(archive, RUN, Run), record(archive, VERDICT, Verdict)
+
+
+def expect_statement_of(archive: Archive, said: Verdict) -> None:
+    """Raise EvidenceError unless the file's Statement is the one that follows from its other members."""
+    digests = {name: sha256 for name, sha256 in archive.digests.items() if name != STATEMENT}
+    want = statement_of(said, digests, exhibits_of(archive))
+    _named(archive, lambda: expect_statement(archive.read(STATEMENT), want))
+
+
+def exhibits_of(archive: Archive) -> dict[str, str]:
+    """Name -> sha256 of every file that took part."""
+    return {name: one.sha256 for name, one in record(archive, "exhibits.json", Exhibits).files.items()}
 
 
 def as_bytes(value: BaseModel) -> bytes:

@@ -8,7 +8,6 @@ from typing import Literal
 from rfcn_lib.ascend import toolkit
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.pictures.canvases import name_of
-from rfcn_lib.pictures.devkit import Devkit
 from rfcn_lib.pictures.fixed_set import is_voc2007_test, standing_of
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.pictures.preprocess import cropped
@@ -20,11 +19,9 @@ from rfcn_lib.score.average_precision import Evaluation
 from rfcn_lib.score.evaluation import Judged
 from rfcn_lib.score.exchanged import exchanged_names
 from rfcn_lib.score.packet_records import Facts
-from rfcn_lib.store.store import Store
 from rfcn_lib.suite.canvases import Canvases
 from rfcn_lib.suite.fingerprints import of_candidate, of_reference
 from rfcn_lib.suite.given import GraphFacts
-from rfcn_lib.suite.inputs import input_paths
 from rfcn_lib.suite.judged_dumps import judge_dumps as judge_dumps
 from rfcn_lib.suite.judged_dumps import judge_own_dumps as judge_own_dumps
 from rfcn_lib.suite.limits import loosened, too_good
@@ -98,6 +95,15 @@ def expect_fair(mean_ap: float, whole_set: bool) -> None:
         )
 
 
+def expect_other_outputs(candidate: Candidate, reference: Reference) -> None:
+    """Raise UnfairError where the candidate's dumps are the reference's own."""
+    if reference.judged and reference.judged.sha256 == candidate.judged.sha256:
+        raise UnfairError(
+            f"the dumps in {candidate.judged.folder} are the source model's own, byte for byte, but should come from the "
+            "port: no other device rounds alike; pass the folder the device wrote with --dumps=DIR"
+        )
+
+
 def expect_names(detections: Mapping[str, Detections], ap: Mapping[str, float], pictures: Pictures) -> None:
     """See that no names of classes are exchanged in the port file, by what the source model's detections find, and its AP.
 
@@ -136,15 +142,10 @@ def trial_of(
     pictures: Pictures,
     canvases: Canvases,
     graph_facts: GraphFacts,
-    input_digests: Mapping[str, str],
-    store: Store,
+    exhibits: Mapping[str, Exhibit],
     options: Options,
 ) -> Trial:
-    """Everything that takes part in the comparison, with digests.
-
-    Raises:
-        UnfairError: an input changed since the run began, or the candidate's dumps are the reference's own.
-    """
+    """Everything that takes part in the comparison. `exhibits`: name -> every file that took part."""
     port, devkit, evaluation = pictures.port, pictures.devkit, candidate.evaluation
     mine = of_candidate(pictures, graph_facts.clip, fitted=canvases.fitted, protocol=evaluation.protocol)
     theirs = of_reference(pictures, protocol=evaluation.protocol)
@@ -156,7 +157,7 @@ def trial_of(
         candidate_on=candidate.on,
         candidate_device=candidate.description,
         reference_device=reference.device,
-        exhibits=_exhibits(candidate, reference, devkit, input_digests, store, options),
+        exhibits=exhibits,
         commands=candidate.commands,
         ids=devkit.ids,
         set_name=devkit.set_name,
@@ -196,52 +197,3 @@ def trial_of(
     return replace(
         trial, undecided=undecided(trial.paired, by_class=trial.gate == "interval") if trial.by_interval else ()
     )
-
-
-def _exhibits(
-    candidate: Candidate,
-    reference: Reference,
-    devkit: Devkit,
-    input_digests: Mapping[str, str],
-    store: Store,
-    options: Options,
-) -> dict[str, Exhibit]:
-    """Name -> path, sha256 and bytes of every file that took part."""
-    inputs = input_paths(options.weights, options.port, devkit)
-    if not reference.ap:  # a published figure: no weights were run
-        del inputs["weights"]
-    paths = {**candidate.files, **inputs}
-    if options.baseline:
-        paths["baseline"] = options.baseline
-    if reference.ap:
-        paths["pictures"] = devkit.jpegs_folder
-    found = {name: _exhibit(store, path) for name, path in paths.items()}
-    for name in inputs:
-        if found[name]["sha256"] != input_digests[name]:
-            raise UnfairError(
-                f"the {name} at {inputs[name]} changed while this run used it, so candidate, reference and truth may be of "
-                "different ones; leave the file alone and run again"
-            )
-    if candidate.tool:
-        tool = candidate.tool
-        found["tool"] = {"path": str(tool.path), "sha256": tool.sha256, "bytes": tool.size_bytes}
-    found["candidate dumps"] = _dumps_exhibit(candidate.judged)
-    if reference.judged:
-        found["reference packet" if reference.packet else "reference dumps"] = reference.packet or _dumps_exhibit(
-            reference.judged
-        )
-        if reference.judged.sha256 == candidate.judged.sha256:
-            raise UnfairError(
-                f"the dumps in {candidate.judged.folder} are the source model's own, byte for byte, but should come from the "
-                "port: no other device rounds alike; pass the folder the device wrote with --dumps=DIR"
-            )
-    return found
-
-
-def _exhibit(store: Store, path: Path) -> Exhibit:
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return {"path": str(path), "sha256": store.digests.of(path), "bytes": sum(file.stat().st_size for file in files)}
-
-
-def _dumps_exhibit(judged: Judged) -> Exhibit:
-    return {"path": str(judged.folder), "sha256": judged.sha256, "bytes": judged.size_bytes}

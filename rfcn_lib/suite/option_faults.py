@@ -8,11 +8,12 @@ from rfcn_lib.ascend import atc, toolkit
 from rfcn_lib.pictures.set_file import expect_set
 from rfcn_lib.runs.dask import members
 from rfcn_lib.suite import option_values as values
+from rfcn_lib.suite.evidence_faults import faults_of_evidence
 from rfcn_lib.suite.marks import asks_for
 from rfcn_lib.suite.summary_file import read_text
 
 REHEARSED_CHIP: Final = "Ascend310P3"
-WRITTEN: Final = ("verdict", "report", "summary", "protocols", "write-reference")
+WRITTEN: Final = ("verdict", "report", "summary", "evidence", "protocols", "write-reference")
 
 
 def is_packet(given: Mapping[str, Any]) -> bool:
@@ -51,6 +52,7 @@ def faults(given: Mapping[str, Any], marks: str, here: Path, devkit: Path) -> It
     if given.get("summary") and not Path(given["summary"]).is_dir():
         yield from values.accepted_by(Path(given["summary"]), read_text)
     yield from _faults_of_written_files(given)
+    yield from faults_of_evidence(given, marks, here)
     yield from values.a_folder_to_write("store", given["store"])
     if asks_for(marks, "rehearsal"):
         yield from _faults_of_a_rehearsal(given)
@@ -92,7 +94,7 @@ def faults(given: Mapping[str, Any], marks: str, here: Path, devkit: Path) -> It
 def _faults_of_written_files(given: Mapping[str, Any]) -> Iterator[str]:
     """A sentence for each file to write that another option reads or writes: it would be lost."""
     packet = ("reference",) if is_packet(given) else ()
-    read = ("weights", "port", "baseline", "predicted", "compare", "onnx", "adapted", "om", *packet)
+    read = ("weights", "port", "baseline", "predicted", "compare", "onnx", "adapted", "om", "evidence-from", *packet)
     others = {name: Path(given[name]).resolve() for name in read if given.get(name)}
     for name in WRITTEN:
         if not given.get(name):

@@ -15,6 +15,7 @@ from rfcn_lib.errors import SuiteError
 from rfcn_lib.port import PUBLISHED
 from rfcn_lib.suite import guard, summary_file
 from rfcn_lib.suite.declared_options import DECLARED
+from rfcn_lib.suite.evidence_opened import judged_again
 from rfcn_lib.suite.marks import asks_for
 from rfcn_lib.suite.option_faults import REHEARSED_CHIP, faults, is_packet
 from rfcn_lib.suite.verdict_file import write_not_ended
@@ -61,6 +62,10 @@ class Options:
     report: Path | None
     compare: Path | None
     summary: Path | None
+    evidence: Path | None
+    evidence_dumps: bool
+    evidence_from: Path | None
+    evidence_root: str | None
     protocols: Path | None
     baseline: Path | None
     predicted: Path | None
@@ -108,6 +113,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     text = "with -m rehearsal: what each of the chip's effects costs alone"
     group.addoption("--explain", action="store_true", help=text)
     group.addoption("--accept", action="store_true", help="nothing may be skipped: what would be skipped is an error")
+    group.addoption("--evidence-dumps", action="store_true", help="with --evidence: the outputs of each picture too")
     text = "one more flag for atc; may be repeated"
     group.addoption("--atc-arg", metavar="--FLAG=VALUE", action="append", default=[], help=text)
 
@@ -119,33 +125,42 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("python -O removes every assert, so every criterion would pass; run without -O")
     guard.expect_not_blocked(config)
     names = [name.removeprefix("--") for name, *_ in DECLARED]
-    given = {name: config.getoption(f"--{name}") for name in (*names, "accept", "explain", "atc-arg")}
-    judging = [
-        *guard.expect_judging(config, verdict_asked=bool(given["verdict"] or given["summary"] or given["accept"]))
-    ]
+    given = {name: config.getoption(f"--{name}") for name in (*names, "accept", "explain", "evidence-dumps", "atc-arg")}
+    asked = any(given[name] for name in ("verdict", "summary", "accept", "evidence", "evidence-from"))
+    judging = [*guard.expect_judging(config, verdict_asked=asked)]
     try:
         options = read(given, marks=config.getoption("markexpr"), here=config.invocation_params.dir, wrong=judging)
     except SuiteError as error:
         guard.refused(config, str(error))
         raise pytest.UsageError(str(error)) from error
-    config.stash[OPTIONS] = options
     if options.verdict and not hasattr(config, "workerinput"):
         write_not_ended(options.verdict, list(map(str, config.invocation_params.args)), given)
     if options.summary and not hasattr(config, "workerinput"):
         summary_file.write_not_ended(options.summary, guard.arguments(config))
+    config.stash[OPTIONS] = options = judged_again(config, options)
     config.stash[guard.CHOSEN] = (
-        REFERENCES[options.reference],
+        *([] if options.evidence_from else _made_of_inputs(options)),
         "packet_left_out" if options.write_reference is None else "packet_written",
-        "candidate_made" if options.dumps is None else "candidate_given",
-        "graphs_given" if options.onnx or options.adapted else "graphs_made",
-        "om_given" if options.om else "om_compiled",
         "limits_published" if options.baseline is None else "limits_measured",
         "calibration_left_out" if options.predicted is None else "calibration_written",
         "protocols_left_out" if options.protocols is None else "protocols_written",
         "report_left_out" if options.report is None else "report_written",
+        "evidence_left_out" if options.evidence is None else "evidence_written",
+        *(["evidence_given"] if options.evidence_from else []),  # the last: it takes the place of others
     )
     for module in config.stash[guard.CHOSEN]:
         config.pluginmanager.import_plugin(f"rfcn_lib.suite.{module}")
+
+
+def _made_of_inputs(options: Options) -> tuple[str, ...]:
+    """The modules that make or read what is judged."""
+    return (
+        "exhibits_taken",
+        REFERENCES[options.reference],
+        "candidate_made" if options.dumps is None else "candidate_given",
+        "graphs_given" if options.onnx or options.adapted else "graphs_made",
+        "om_given" if options.om else "om_compiled",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -196,6 +211,10 @@ def read(given: Mapping[str, Any], *, marks: str = "", here: Path | None = None,
         report=_path(given, "report"),
         compare=_path(given, "compare"),
         summary=_path(given, "summary"),
+        evidence=_path(given, "evidence"),
+        evidence_dumps=given["evidence-dumps"],
+        evidence_from=_path(given, "evidence-from"),
+        evidence_root=given.get("evidence-root"),
         protocols=_path(given, "protocols"),
         baseline=_path(given, "baseline"),
         predicted=_path(given, "predicted"),

@@ -1,5 +1,6 @@
 """What a run prints and writes about itself: what is judged before it, the verdict after it, and the verdict's JSON file."""
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -30,6 +31,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header(config: pytest.Config) -> list[str]:
     options = config.stash[OPTIONS]
     given = options.given
+    if options.evidence_from:
+        return [f"judged: again, what is in {options.evidence_from}; nothing else is read, and no network is run"]
     weights, size = options.weights, options.weights.stat().st_size
     named = "the specimen" if weights == SPECIMEN_WEIGHTS and not given["weights"] else f"{weights} ({size:,} bytes)"
     port = given["port"] or ("the published R-FCN's" if given["weights"] else "the specimen's")
@@ -70,6 +73,8 @@ class Reporter:
         self.stopped = False
         self.others_failed = False
         self.ended = ""
+        self.root = ""  # of the evidence
+        self.doubt: Callable[[Verdict], str] | None = None  # what speaks against a verdict, "" if nothing
         self.surroundings = surroundings(config)
         self.code = own_code()
         self.compared: Comparison | None = None
@@ -119,7 +124,7 @@ class Reporter:
         """The verdict on one device; tests of the graphs count for every device."""
         tests = {test: outcome for test, outcome in self.outcomes.items() if self.device_of.get(test) in (device, None)}
         criteria = {test: found for test, found in self.criteria.items() if test in tests}
-        return verdict(
+        found = verdict(
             self.trials.get(device),
             criteria,
             tests,
@@ -127,6 +132,8 @@ class Reporter:
             ended=self.ended,
             code_differs=self.code.differs,
         )
+        doubt = self.doubt(found) if self.doubt else ""
+        return replace(found, status="NOT JUDGED", words=doubt) if doubt else found
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         for device in self.asked:
@@ -135,7 +142,7 @@ class Reporter:
             rates = self.rates if device == "npu" else []
             width = terminalreporter._tw.fullwidth
             run = [f"suite      {self.code}", *surroundings_words(self.surroundings)]
-            for line in page(self.trials.get(device), self.judged(device), rates, width, run).splitlines():
+            for line in page(self.trials.get(device), self.judged(device), rates, width, run, self.root).splitlines():
                 terminalreporter.write_line(line)
         if self.headroom:
             terminalreporter.section(f"REHEARSED {self.options.chip}: headroom in fp16 over all pictures, worst first")

@@ -50,7 +50,7 @@ def as_json(
 
 def write_json(target: Path, content: Mapping[str, Any]) -> None:
     """Write JSON, whole or not at all. A number that is not finite becomes null: JSON has none."""
-    write_whole(target, (json.dumps(_finite(content), indent=1, allow_nan=False) + "\n").encode())
+    write_whole(target, (json.dumps(finite(content), indent=1, allow_nan=False) + "\n").encode())
 
 
 def write_not_ended(target: Path, args: Sequence[str], options: Mapping[str, Any]) -> None:
@@ -89,9 +89,10 @@ def _verdict_in(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and {"status", "words", "criteria", "tests"} <= found.keys() else None
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """A value as JSON has it: texts for keys, lists for tuples, null for a number that is not finite."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+        return {str(key): finite(item) for key, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, list | tuple) else value

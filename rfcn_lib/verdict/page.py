@@ -21,10 +21,12 @@ CLIPPED = {
 }
 
 
-def page(trial: Trial | None, found: Verdict, rates: Sequence[str], width: int, run: Sequence[str] = ()) -> str:
+def page(
+    trial: Trial | None, found: Verdict, rates: Sequence[str], width: int, run: Sequence[str] = (), root: str = ""
+) -> str:
     """The verdict as a person reads it: class APs worst difference first, the means, the criteria, what was on trial.
 
-    `run`: what else had a part in the run, a line each.
+    `run`: what else had a part in the run, a line each. `root`: digest of the evidence; "" where none was written.
     """
     console = _console(width)
     if trial is not None:
@@ -74,7 +76,7 @@ def page(trial: Trial | None, found: Verdict, rates: Sequence[str], width: int, 
             )
     for line in run:
         console.print(line)
-    console.print(f"\n{found.status}: {found.words}")
+    console.print(f"\n{found.status}: {found.words}{f'; evidence sha256 {root}' if root else ''}")
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return text
 

@@ -1,0 +1,246 @@
+"""--evidence-from=FILE: what was judged comes from a file of --evidence. No weights, JPEGs, network or device are asked for.
+
+What the criteria judge is computed again, from truth, detections and measurements. Then the verdict must be the one in the file.
+"""
+
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from rfcn_lib.agreement.culprit import Blame
+from rfcn_lib.evidence.comparison import contradiction
+from rfcn_lib.evidence.layout import EvidenceError
+from rfcn_lib.evidence.records import Side
+from rfcn_lib.pictures.devkit import Devkit
+from rfcn_lib.pictures.loading import Pictures
+from rfcn_lib.pictures.set_file import read_ids
+from rfcn_lib.port import Port, read_port
+from rfcn_lib.score.evaluation import Judged, evaluate_set
+from rfcn_lib.score.packet_records import Facts
+from rfcn_lib.store.store import Store
+from rfcn_lib.suite.agreement import PUBLISHED_SAYS_NOTHING, Agreed, expect_device
+from rfcn_lib.suite.canvases import Canvases
+from rfcn_lib.suite.evidence_opened import EVIDENCE, Evidence
+from rfcn_lib.suite.floors import Source
+from rfcn_lib.suite.given import GraphFacts
+from rfcn_lib.suite.guard import REPORTER
+from rfcn_lib.suite.inputs import require
+from rfcn_lib.suite.judging import Candidate, Reference, expect_fair, expect_names, expect_other_outputs
+from rfcn_lib.suite.limits import published_figure
+from rfcn_lib.suite.report import Reporter
+from rfcn_lib.suite.verdict_file import finite
+from rfcn_lib.verdict.verdict import HOST, Exhibit, Trial, Verdict
+
+NO_AGREEMENT = "the run that wrote this evidence measured no agreement: an error kept it from that"
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """What the run said is what judging again must say."""
+    reporter, evidence = session.config.pluginmanager.get_plugin(REPORTER), session.config.stash[EVIDENCE]
+    if isinstance(reporter, Reporter):
+        reporter.root = evidence.root
+        reporter.doubt = partial(_doubt, evidence)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[EVIDENCE].folder.cleanup()
+
+
+def _doubt(evidence: Evidence, found: Verdict) -> str:
+    """Why the verdict in the file cannot stand; "" where judging again gave the same."""
+    if found.status == "NOT JUDGED" != evidence.said.status:
+        return ""  # its own words say why
+    return contradiction(evidence.path, evidence.said, finite(asdict(found)))
+
+
+@pytest.fixture(scope="session")
+def evidence(pytestconfig: pytest.Config) -> Evidence:
+    """The file of --evidence-from, opened."""
+    return pytestconfig.stash[EVIDENCE]
+
+
+@pytest.fixture(scope="session")
+def port(evidence: Evidence) -> Port:
+    """The port's numbers."""
+    return read_port(evidence.file("port.toml"))
+
+
+@pytest.fixture(scope="session")
+def devkit(evidence: Evidence) -> Devkit:
+    """The set: ids, truth, sizes of its pictures. Raises EvidenceError where its two members differ."""
+    found = evidence.judged.pictures
+    if list(read_ids(evidence.file("set.txt"), found.all_ids)) != found.all_ids:
+        raise EvidenceError(f"{evidence.path}: member pictures.json has other ids of the set than member set.txt")
+    return Devkit(
+        Path(found.devkit),
+        found.set_name,
+        tuple(found.ids),
+        tuple(found.all_ids),
+        evidence.judged.truth,
+        dict(zip(found.ids, found.sizes_wh, strict=True)),
+        found.files,
+        found.tolerated,
+    )
+
+
+@pytest.fixture(scope="session")
+def canvases(evidence: Evidence, port: Port) -> Canvases:
+    """Which pictures were on which canvas."""
+    found = evidence.judged.pictures
+    return Canvases({one.wh: tuple(one.ids) for one in found.canvases}, port.pictures.canvas_wh_px, found.fitted)
+
+
+@pytest.fixture(scope="session")
+def pictures(devkit: Devkit, port: Port, canvases: Canvases) -> Pictures:
+    """The pictures without their JPEGs."""
+    return Pictures(devkit, port, canvases.by_canvas, lambda paths: ["" for _ in paths])
+
+
+@pytest.fixture(scope="session")
+def graph_facts(evidence: Evidence) -> GraphFacts:
+    """What the verdict said of the graphs."""
+    candidate = evidence.judged.candidate
+    return GraphFacts(candidate.clip, tuple(candidate.notes))
+
+
+@pytest.fixture(scope="session")
+def baseline(evidence: Evidence) -> Facts | None:
+    """What the packet of --baseline said, where there was one."""
+    return evidence.judged.baseline
+
+
+@pytest.fixture(scope="session")
+def host_first_pictures() -> None:
+    """Nothing to run."""
+
+
+@pytest.fixture(scope="session")
+def reference_first_pictures() -> None:
+    """Nothing to run."""
+
+
+@pytest.fixture(scope="session")
+def host_dumps() -> None:
+    """There are none."""
+
+
+@pytest.fixture(scope="session")
+def reference_dumps() -> None:
+    """There are none."""
+
+
+@pytest.fixture(scope="session")
+def reference(evidence: Evidence, pictures: Pictures) -> Reference:
+    """The evaluation of the reference's detections, or the published figure. Raises UnfairError as a run does."""
+    devkit, facts = pictures.devkit, evidence.judged.reference
+    if facts.outputs is None:
+        figure = published_figure(pictures.port, devkit)
+        if isinstance(figure, str):
+            raise EvidenceError(f"{evidence.path}: the reference is the published figure, but {figure}")
+        return Reference(facts.device, figure.limit, {})
+    judged = _judged(evidence, "reference", facts.outputs, pictures)
+    found = judged.evaluation
+    expect_fair(found.mean_ap, devkit.ids == devkit.all_ids)
+    expect_names(judged.detections, found.ap, pictures)
+    packet: Exhibit | None = None
+    if facts.packet:
+        packet = {"path": facts.packet.path, "sha256": facts.packet.sha256, "bytes": facts.packet.bytes}
+    return Reference(facts.device, found.mean_ap, found.ap, judged, packet)
+
+
+@pytest.fixture(scope="session")
+def host_candidate(evidence: Evidence, pictures: Pictures) -> Candidate:
+    """The evaluation of the candidate's detections."""
+    return candidate_of(evidence, pictures)
+
+
+def candidate_of(evidence: Evidence, pictures: Pictures) -> Candidate:
+    """The evaluation of the candidate's detections, whatever device it is of."""
+    facts = evidence.judged.candidate
+    return Candidate(
+        device=evidence.run.device,
+        on=facts.on,
+        description=facts.description,
+        judged=_judged(evidence, "candidate", facts.outputs, pictures),
+        commands=tuple(facts.commands),
+        unpublished=tuple(facts.unpublished),
+        chip=facts.chip,
+        precision_mode=facts.precision_mode,
+    )
+
+
+@pytest.fixture(scope="class")
+def exhibits(evidence: Evidence, candidate: Candidate, reference: Reference) -> dict[str, Exhibit]:
+    """Every file that took part, as the run found it.
+
+    Raises:
+        EvidenceError: a member is not the file that the verdict names.
+        UnfairError: the candidate's dumps are the reference's own.
+    """
+    found: dict[str, Exhibit] = {
+        name: {"path": one.path, "sha256": one.sha256, "bytes": one.bytes}
+        for name, one in evidence.judged.exhibits.files.items()
+    }
+    digests = {name: evidence.digests[member] for name, member in (("port", "port.toml"), ("set", "set.txt"))}
+    digests["candidate dumps"] = candidate.judged.sha256
+    if reference.judged and not reference.packet:
+        digests["reference dumps"] = reference.judged.sha256
+    for name, sha256 in digests.items():
+        said = found[name]["sha256"] if name in found else "nothing"
+        if said != sha256:
+            raise EvidenceError(
+                f"{evidence.path}: member exhibits.json says sha256 {said[:12]} of the {name}, but it has {sha256[:12]}"
+            )
+    expect_other_outputs(candidate, reference)
+    return found
+
+
+@pytest.fixture(scope="class")
+def agreement(
+    trial: Trial,
+    evidence: Evidence,
+    candidate: Candidate,
+    pictures: Pictures,
+    canvases: Canvases,
+    store: Store,
+    weights: Path,
+) -> Agreed:
+    """Figures and limits of the agreement, from what was measured picture by picture. Raises UnfairError as a run does."""
+    judged = evidence.judged
+    require(judged.reference.outputs, PUBLISHED_SAYS_NOTHING)
+    measured = judged.measurements
+    if measured is None:
+        raise EvidenceError(f"{evidence.path}: {NO_AGREEMENT}")
+    found = measured.figures()
+    if candidate.on != HOST:
+        expect_device(found, candidate)
+    sample = tuple(judged.sample)
+    source = Source(store, canvases, weights, pictures.port, pictures.only(sample), (), "canvas")
+    limits = measured.limits()
+    return Agreed(
+        judged.floor, sample, found, measured.each, limits, source, None, None, None, pictures.records, measured
+    )
+
+
+@pytest.fixture(scope="class")
+def culprit(agreement: Agreed, evidence: Evidence) -> Blame | None:
+    """What the run put a departure down to. To find it needs the network."""
+    blame = evidence.judged.blame
+    return None if blame is None else Blame(**blame.model_dump())
+
+
+def _judged(evidence: Evidence, side: str, outputs: Side, pictures: Pictures) -> Judged:
+    """The evaluation of a side's detections. Raises EvidenceError where its dumps have another digest than it says."""
+    devkit, judged = pictures.devkit, evidence.judged
+    digests = judged.dumps.get(side, {})
+    if digests and evidence.digests[f"{side}/dumps.txt"] != outputs.sha256:
+        raise EvidenceError(
+            f"{evidence.path}: member {side}/facts.json says sha256 {outputs.sha256[:12]} of the outputs, but {side}/dumps.txt "
+            f"has {evidence.digests[f'{side}/dumps.txt'][:12]}"
+        )
+    detections = judged.detections[side]
+    whole = devkit.ids == devkit.all_ids
+    evaluation = evaluate_set(detections, devkit.truth, pictures.port.classes, whole_set=whole)
+    return Judged(evaluation, Path(outputs.folder), outputs.sha256, outputs.size_bytes, detections, digests=digests)

@@ -1,0 +1,85 @@
+"""--evidence-from=FILE: the file is opened and checked before any test, for it says what the run was told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rfcn_lib.errors import SuiteError
+from rfcn_lib.evidence.archive import open_archive
+from rfcn_lib.evidence.contents import Judged, expect_statement_of, judged_of, run_of
+from rfcn_lib.evidence.layout import EvidenceError
+from rfcn_lib.evidence.records import Run, Verdict
+from rfcn_lib.verdict.status import EXIT_STATUS
+
+if TYPE_CHECKING:
+    from rfcn_lib.suite.options import Options
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A file of evidence that was opened.
+
+    root    sha256 of its manifest; `digests`: of its other members
+    folder  a temporary one with port.toml and set.txt, for what reads them as files
+    """
+
+    path: Path
+    root: str
+    run: Run
+    said: Verdict
+    judged: Judged
+    digests: Mapping[str, str]
+    folder: "TemporaryDirectory[str]"
+
+    def file(self, name: str) -> Path:
+        """port.toml, set.txt."""
+        return Path(self.folder.name) / name
+
+
+EVIDENCE = pytest.StashKey[Evidence]()
+
+
+def judged_again(config: pytest.Config, options: "Options") -> "Options":
+    """The options with which the run of --evidence-from judged; `options` itself without it.
+
+    Ends pytest where the file is no evidence: nothing can be judged then.
+    """
+    if options.evidence_from is None:
+        return options
+    try:
+        found = opened(options.evidence_from, options.evidence_root)
+        run = found.run
+        if options.marks not in ("accuracy", run.marks):
+            words = f"{found.path} was judged with -m {run.marks}, but this is -m {options.marks}"
+            raise EvidenceError(f"{words}; use -m {run.marks}")
+    except SuiteError as error:
+        pytest.exit(f"NOT JUDGED: {error}", returncode=EXIT_STATUS["NOT JUDGED"])
+    config.stash[EVIDENCE] = found
+    config.option.markexpr = run.marks
+    return replace(
+        options,
+        port=found.file("port.toml"),
+        baseline=found.path if found.judged.baseline else None,
+        accept=run.accept,
+        gate=run.gate,
+        explained=run.explained,
+        soc=run.soc,
+        precision_mode=run.precision_mode,
+        marks=run.marks,
+    )
+
+
+def opened(path: Path, root: str | None) -> Evidence:
+    """Open and read a file of evidence. Raises EvidenceError, which names the member."""
+    archive = open_archive(path, root)
+    (run, said), judged = run_of(archive), judged_of(archive)
+    expect_statement_of(archive, said)
+    folder = TemporaryDirectory(prefix="rfcn-evidence-")
+    found = Evidence(path, archive.root, run, said, judged, archive.digests, folder)
+    found.file("port.toml").write_bytes(judged.port_toml)
+    found.file("set.txt").write_bytes(judged.set_txt)
+    return found
