@@ -22,7 +22,7 @@ def faults_of_evidence(given: Mapping[str, Any], marks: str, here: Path) -> Iter
                 f"--{name}={value} is about one candidate, but {f'-m {marks!r}' if marks else 'no -m'} does not name one; use -m "
                 "accuracy, -m npu or -m rehearsal"
             )
-    if given["evidence-dumps"] and not writes:
+    if given.get("evidence-dumps") and not writes:
         yield "--evidence-dumps puts dumps into the file of --evidence; name one with --evidence=FILE, or leave it out"
     root = given.get("evidence-root")
     if root is not None and not re.fullmatch("[0-9a-f]{64}", root):
