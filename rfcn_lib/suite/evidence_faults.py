@@ -9,7 +9,7 @@ from rfcn_lib.suite import option_values as values
 from rfcn_lib.suite.declared_options import DECLARED
 
 DEVICES: Final = ("accuracy", "npu", "rehearsal")  # expressions of -m that judge one candidate
-BESIDE: Final = ("evidence-from", "evidence-root", "verdict", "protocols", "summary", "compare", "store")
+BESIDE: Final = ("evidence-from", "evidence-root", "verdict", "protocols", "summary", "store")
 
 
 def faults_of_evidence(given: Mapping[str, Any], marks: str, here: Path) -> Iterator[str]:

@@ -10,9 +10,11 @@ import pytest
 
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.evidence.archive import open_archive
-from rfcn_lib.evidence.contents import Judged, expect_statement_of, judged_of, run_of
+from rfcn_lib.evidence.contents import Judged
 from rfcn_lib.evidence.layout import EvidenceError
+from rfcn_lib.evidence.reading import expect_statement_of, judged_of, run_of
 from rfcn_lib.evidence.records import Run, Verdict
+from rfcn_lib.suite import guard
 from rfcn_lib.verdict.status import EXIT_STATUS
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ def judged_again(config: pytest.Config, options: "Options") -> "Options":
             words = f"{found.path} was judged with -m {run.marks}, but this is -m {options.marks}"
             raise EvidenceError(f"{words}; use -m {run.marks}")
     except SuiteError as error:
+        guard.refused(config, str(error))
         pytest.exit(f"NOT JUDGED: {error}", returncode=EXIT_STATUS["NOT JUDGED"])
     config.stash[EVIDENCE] = found
     config.option.markexpr = run.marks
@@ -77,7 +80,7 @@ def opened(path: Path, root: str | None) -> Evidence:
     """Open and read a file of evidence. Raises EvidenceError, which names the member."""
     archive = open_archive(path, root)
     (run, said), judged = run_of(archive), judged_of(archive)
-    expect_statement_of(archive, said)
+    expect_statement_of(archive, said, judged)
     folder = TemporaryDirectory(prefix="rfcn-evidence-")
     found = Evidence(path, archive.root, run, said, judged, archive.digests, folder)
     found.file("port.toml").write_bytes(judged.port_toml)

@@ -20,7 +20,8 @@ import pytest
 from rfcn_lib.command import export_lines
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.evidence.archive import Archive, Content, Streamed, open_archive, write_archive
-from rfcn_lib.evidence.contents import RUN, STATEMENT, VERDICT, as_bytes, exhibits_of, members_of
+from rfcn_lib.evidence.contents import RUN, STATEMENT, VERDICT, as_bytes, members_of
+from rfcn_lib.evidence.reading import exhibits_of
 from rfcn_lib.evidence.records import Run
 from rfcn_lib.evidence.records import Verdict as Said
 from rfcn_lib.evidence.statement import statement_of
