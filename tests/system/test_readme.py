@@ -64,7 +64,7 @@ def folder(tmp_path_factory):
 
 def judges(word):
     """Whether a word asks for a verdict: a run that only collects refuses it."""
-    return word.startswith(("--accept", "--verdict", "--summary"))
+    return word.startswith(("--accept", "--verdict", "--summary", "--evidence"))
 
 
 @pytest.fixture(scope="module")
