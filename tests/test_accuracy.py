@@ -82,7 +82,7 @@ class Criteria:
         judged = criterion(AGREEMENT["pictures"], agreement.worst_picture_times, "<=", 1.0, agreement.source)
         assert judged.holds(), f"{judged}\n{in_words(agreement.alone)}"
 
-    def test_what_departs_is_named(self, agreement: Agreed, culprit: Blame | None, record_property):
+    def test_what_departs_is_named(self, agreement: Agreed, culprit: Blame | None, kept_agreement, record_property):
         """It judges nothing: the stage that departs first, and the fault that gives the same outputs."""
         record_property("agreement", agreement.as_json())
         if culprit:
@@ -171,7 +171,7 @@ class TestRehearsal(Criteria):
     def candidate(cls, rehearsal_candidate: Candidate) -> Candidate:
         return rehearsal_candidate
 
-    def test_nothing_overflows_in_fp16(self, headroom, chip, criterion, record_property, note):
+    def test_nothing_overflows_in_fp16(self, headroom, kept_headroom, chip, criterion, record_property, note):
         """The first node in the graph's order is the culprit; those after it may only pass its numbers on."""
         computed = [row for row in headroom if row.operator not in MOVING]
         record_property("headroom", [asdict(row) for row in computed[:HEADROOM_ROWS]])

@@ -52,7 +52,9 @@ def test_the_twin_keeps_pace_with_the_source_model(runs, benchmark, criterion):
 
 
 @pytest.mark.npu
-def test_what_the_npu_was_timed_on_is_what_is_judged(npu_run, rates, devkit, canvases, om, store, record_property):
+def test_what_the_npu_was_timed_on_is_what_is_judged(
+    npu_run, rates, devkit, canvases, om, store, kept_timings, record_property
+):
     """The very om of its canvas, and each picture once; how many ran is what the tool's own numbers say."""
     record_property("rates", [f"{'SIMULATED ' if npu_run.simulated else ''}{rate}" for rate in rates.values()])
     record_property("speed", speed_of(npu_run, rates))

@@ -63,7 +63,7 @@ def write_archive(path: Path, members: Mapping[str, Content]) -> str:
             f"{path}: {len(members):,} members of {size:,} bytes are more than such a file holds ({MOST_MEMBERS - 1:,}, "
             f"{LARGEST_BYTES:,} bytes); leave out --evidence-dumps"
         )
-    aside = path.with_name(f".{path.name}.part")
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")  # with pytest-xdist others may write it too
     digests: dict[str, str] = {}
     try:
         with zipfile.ZipFile(aside, "w", zipfile.ZIP_STORED) as archive:

@@ -87,18 +87,22 @@ def members_of(found: Judged) -> dict[str, Content]:
     for side, digests in found.dumps.items():
         members[f"{side}/dumps.txt"] = dumps_text(digests)
     if found.measurements is not None:
-        facts, arrays = pack_measurements(found.floor, found.sample, found.measurements)
-        members |= {"agreement/facts.json": as_bytes(facts), **_in("agreement", arrays)}
-    for name, record in (
-        ("agreement/blame.json", found.blame),
-        ("baseline.json", found.baseline),
-        ("npu.json", found.npu),
-    ):
+        members |= agreement_members(found.floor, found.sample, found.measurements, found.blame)
+    for name, record in (("baseline.json", found.baseline), ("npu.json", found.npu)):
         if record is not None:
             members[name] = as_bytes(record)
     if found.headroom is not None:
         members["headroom.json"] = json_bytes(list(found.headroom))
     return members
+
+
+def agreement_members(
+    floor: str, sample: Sequence[str], measured: Measurements, blame: Blame | None
+) -> dict[str, Content]:
+    """Member -> content, of what the figures and limits of the agreement are computed from."""
+    facts, arrays = pack_measurements(floor, sample, measured)
+    members = {"agreement/facts.json": as_bytes(facts), **_in("agreement", arrays)}
+    return members if blame is None else {**members, "agreement/blame.json": as_bytes(blame)}
 
 
 def as_bytes(value: BaseModel) -> bytes:

@@ -2,18 +2,16 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import pytest
 
 from rfcn_lib import spec
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.evidence.archive import Content, Streamed
-from rfcn_lib.evidence.contents import Judged
-from rfcn_lib.evidence.records import Blame, CandidateFacts, Canvas, Exhibits, File, NpuFacts, ReferenceFacts, Set, Side
+from rfcn_lib.evidence.contents import Judged, as_bytes
+from rfcn_lib.evidence.records import CandidateFacts, Canvas, Exhibits, File, NpuFacts, ReferenceFacts, Set, Side
 from rfcn_lib.files import read_bounded
 from rfcn_lib.pictures.canvases import name_of
 from rfcn_lib.pictures.loading import Pictures
@@ -25,8 +23,9 @@ from rfcn_lib.score.dump_audit import read_dump
 from rfcn_lib.score.dumps import shapes
 from rfcn_lib.score.packet_records import Facts
 from rfcn_lib.speed.timings import write_timing
-from rfcn_lib.suite.agreement import Agreed
-from rfcn_lib.suite.canvases import Canvases
+from rfcn_lib.store.store import Store
+from rfcn_lib.suite.ascend import NpuRun
+from rfcn_lib.suite.canvases import Canvases, PerCanvas
 from rfcn_lib.suite.given import GraphFacts
 from rfcn_lib.suite.judging import Candidate, Reference
 from rfcn_lib.suite.options import Options
@@ -45,18 +44,12 @@ def judged_here(
     canvases: Canvases,
     graph_facts: GraphFacts,
     options: Options,
-    request: pytest.FixtureRequest,
 ) -> Judged:
-    """Everything that judging again needs. `request`: for what only some devices have.
-
-    Where the agreement ended in an error, it is left out: the tests say why.
-    """
+    """What judging again needs besides agreement, headroom and timings."""
     devkit, ids = pictures.devkit, pictures.devkit.ids
     theirs = reference.judged
     sides = {"candidate": candidate.judged} | ({"reference": theirs} if theirs else {})
     outputs = {side: _side(judged, ids) for side, judged in sides.items()}
-    agreed, blame = _agreement(request) if theirs else (None, None)
-    on_npu = candidate.device == "npu"
     files = _logs(candidate) | (_dumps(sides, pictures) if options.evidence_dumps else {})
     return Judged(
         port_toml=_bytes(options.port, LARGEST_FILE_BYTES),
@@ -82,25 +75,9 @@ def judged_here(
         ),
         detections={side: _of_ids(judged.detections, ids) for side, judged in sides.items()},
         dumps={side: judged.digests for side, judged in sides.items() if judged.digests},
-        floor=agreed.floor if agreed else "",
-        sample=agreed.pictures if agreed else (),
-        measurements=agreed.measured if agreed else None,
-        blame=blame,
         baseline=baseline,
-        headroom=_headroom(request) if candidate.device == "rehearsal" else None,
-        npu=_npu(request, canvases) if on_npu else None,
-        timings=_timings(request) if on_npu else {},
         files=files,
     )
-
-
-def _agreement(request: pytest.FixtureRequest) -> tuple[Agreed | None, Blame | None]:
-    try:
-        agreed: Agreed = request.getfixturevalue("agreement")
-        blame = request.getfixturevalue("culprit")
-    except SuiteError:
-        return None, None
-    return agreed, Blame(**asdict(blame)) if blame else None
 
 
 def _set(pictures: Pictures, canvases: Canvases) -> Set:
@@ -159,28 +136,18 @@ def _logs(candidate: Candidate) -> dict[str, Content]:
     return found
 
 
-def _headroom(request: pytest.FixtureRequest) -> list[dict[str, Any]] | None:
-    try:
-        return [asdict(row) for row in request.getfixturevalue("headroom")]
-    except (SuiteError, pytest.skip.Exception):
-        return None
-
-
-def _npu(request: pytest.FixtureRequest, canvases: Canvases) -> NpuFacts:
-    run, om, store = (request.getfixturevalue(name) for name in ("npu_run", "om", "store"))
-    return NpuFacts(
+def npu_members(run: NpuRun, om: PerCanvas, canvases: Canvases, store: Store) -> dict[str, Content]:
+    """Member -> content, of what the throughput is computed from: the tool's report of each batch, as the suite keeps it."""
+    facts = NpuFacts(
         simulated=run.simulated,
         chips_on_card=run.host.chips_on_card,
         oms={name_of(canvas): store.digests.of(om[canvas]) for canvas in canvases},
     )
-
-
-def _timings(request: pytest.FixtureRequest) -> dict[str, bytes]:
-    """File name -> the tool's report of each batch, as the suite keeps it."""
     with tempfile.TemporaryDirectory() as folder:
-        for timing in request.getfixturevalue("npu_run").timings:
+        for timing in run.timings:
             write_timing(Path(folder), timing)
-        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+        reports = {f"timings/{path.name}": path.read_bytes() for path in sorted(Path(folder).iterdir())}
+    return {"npu.json": as_bytes(facts), **reports}
 
 
 def _bytes(path: Path, most: int) -> bytes:

@@ -7,7 +7,7 @@ another process.
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from hashlib import sha256
@@ -17,21 +17,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rfcn_lib.agreement.culprit import Blame as FoundBlame
 from rfcn_lib.command import export_lines
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.evidence.archive import Archive, Content, Streamed, open_archive, write_archive
-from rfcn_lib.evidence.contents import RUN, STATEMENT, VERDICT, as_bytes, members_of
+from rfcn_lib.evidence.contents import RUN, STATEMENT, VERDICT, agreement_members, as_bytes, json_bytes, members_of
 from rfcn_lib.evidence.reading import exhibits_of
-from rfcn_lib.evidence.records import Run
+from rfcn_lib.evidence.records import Blame, Run
 from rfcn_lib.evidence.records import Verdict as Said
 from rfcn_lib.evidence.statement import statement_of
 from rfcn_lib.files import write_whole
+from rfcn_lib.graph.rehearsal.headroom import Headroom
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.processors import cpu_model
 from rfcn_lib.score.packet_records import Facts
-from rfcn_lib.suite.canvases import Canvases
+from rfcn_lib.store.store import Store
+from rfcn_lib.suite.agreement import Agreed
+from rfcn_lib.suite.ascend import NpuRun
+from rfcn_lib.suite.canvases import Canvases, PerCanvas
 from rfcn_lib.suite.commands import commands
-from rfcn_lib.suite.evidence_kept import judged_here
+from rfcn_lib.suite.evidence_kept import judged_here, npu_members
 from rfcn_lib.suite.given import GraphFacts
 from rfcn_lib.suite.guard import REPORTER
 from rfcn_lib.suite.inputs import require
@@ -42,6 +47,7 @@ from rfcn_lib.suite.verdict_file import finite
 from rfcn_lib.verdict.verdict import Exhibit, Trial
 
 UNWRITTEN = pytest.StashKey[str]()
+PARTS = ("judged", "agreement", "headroom", "timings")
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless", "pillow", "pydantic", "pytest", "torch")
 
 
@@ -54,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """No evidence of an earlier run outlives the beginning of this one."""
     path = config.stash[OPTIONS].evidence
     if path is not None and not hasattr(config, "workerinput"):
-        for old in (path, statement_path(path), _waiting(path)):
+        for old in (path, statement_path(path), *(_waiting(path, part) for part in PARTS)):
             old.unlink(missing_ok=True)
 
 
@@ -69,11 +75,30 @@ def kept_evidence(
     canvases: Canvases,
     graph_facts: GraphFacts,
     options: Options,
-    request: pytest.FixtureRequest,
 ) -> None:
     """Keep what was judged, until the verdict is known."""
-    found = judged_here(candidate, reference, baseline, exhibits, pictures, canvases, graph_facts, options, request)
-    write_archive(_waiting(require(options.evidence, "no --evidence")), members_of(found))
+    found = judged_here(candidate, reference, baseline, exhibits, pictures, canvases, graph_facts, options)
+    _keep("judged", members_of(found), options)
+
+
+@pytest.fixture(scope="class")
+def kept_agreement(agreement: Agreed, culprit: FoundBlame | None, options: Options) -> None:
+    """Keep what the figures and limits of the agreement were computed from."""
+    measured = require(agreement.measured, "nothing was measured")
+    blame = None if culprit is None else Blame(**asdict(culprit))
+    _keep("agreement", agreement_members(agreement.floor, agreement.pictures, measured, blame), options)
+
+
+@pytest.fixture(scope="session")
+def kept_headroom(headroom: Sequence[Headroom], options: Options) -> None:
+    """Keep the rows of a rehearsal."""
+    _keep("headroom", {"headroom.json": json_bytes(finite([asdict(row) for row in headroom]))}, options)
+
+
+@pytest.fixture(scope="session")
+def kept_timings(npu_run: NpuRun, om: PerCanvas, canvases: Canvases, store: Store, options: Options) -> None:
+    """Keep what the throughput was computed from."""
+    _keep("timings", npu_members(npu_run, om, canvases, store), options)
 
 
 @pytest.hookimpl(trylast=True)
@@ -84,23 +109,25 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     path = options.evidence
     if path is None or not isinstance(reporter, Reporter) or hasattr(config, "workerinput"):
         return
-    waiting = _waiting(path)
-    if not waiting.is_file() or not reporter.asked:
+    waiting = [file for file in (_waiting(path, part) for part in PARTS) if file.is_file()]
+    if not _waiting(path, "judged").is_file() or not reporter.asked:
         return
     try:
-        kept = open_archive(waiting)
-        members: dict[str, Content] = {name: _streamed(kept, name) for name in kept.digests}
+        parts = [open_archive(file) for file in waiting]
+        members: dict[str, Content] = {name: _streamed(part, name) for part in parts for name in part.digests}
+        kept = {name: digest for part in parts for name, digest in part.digests.items()}
         device = reporter.asked[0]
         said = Said.model_validate(finite(asdict(reporter.judged(device))))
         last = {RUN: as_bytes(_run(reporter, device, options)), VERDICT: as_bytes(said)}
-        digests = {**kept.digests, **{name: sha256(data).hexdigest() for name, data in last.items()}}
-        statement = statement_of(said, digests, exhibits_of(kept))
+        digests = {**kept, **{name: sha256(data).hexdigest() for name, data in last.items()}}
+        statement = statement_of(said, digests, exhibits_of(parts[0]))
         reporter.root = write_archive(path, {**members, **last, STATEMENT: statement})
         write_whole(statement_path(path), statement)
     except (OSError, SuiteError) as error:  # the verdict stands without it
         config.stash[UNWRITTEN] = f"{path} could not be written: {error}"
     finally:
-        waiting.unlink(missing_ok=True)
+        for file in waiting:
+            file.unlink(missing_ok=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -154,6 +181,10 @@ def _streamed(kept: Archive, name: str) -> Streamed:
     return Streamed(kept.entries[name].size, lambda: kept.parts(name))
 
 
-def _waiting(path: Path) -> Path:
-    """Where what was judged waits for the verdict."""
-    return path.with_name(f".{path.name}.waiting")
+def _keep(part: str, members: Mapping[str, Content], options: Options) -> None:
+    write_archive(_waiting(require(options.evidence, "no --evidence"), part), members)
+
+
+def _waiting(path: Path, part: str) -> Path:
+    """Where a part of what was judged waits for the verdict."""
+    return path.with_name(f".{path.name}.{part}.waiting")
