@@ -95,6 +95,8 @@ def _compared(found: Comparison) -> str:
         said += [one.unlike or "the same kind of device", *([one.refused] if one.refused else [])]
         for row in one.means:
             said.append(f"{row.name} {' -> '.join(numbers(row)[:2])} ({numbers(row)[2]})")
+        fallen = next((row for row in one.classes if row.difference is not None and row.difference < 0), None)
+        said += [f"the class that fell most: {fallen.name} {' -> '.join(numbers(fallen)[:2])}"] if fallen else []
         moved = [row.name for row in (*one.criteria, *one.classes, *one.reference_classes) if row.changed]
         said.append(f"{len(moved)} numbers of criteria and classes differ" if moved else "no other number differs")
         said.append(f"inputs that differ: {_named([each.what for each in one.inputs])}")

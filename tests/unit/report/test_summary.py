@@ -58,6 +58,7 @@ def test_it_has_at_most_30_lines_and_what_failed_is_shown_first(tmp_path):
     assert text.index("criterion 30") < text.index("criterion 31") < text.index("criterion 0")
     assert "22 more criteria" in text
     assert "FAILED -&gt; FAILED" in text and "also judged" in text
+    assert "the class that fell most: cat 0.8 -&gt; 0.1" in text
 
 
 def test_a_run_that_judged_nothing_says_so():
