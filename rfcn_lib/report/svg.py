@@ -25,6 +25,7 @@ OF_PAGE: Final[Mapping[str, str]] = {
 }
 STYLE: Final[Mapping[Any, Any]] = {
     "svg.fonttype": "none",
+    "path.simplify": False,  # it drops lines without length, which are dots
     "text.parse_math": False,  # a class name may hold a dollar
     "font.size": 9,
     "text.color": INK,

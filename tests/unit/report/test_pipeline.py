@@ -85,3 +85,10 @@ def test_each_artifact_of_a_side_is_in_its_line():
         "pictures",
         "candidate dumps",
     ]
+
+
+def test_dumps_that_were_made_elsewhere_stand_alone():
+    exhibit = {"path": "p", "sha256": "ab" * 32, "bytes": 1}
+    ((_, found),) = lines(trial_of(exhibits=dict.fromkeys(("weights", "pictures", "candidate dumps"), exhibit)))
+
+    assert [name for _, name, _ in found] == ["candidate dumps"]
