@@ -66,9 +66,9 @@ SHOTS: Final = (
     Shot("specimen-matched-dark.png", "specimen", "dark", WIDE_PX, "Matched boxes", 1180),
     Shot("broken-top-light.png", "broken", "light", WIDE_PX, "", 1500),
     Shot("broken-curves-dark.png", "broken", "dark", WIDE_PX, "Average precision of the classes", 900),
-    Shot("broken-pictures-light.png", "broken", "light", WIDE_PX, "Pictures on which the candidate loses most", 1000),
+    Shot("broken-pictures-light.png", "broken", "light", WIDE_PX, "Pictures on which the candidate loses most", 890),
     Shot("broken-pipeline-light.png", "broken", "light", WIDE_PX, "The pipeline", 1000),
-    Shot("broken-matched-light.png", "broken", "light", WIDE_PX, "Matched boxes", 560),
+    Shot("broken-matched-light.png", "broken", "light", WIDE_PX, "Matched boxes", 630),
 )
 
 

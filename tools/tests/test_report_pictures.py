@@ -23,7 +23,8 @@ def test_a_picture_is_small_and_as_wide_as_its_window(shot):
     path = PICTURES / shot.name
 
     assert path.stat().st_size <= LARGEST_BYTES
-    assert Image.open(path).width == shot.width
+    with Image.open(path) as picture:
+        assert picture.width == shot.width
 
 
 def png(picture):
