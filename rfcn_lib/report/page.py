@@ -28,7 +28,7 @@ class Judgement:
 
     device  "host", "rehearsal" or "npu"
     trial   None where the run did not get that far
-    rates   of an NPU, in words; `speed`: `paces` and `latencies` as plain values, see `rfcn_lib.suite.speed`
+    speed   of an NPU: `paces` and `latencies` as plain values, see `rfcn_lib.suite.speed`
     times   exhibit -> how long it took to make, in words
     checks  lines for a shell that check the digests
     """
@@ -37,7 +37,6 @@ class Judgement:
     found: Verdict
     trial: Trial | None
     drawn: Drawn | None
-    rates: Sequence[str] = ()
     speed: Mapping[str, Any] = field(default_factory=dict)
     times: Mapping[str, str] = field(default_factory=dict)
     checks: Sequence[str] = ()
@@ -107,11 +106,12 @@ def _part(one: Judgement) -> dict[str, Any]:
 def _speed(one: Judgement) -> dict[str, Any]:
     """The GPU's rates, then the NPU's, and the limit where it was judged."""
     gpu = one.drawn.gpu if one.drawn else ()
-    paces = [*gpu, *(Pace(**pace) for pace in one.speed.get("paces", ()))]
+    measured = [Pace(**pace) for pace in one.speed.get("paces", ())]
+    paces = [*gpu, *measured]
     limit = next((row["limit"] for row in one.found.criteria if row["name"] == THROUGHPUT), None)
     bars = rate_bars(paces, len(gpu), limit, f"{one.device}-rates") if paces else None
     latencies = one.speed.get("latencies", ())
-    return {"rates": one.rates, "paces": paces, "limit": limit, "bars": bars, "latencies": latencies}
+    return {"measured": measured, "paces": paces, "limit": limit, "bars": bars, "latencies": latencies}
 
 
 def _criteria(rows: Sequence[Mapping[str, Any]], name: str) -> list[dict[str, Any]]:

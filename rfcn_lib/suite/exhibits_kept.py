@@ -32,7 +32,8 @@ def _time(path: Path) -> str:
     noted = noted_seconds(path)
     if noted:
         return f"{_in_words(noted[0])} for {noted[1]:,} pictures"
-    seconds = record_in(path.parent).get("seconds")
+    homes = (path.parent, path.parent.parent)  # an om lies in a folder of its own
+    seconds = next((record["seconds"] for record in map(record_in, homes) if "seconds" in record), None)
     return f"made in {_in_words(seconds)}" if isinstance(seconds, int | float) else "time not known"
 
 

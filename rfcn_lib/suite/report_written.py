@@ -96,9 +96,9 @@ def _judgement(reporter: Reporter, device: str, path: Path) -> Judgement:
     found = Drawn.model_validate_json(waiting.read_bytes()) if waiting.is_file() else None
     trial = reporter.trials.get(device)
     exhibits = trial.exhibits if trial else {}
-    rates, speed = (reporter.rates, reporter.speed) if device == "npu" else ([], {})
+    speed = reporter.speed if device == "npu" else {}
     verdict = reporter.judged(device)
-    return Judgement(device, verdict, trial, found, rates, speed, times_of(exhibits), checks_of(exhibits))
+    return Judgement(device, verdict, trial, found, speed, times_of(exhibits), checks_of(exhibits))
 
 
 def _run(reporter: Reporter) -> Run:

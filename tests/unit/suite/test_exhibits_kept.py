@@ -24,6 +24,12 @@ def test_an_artifact_has_the_time_of_its_build_and_an_input_has_none(tmp_path):
     assert found == {"onnx": "made in 7.3 s", "twin": "made in 0.04 s", "weights": "given"}
 
 
+def test_an_om_lies_in_a_folder_of_its_build(tmp_path):
+    (kept(tmp_path / "om", seconds=61.0)).mkdir()
+
+    assert times_of({"om": exhibit(tmp_path / "om" / "artifact" / "rfcn.om")}) == {"om": "made in 61.0 s"}
+
+
 def test_dumps_have_the_time_of_all_runs_that_added_pictures(tmp_path):
     dumps = kept(tmp_path / "dumps")
     (tmp_path / "dumps" / "seconds.txt").write_text("7200.0 1000\n600.0 152\n12.")
