@@ -54,7 +54,7 @@ class Made:
 
 @pytest.fixture
 def judged(monkeypatch):
-    """-> the blame of a candidate's outputs; the catalogue has two faults that can be simulated. `judged.made`: the simulations."""
+    """-> the blame of outputs; two faults can be simulated. `judged.made`: the simulations."""
     made = []
 
     def blame(agreement, got, factors=None):
