@@ -147,7 +147,8 @@ def _living(model: ir.Model, change: Change) -> None:
 FAULTS: Final = (
     GraphFault(
         "clip-left-out", "proposals",
-        "The proposals are not clipped to the canvas. Look for im_info, which the trace may have lost.",
+        "The proposals are not clipped to the canvas. Look for im_info, which the trace may have lost. If the graph is meant "
+        "so, as the published one is, pass --clip=none.",
         clip_left_out,
     ),
     GraphFault(

@@ -60,8 +60,9 @@ class Agreed:
     measured what figures and limits were computed from; None in tests
     each     id -> each picture against the reference
     limits   the largest that each number of `each` may be
-    runs, soc, precision_mode, reference, records  what a search for the culprit needs: the source model over the sample, the
-             chip (None: float32 on this host), the reference's outputs by id (None: a packet), every picture's record
+    runs, soc, precision_mode, reference, records, plain  what a search for the culprit needs: the source model over the sample,
+             the chip (None: float32 on this host), the reference's outputs by id (None: a packet), every picture's record, the
+             outputs of the sample in the candidate's arithmetic (the floor's; None in tests)
     """
 
     floor: str
@@ -75,6 +76,7 @@ class Agreed:
     reference: OutputsOf | None = field(repr=False)
     records: Mapping[str, Picture] = field(repr=False)
     measured: Measurements | None = field(default=None, repr=False)
+    plain: OutputsOf | None = field(default=None, repr=False)
 
     def of(self, group: Group) -> tuple[Figure, ...]:
         """The figures of one criterion, furthest beyond its limit first."""
@@ -159,7 +161,8 @@ def agreement(
     measured = Measurements(mine, floor_sums, each, of_floors)
     limits = measured.limits()
     theirs = partial(read_dump, reference_dumps, port=port) if reference_dumps else None
-    return Agreed(words, ids, found, each, limits, source, chip, mode, theirs, pictures.records, measured)
+    plain = floors[0].outputs
+    return Agreed(words, ids, found, each, limits, source, chip, mode, theirs, pictures.records, measured, plain)
 
 
 def _each(
@@ -197,11 +200,16 @@ def reader(judged: Judged, port: Port) -> OutputsOf:
 
 
 def clip_of(facts: GraphFacts, got: OutputsOf, sample: Pictures, options: Options) -> Clip:
-    """What the candidate's proposals are clipped to. Where no graph says it, the outputs do."""
+    """What the candidate's proposals should be clipped to: as its graph says, then as --clip says of dumps made elsewhere.
+
+    Of the file of --om nobody knows the graph, so the outputs say it.
+    """
     if facts.clip in ("canvas", "frozen"):
         return "canvas"
-    if facts.clip == "none" or options.clip == "none":
+    if facts.clip == "none":
         return "none"
+    if options.om is None:
+        return options.clip
     outside = any(outside_canvas([got(id)], sample.records[id].canvas_wh) for id in sample.ids)
     return "none" if outside else "canvas"
 

@@ -14,13 +14,13 @@ from rfcn_lib.agreement.culprit import Blame, Explanation, explanation, first_st
 from rfcn_lib.agreement.measured import OutputsOf
 from rfcn_lib.agreement.pictures import apart
 from rfcn_lib.faults.catalogue import CATALOGUE
-from rfcn_lib.faults.fault import CommandFault, Fault, FaultError
+from rfcn_lib.faults.fault import CommandFault, Fault, FaultError, FilesFault, PictureFault
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.progress import progress
 from rfcn_lib.records import Outputs
 from rfcn_lib.suite.agreement import Agreed, reader
 from rfcn_lib.suite.judging import Candidate
-from rfcn_lib.suite.simulated import Simulations, simulations
+from rfcn_lib.suite.simulated import PLAIN, Simulations, simulations
 
 PICTURES: Final = 2
 FOREIGN: Final = 0.25  # of the specimen's pictures, 0.45 or more of another's first 50 proposals lie elsewhere
@@ -54,25 +54,37 @@ def blame_of(agreement: Agreed, candidate: Candidate, pictures: Pictures) -> Bla
     if any(id != owner for id, owner in owners.items()):
         words = f"pictures have the outputs of other pictures: {owners_in_words(owners)}"
         return Blame("files", "", words, evidence)
-    best, simulated = _best(agreement, candidate, pictures, stage)
-    if best is None:
+    found, simulated = _search(agreement, candidate, pictures, stage)
+    if found is None:
         which = f": {owners_in_words(owners)}" if owners and stage == "files" else ""
         words = f"{why}{which}. No single fault of the catalogue gives these outputs ({simulated} were simulated)"
         return Blame(stage, "", words, evidence)
+    best, some = found
     faults = {fault.name: fault for fault in CATALOGUE}
     first = next((faults[name] for name in best.names if faults[name].stage == stage), faults[best.names[0]])
     others = ", ".join(name for name in best.names if name != first.name)
     share = f"{best.share:.1%} of the rows agree with it to {best.score:.2g} of a score, {best.as_given:.1%} as given"
     also = f"; the same outputs: {others}" if others else ""
-    return Blame(first.stage, first.name, f"{first.sentence} ({share}{also})", evidence)
+    sentence = f"{first.sentence} ({share}{also})"
+    if not some:
+        return Blame(first.stage, first.name, sentence, evidence)
+    if isinstance(first, PictureFault):
+        return Blame(
+            "data", first.name, f"some pictures only ({some}), as if the device read other JPEGs: {sentence}", evidence
+        )
+    return Blame(
+        "cache and clock", first.name, f"some pictures only ({some}), as if from another run: {sentence}", evidence
+    )
 
 
-def _best(agreement: Agreed, candidate: Candidate, pictures: Pictures, stage: str) -> tuple[Explanation | None, int]:
-    """What explains the candidate's outputs, and how many faults were simulated.
+def _search(
+    agreement: Agreed, candidate: Candidate, pictures: Pictures, stage: str
+) -> tuple[tuple[Explanation, str] | None, int]:
+    """What explains the candidate's outputs and, if only on some pictures, one of these; and how many faults were simulated.
 
     The faults that can change what departs come first. Only if none of them fits, the others are simulated too.
     """
-    read, best, count = reader(candidate.judged, agreement.runs.port), None, 0
+    read, count = reader(candidate.judged, agreement.runs.port), 0
     all_faults = [fault for fault in CATALOGUE if not isinstance(fault, CommandFault)]
     likely = [fault for fault in all_faults if fault.stage in LIKELY[stage]]
     ids = pictures_to_simulate(agreement)
@@ -81,15 +93,18 @@ def _best(agreement: Agreed, candidate: Candidate, pictures: Pictures, stage: st
             ids = (worst,)
     with simulations(agreement, pictures, ids) as simulated:
         for faults in (likely, [fault for fault in all_faults if fault not in likely]):
-            best, tried = fitting(simulated, read, faults)
+            found, tried = fitting(simulated, read, faults)
             count += tried
-            if best:
-                break
-    return best, count
+            if found:
+                best, some = found
+                return (best, some or _unlike(agreement, pictures, read, best, ids)), count
+    return None, count
 
 
-def fitting(simulated: Simulations, read: OutputsOf, faults: Sequence[Fault]) -> tuple[Explanation | None, int]:
-    """What explains the candidate on all pictures, and how many faults this graph has a place for.
+def fitting(
+    simulated: Simulations, read: OutputsOf, faults: Sequence[Fault]
+) -> tuple[tuple[Explanation, str] | None, int]:
+    """What explains the candidate; if only on one picture, and the others agree, its id. And how many faults have a place.
 
     Only the faults that explain it on the picture that departs most go through the others too.
     """
@@ -101,7 +116,27 @@ def fitting(simulated: Simulations, read: OutputsOf, faults: Sequence[Fault]) ->
             one[fault.name] = share_of(read, simulated.outputs(fault, [first]))
     fits = [fault for fault in faults if fault.name in one and explanation(as_given, {fault.name: one[fault.name]})]
     every = {fault.name: share_of(read, simulated.outputs(fault, list(plain))) for fault in fits}
-    return explanation(share_of(read, plain), every), len(one)
+    if best := explanation(share_of(read, plain), every):
+        return (best, ""), len(one)
+    best = explanation(as_given, {fault.name: one[fault.name] for fault in fits})
+    others_agree = all(share_of(read, {id: plain[id]})[0] >= CALM for id in plain if id != first)
+    return ((best, first) if best and others_agree else None), len(one)
+
+
+def _unlike(agreement: Agreed, pictures: Pictures, read: OutputsOf, best: Explanation, ids: Sequence[str]) -> str:
+    """`ids` in words, if the picture of the sample that departs least has not the fault that explains them; else ""."""
+    canvas_wh = pictures.records[ids[0]].canvas_wh
+    others = [id for id in agreement.pictures if id not in ids and pictures.records[id].canvas_wh == canvas_wh]
+    plain = agreement.plain
+    if plain is None or not others:
+        return ""
+    calm = max(others, key=lambda id: share_of(read, {id: plain(id)}))
+    fault = next(fault for fault in CATALOGUE if fault.name == best.names[0])
+    if isinstance(fault, FilesFault):
+        return ""
+    with simulations(agreement, pictures, (calm,)) as simulated:
+        with_fault, without = (share_of(read, one) for one in (simulated.outputs(fault, [calm]), simulated.plain))
+    return ", ".join(ids) if explanation(with_fault, {PLAIN: without}) else ""
 
 
 def share_of(read: OutputsOf, outputs: Mapping[str, Outputs]) -> tuple[float, ...]:

@@ -101,18 +101,24 @@ def means_in_float32(rgb, picture, rules):
 
 
 def resized_by_torch(rgb, picture, rules):
-    """PyTorch's bilinear resize with the same scale: another order of the same products."""
+    """PyTorch's bilinear resize with the same scale and centres: another order of the same products.
+
+    Pixels of the edge are repeated first, because PyTorch rounds the size down and OpenCV to the nearest.
+    """
     import torch
 
     bgr = (rgb[:, :, ::-1].astype(np.float64) - np.asarray(rules.means_bgr)).astype(np.float32)
+    padded = np.pad(bgr, ((0, 2), (0, 2), (0, 0)), mode="edge")
     scaled = torch.nn.functional.interpolate(
-        torch.from_numpy(bgr.transpose(2, 0, 1).copy())[None],
-        size=picture.scaled_wh[::-1],
+        torch.from_numpy(padded.transpose(2, 0, 1).copy())[None],
+        scale_factor=picture.scale,
+        recompute_scale_factor=False,
         mode="bilinear",
         align_corners=False,
     )
+    width, height = picture.scaled_wh
     canvas = np.zeros((1, 3, picture.canvas_wh[1], picture.canvas_wh[0]), np.float32)
-    canvas[:, :, : picture.scaled_wh[1], : picture.scaled_wh[0]] = scaled.numpy()
+    canvas[:, :, :height, :width] = scaled.numpy()[:, :, :height, :width]
     return canvas
 
 

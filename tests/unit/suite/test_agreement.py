@@ -51,21 +51,23 @@ def test_what_does_not_claim_to_be_a_device_may_be_as_near_as_it_likes(on):
 
 
 @pytest.mark.parametrize(
-    ("of_graph", "option", "moved", "clip"),
+    ("of_graph", "option", "om", "moved", "clip"),
     [
-        ("canvas", None, 500, "canvas"),
-        ("frozen", None, 0, "canvas"),
-        ("none", "canvas", 0, "none"),
-        ("unknown", "none", 0, "none"),
-        ("unknown", "canvas", 0, "canvas"),
-        ("unknown", "canvas", 500, "none"),
+        ("canvas", "canvas", None, 500, "canvas"),
+        ("frozen", "canvas", None, 0, "canvas"),
+        ("none", "canvas", None, 0, "none"),
+        ("unknown", "none", None, 0, "none"),
+        ("unknown", "canvas", None, 0, "canvas"),
+        ("unknown", "canvas", None, 500, "canvas"),
+        ("unknown", "canvas", "a.om", 0, "canvas"),
+        ("unknown", "canvas", "a.om", 500, "none"),
     ],
 )
-def test_what_proposals_are_clipped_to(of_graph, option, moved, clip):
-    """What the graph says first, then the option, then the outputs."""
+def test_what_proposals_are_clipped_to(of_graph, option, om, moved, clip):
+    """What the graph says first, then the option; of an om's graph nothing is known but its outputs."""
     sample = SimpleNamespace(ids=("1",), records={"1": picture_of("1")})
     got = boxes_changed(source("1"), lambda xyxy: xyxy + moved)
-    found = clip_of(SimpleNamespace(clip=of_graph), lambda id: got, sample, SimpleNamespace(clip=option))
+    found = clip_of(SimpleNamespace(clip=of_graph), lambda id: got, sample, SimpleNamespace(clip=option, om=om))
     assert found == clip
 
 

@@ -9,7 +9,7 @@ import pytest
 from rfcn_lib.agreement import heads, proposals
 from rfcn_lib.agreement.figures import Figure
 from rfcn_lib.agreement.pictures import apart
-from rfcn_lib.faults.fault import FaultError, GraphFault, OutputsFault
+from rfcn_lib.faults.fault import FaultError, GraphFault, OutputsFault, PictureFault
 from rfcn_lib.suite import culprit, simulated
 from rfcn_lib.suite.agreement import Agreed
 from tests.support.agreement_scenes import PICTURES, changed, noisy, source
@@ -28,11 +28,11 @@ def with_deltas(times):
     return lambda id: changed(ARITHMETIC(id), bbox_pred=times * ARITHMETIC(id).bbox_pred)
 
 
-def agreed(*measures, reference=source, got=ARITHMETIC):
+def agreed(*measures, reference=source, got=ARITHMETIC, plain=None, pictures=IDS):
     found = tuple(Figure(one, 3.0, 0.1, 1.0, 9.0) for one in measures)
     each = {id: apart(got(id), source(id), PICTURES[id]) for id in PICTURES}
     runs = SimpleNamespace(port=None, sample=SimpleNamespace(by_canvas={(640, 640): IDS}), with_heads=IDS)
-    return Agreed("floor", IDS, found, each, LIMITS, runs, "Ascend310P3", None, reference, PICTURES)
+    return Agreed("floor", pictures, found, each, LIMITS, runs, "Ascend310P3", None, reference, PICTURES, plain=plain)
 
 
 class Made:
@@ -114,6 +114,32 @@ def test_where_the_first_pictures_agree_the_worst_one_that_went_wrong_alone_is_s
     found = judged(agreed(got=got), got)
     assert (found.stage, found.fault) == ("heads", "halved")
     assert [made.ids for made in judged.made] == [IDS, ("000007",)]
+
+
+@pytest.mark.parametrize("older", [IDS[:1], IDS], ids=["one of the two simulated", "both"])
+def test_a_fault_on_some_pictures_only_is_of_two_runs(judged, older):
+    def got(id):
+        return with_deltas(0.5)(id) if id in older else ARITHMETIC(id)
+
+    found = judged(agreed(heads.DELTAS, got=got, plain=ARITHMETIC, pictures=tuple(PICTURES)), got)
+    assert (found.stage, found.fault) == ("cache and clock", "halved")
+    assert all(id in found.sentence for id in older)
+
+
+def test_a_fault_on_all_pictures_is_of_one_run(judged):
+    found = judged(agreed(heads.DELTAS, got=source, plain=ARITHMETIC, pictures=tuple(PICTURES)), with_deltas(0.5))
+    assert (found.stage, found.fault) == ("heads", "halved")
+
+
+def test_another_picture_s_pixels_on_one_picture_are_another_jpeg(judged, monkeypatch):
+    def got(id):
+        return with_deltas(0.5)(id) if id == IDS[0] else ARITHMETIC(id)
+
+    agreement = agreed(heads.DELTAS, got=got)
+    judged(agreement, got)
+    monkeypatch.setattr(culprit, "CATALOGUE", (PictureFault("halved", "pictures", "Mirrored.", lambda *_: None),))
+    found = culprit.blame_of(agreement, SimpleNamespace(judged=None), SimpleNamespace(records=PICTURES))
+    assert (found.stage, found.fault) == ("data", "halved")
 
 
 def test_a_fault_without_a_place_in_this_graph_is_left_out(judged):
