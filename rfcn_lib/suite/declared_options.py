@@ -20,7 +20,7 @@ DECLARED: Sequence[tuple[str, str, str | None, str]] = (  # name, example of a v
         "--clip",
         "canvas|none",
         "canvas",
-        "the suite's own export clips the proposals to the canvas, or not, as published",
+        "the suite's own export clips the proposals to the canvas, or not, as published; with --dumps: what their graph does",
     ),
     ("--dumps", "DIR", None, "judge these dumps, made elsewhere, instead of making any"),
     ("--limit", "N", None, "first N ids of the set; the verdict says PARTIAL"),
