@@ -127,10 +127,11 @@ class Planter:
             "accuracy",
             "tests/test_accuracy.py",
         ]
+        environment = {name: value for name, value in os.environ.items() if name != "PYTEST_XDIST_WORKER"}
         begun = time.monotonic()
         done = subprocess.run(
             [*words, *(f"{name}={value}" for name, value in wanted.items())],
-            cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL, env={**os.environ, "COLUMNS": "200"},
+            cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL, env={**environment, "COLUMNS": "200"},
         )  # fmt: skip
         finding.judged_s = round(time.monotonic() - begun, 2)
         finding.exit = done.returncode
