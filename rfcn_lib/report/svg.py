@@ -72,6 +72,9 @@ def svg_of(figure: Figure, name: str, alternative: str) -> Markup:
     )
     found = re.sub(r"<!--.*?-->\s*", "", found, flags=re.DOTALL)
     found = re.sub(r'(\sid="|xlink:href="#|url\(#)', rf"\g<1>{name}-", found).replace("xlink:href", "href")
+    found = re.sub(
+        r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), found
+    )  # a hundredth of a px is enough
     for drawn, shown in OF_PAGE.items():
         found = found.replace(drawn, shown)
     return Markup(found.replace("<svg", f'<svg role="img" aria-label="{escape(alternative)}"', 1))  # noqa: S704

@@ -87,9 +87,9 @@ def verdict_of(trial, rows=None, status="FAILED", words="does not hold: mean AP 
     return Verdict(status, words, asdict(trial) if trial else None, rows, {})
 
 
-def jpeg_base64(size_wh=(60, 40)):
+def jpeg_base64(pixels=None):
     buffer = BytesIO()
-    Image.fromarray(np.full((*size_wh[::-1], 3), 90, np.uint8)).save(buffer, "JPEG")
+    Image.fromarray(np.full((40, 60, 3), 90, np.uint8) if pixels is None else pixels).save(buffer, "JPEG", quality=80)
     return b64encode(buffer.getvalue()).decode()
 
 

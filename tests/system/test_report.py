@@ -158,7 +158,9 @@ def test_every_picture_in_the_page_is_drawn(browser, tmp_path):
     path.write_text(made_up(("cat", "dog")), encoding="utf-8")
     with opened(browser, path) as (shown, asked, complaints):
         assert (asked, complaints) == ([], [])
-        sizes = shown.locator("svg image").evaluate_all("found => found.map(one => one.getBoundingClientRect().width)")
+        sizes = shown.locator("svg image, .three svg use").evaluate_all(
+            "found => found.map(one => one.getBoundingClientRect().width)"
+        )
         assert len(sizes) == 3 and min(sizes) > 100
 
 

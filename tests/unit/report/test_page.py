@@ -3,15 +3,19 @@
 import dataclasses
 import re
 
+import numpy as np
 import pytest
 
-from rfcn_lib.report.drawn import Drawn
+from rfcn_lib.report.drawn import Box, Drawn, Line
 from rfcn_lib.report.page import Judgement, Run, page
 from rfcn_lib.report.words import TONE, not_proved
+from rfcn_lib.score.curves import POINTS
+from rfcn_lib.score.matched import PER_AXIS
+from rfcn_lib.suite.drawing import BOXES, LONGEST_PX, PICTURES
 from rfcn_lib.verdict.status import EXIT_STATUS
 from rfcn_lib.verdict.verdict import ELSEWHERE, HOST, NPU, REHEARSED, SIMULATED
 from tests.support.html_pages import Page, faults_of
-from tests.support.trials import criterion_of, drawn_of, pace_of, trial_of, verdict_of
+from tests.support.trials import cells_of, criterion_of, drawn_of, jpeg_base64, pace_of, trial_of, verdict_of
 
 HOSTILE = "<script>alert(1)</script>"
 NASTY = (HOSTILE, '"><img src=x onerror=alert(1)>', "a$b$c & 犬'", "x" * 300)
@@ -162,6 +166,24 @@ def test_a_limit_of_throughput_is_drawn_where_it_was_judged(whole):
 
     assert "the limit is 3.61" in page_of(drawn=drawn_of(), rows=[row])
     assert "the limit is" not in whole
+
+
+def test_the_largest_page_of_a_candidate_has_half_of_what_a_page_may_have():
+    """20 classes, every curve and every cell full, and twelve pictures of noise; so host and NPU share a page of 5 MB."""
+    names, many = [f"class {at}" for at in range(20)], np.linspace(0, 1, POINTS)
+    line = Line(recall=tuple(many), precision=tuple(many[::-1]))
+    random = np.random.default_rng(0)
+    full = cells_of(*random.uniform(0, 1, (2, PER_AXIS**2)), np.arange(PER_AXIS**2) + 1)
+    jpeg = jpeg_base64(random.integers(0, 256, (LONGEST_PX, LONGEST_PX, 3), np.uint8))
+    boxes = tuple(Box(xyxy=(0, 0, 300, 300), name="a class", score=0.5, mark="wrong") for _ in range(BOXES))
+    drawn = drawn_of(names)
+    (one,) = drawn.pictures
+    worst = one.model_copy(update={"jpeg_base64": jpeg, "panels": dict.fromkeys(one.panels, boxes)})
+    curves = tuple(one.model_copy(update={"reference": line, "candidate": line}) for one in drawn.curves)
+    pairs = drawn.pairs.model_copy(update={"scores": full, "centres": full, "sizes": full})
+    drawn = drawn.model_copy(update={"curves": curves, "pictures": (worst,) * PICTURES, "pairs": pairs})
+
+    assert len(page_of(trial_of(names), drawn).encode()) < 2_500_000
 
 
 def test_two_candidates_of_a_run_share_a_page():
