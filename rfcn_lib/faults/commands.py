@@ -120,9 +120,18 @@ def _dumps_of(store: Path, device: str) -> Path:
     return folder
 
 
-def answers_of(device: str, factor: float, bench: Bench) -> tuple[str, ...]:
-    """The store's own dumps of a device, handed in as another device's; boxes are multiplied by a factor near 1."""
-    dumps, source = bench.folder / "dumps", _dumps_of(bench.store, device)
+def reference_as_answers(factor: float, bench: Bench) -> tuple[str, ...]:
+    """The reference's own dumps, handed in as a device's; all numbers are multiplied by a factor near 1."""
+    return _as_answers(_dumps_of(bench.store, "torch"), factor, bench)
+
+
+def twin_as_answers(bench: Bench) -> tuple[str, ...]:
+    """The twin's dumps, handed in as a device's."""
+    return _as_answers(bench.twin, 1.0, bench)
+
+
+def _as_answers(source: Path, factor: float, bench: Bench) -> tuple[str, ...]:
+    dumps = bench.folder / "dumps"
     dumps.mkdir()
     for id in ids_of(bench.dumps):
         for index in (ROIS, SCORES, DELTAS):
@@ -198,17 +207,16 @@ FAULTS: Final = (
     CommandFault(
         "reference-as-answers", "cache and clock",
         "The dumps are the source model's own. Pass the folder that the device wrote.",
-        partial(answers_of, "torch", 1.0),
+        partial(reference_as_answers, 1.0),
     ),
     CommandFault(
         "reference-nearly-as-answers", "cache and clock",
         "The dumps are the source model's, times 1.000001. Pass the folder that the device wrote.",
-        partial(answers_of, "torch", 1.000001),
+        partial(reference_as_answers, 1.000001),
     ),
     CommandFault(
         "twin-as-answers", "cache and clock",
-        "The dumps are the twin's, and no device made them. Pass the folder that the device wrote.",
-        partial(answers_of, "onnxruntime", 1.0),
+        "The dumps are the twin's, and no device made them. Pass the folder that the device wrote.", twin_as_answers,
     ),
     CommandFault(
         "truth-as-answers", "cache and clock",

@@ -88,6 +88,7 @@ class Bench:
     weights  the checkpoint
     dumps    the candidate's dumps, `<id>_1.bin` to `_3.bin`
     store    the suite's store: reference, graphs
+    twin     the twin's dumps of the same pictures
     """
 
     folder: Path
@@ -96,6 +97,7 @@ class Bench:
     weights: Path
     dumps: Path
     store: Path
+    twin: Path
 
 
 @dataclass(frozen=True, slots=True)

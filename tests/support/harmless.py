@@ -233,7 +233,7 @@ def float64_reference(planter, soc, folder):
     weights = SPECIMEN / "rfcn_specimen.pth"
     own = folder / "own"
     own.mkdir()
-    store = own_store(Bench(own, planter.devkit, planter.port_file, weights, folder, planter.store))
+    store = own_store(Bench(own, planter.devkit, planter.port_file, weights, folder, planter.store, folder))
     kept, network = (
         RunFolder(store / "dumps" / "torch", planter.port),
         network_from_checkpoint(weights, planter.port).double(),

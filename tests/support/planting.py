@@ -172,7 +172,8 @@ class Planter:
             own = folder / "own"
             own.mkdir()
             dumps = self.write(self.plain(soc), folder / "right")
-            bench = Bench(own, self.devkit, self.port_file, SPECIMEN / "rfcn_specimen.pth", dumps, self.store)
+            twin = self.write(self.plain(None), folder / "twin")
+            bench = Bench(own, self.devkit, self.port_file, SPECIMEN / "rfcn_specimen.pth", dumps, self.store, twin)
             options = (f"--dumps={dumps}", *fault.change(bench))
             self.judge(finding, options, own)
         else:

@@ -43,7 +43,13 @@ def bench(tmp_path):
     own = tmp_path / "own"
     own.mkdir()
     return Bench(
-        own, tmp_path / "VOCdevkit", SPECIMEN / "port.toml", tmp_path / "w.pth", tmp_path / "dumps", tmp_path / "store"
+        own,
+        tmp_path / "VOCdevkit",
+        SPECIMEN / "port.toml",
+        tmp_path / "w.pth",
+        tmp_path / "dumps",
+        tmp_path / "store",
+        devices[1],
     )
 
 
