@@ -18,6 +18,7 @@ STAGES = {
     "full_size": "the full-size graph: source model, published canvas, fitted canvases",
     "busy": "a picture of the specimen alone and beside busy processes",
     "whole_set": "disk and memory of a 4,952-picture run, killed half way and taken up again",
+    "evidence": "a file of --evidence of 4,952 pictures: its size, and judging it again without PyTorch",
     "warm": "pytest -m accuracy when nothing has changed",
 }
 
