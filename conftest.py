@@ -7,7 +7,8 @@
 
 Each artifact is built when a test needs it, once, and kept in the store. With --canvas=fitted, `onnx`, `adapted`, `twin` and
 `om` have one file per canvas. Options exchange the modules that define `om`, `reference`, `host_dumps`, the limits and what is
-written: see rfcn_lib/suite/options.py. Without --om, rfcn_lib/suite/om_compiled.py defines `om`.
+written: see rfcn_lib/suite/options.py. Without --om, rfcn_lib/suite/om_compiled.py defines `om`. Without --evidence-from,
+rfcn_lib/suite/devices_asked.py defines `npu_run`, `npu_candidate` and `rehearsal_dumps`.
 """
 
 from collections.abc import Mapping
@@ -21,15 +22,14 @@ from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.port import Port
 from rfcn_lib.score.packet_records import Facts
 from rfcn_lib.store.store import Store
-from rfcn_lib.suite.ascend import NpuHost, NpuRun, run_on_npus, unpublished_flags
 from rfcn_lib.suite.canvases import Canvases, PerCanvas
 from rfcn_lib.suite.given import GraphFacts, expect_runnable
 from rfcn_lib.suite.host_runs import HostRun, SourceModel, Twin
 from rfcn_lib.suite.inputs import require
-from rfcn_lib.suite.judging import Candidate, Reference, judge_own_dumps, trial_of
+from rfcn_lib.suite.judging import Candidate, Reference, trial_of
 from rfcn_lib.suite.options import Options
 from rfcn_lib.suite.rehearsal import Chip, rehearsed_graphs, run_rehearsed
-from rfcn_lib.verdict.verdict import NPU, SIMULATED, Exhibit, Trial
+from rfcn_lib.verdict.verdict import Exhibit, Trial
 
 prepare_threads()  # before torch is imported
 
@@ -107,27 +107,6 @@ def host_run(store: Store, canvases: Canvases, twin: PerCanvas, pictures: Pictur
 
 
 @pytest.fixture(scope="session")
-def npu_run(
-    store: Store,
-    npu_ready: NpuHost,
-    om: PerCanvas,
-    compiled_by: tuple[str, ...],
-    bins: BinSet,
-    canvases: Canvases,
-    options: Options,
-) -> NpuRun:
-    """The compiled model over every picture, on every device: dumps and timings."""
-    require(options.dumps is None, "--dumps judges what was made elsewhere, so this host's NPU is not asked")
-    return run_on_npus(store, npu_ready, om, compiled_by, bins, canvases, options)
-
-
-@pytest.fixture(scope="session")
-def npu_dumps(npu_run: NpuRun) -> Path:
-    """rois, cls_prob and bbox_pred of every picture, as the vendor's tool wrote them."""
-    return npu_run.dumps
-
-
-@pytest.fixture(scope="session")
 def rehearsed(store: Store, canvases: Canvases, adapted: PerCanvas, chip: Chip) -> PerCanvas:
     """The adapted graph with the chip's arithmetic: rounding to fp16, and the vendor's two kernels."""
     return rehearsed_graphs(store, canvases, adapted, chip)
@@ -141,39 +120,7 @@ def rehearsal_run(
     return run_rehearsed(store, canvases, rehearsed, pictures, options)
 
 
-@pytest.fixture(scope="session")
-def rehearsal_dumps(rehearsal_run: HostRun) -> Path:
-    """rois, cls_prob and bbox_pred of every picture, with the chip's arithmetic."""
-    return rehearsal_run.all()
-
-
 # -- the comparison -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-def npu_candidate(
-    npu_dumps: Path,
-    reference_dumps: Path | None,
-    npu_run: NpuRun,
-    npu_files: Mapping[str, Path],
-    compiled_for: tuple[str | None, str | None],
-    pictures: Pictures,
-    options: Options,
-) -> Candidate:
-    """The NPU's evaluation, once the reference's dumps are complete too."""
-    chip, precision_mode = compiled_for
-    return Candidate(
-        device="npu",
-        on=SIMULATED if npu_run.simulated else NPU,
-        description=str(npu_run),
-        judged=judge_own_dumps(npu_dumps, pictures),
-        files=npu_files,
-        commands=npu_run.commands,
-        tool=npu_run.host.tool,
-        unpublished=unpublished_flags(options),
-        chip=chip,
-        precision_mode=precision_mode,
-    )
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,8 @@ import time
 
 import pytest
 
-from rfcn_lib.devices import onnx_runtime, pytorch
 from rfcn_lib.score.agreement import agree
 from rfcn_lib.score.packet import read_packet
-from rfcn_lib.source.checkpoint import network_from_checkpoint
 from rfcn_lib.speed.throughput import expect_timed, reaches
 from rfcn_lib.suite.speed import speed_of
 
@@ -21,6 +19,9 @@ LEAST_PACE = 0.5  # this suite: at half the source model's pace the graph would 
 @pytest.fixture(scope="module")
 def runs(port_graphs):
     """Both devices, loaded, on one picture, on one canvas."""
+    from rfcn_lib.devices import onnx_runtime, pytorch  # here: an NPU's evidence is judged again without PyTorch
+    from rfcn_lib.source.checkpoint import network_from_checkpoint
+
     im_data, picture = next(port_graphs.two_pictures())
     network = network_from_checkpoint(port_graphs.weights, port_graphs.port)
     session = onnx_runtime.session(port_graphs.twin)

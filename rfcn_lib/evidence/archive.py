@@ -115,13 +115,13 @@ class Archive:
     def __contains__(self, name: str) -> bool:
         return name in self.entries
 
-    def parts(self, name: str) -> Iterator[bytes]:
-        """A member's content in parts, for a large one."""
+    def parts(self, name: str, size: int = CHUNK_BYTES) -> Iterator[bytes]:
+        """A member's content in parts of a size, for a large one."""
         entry = self.entries[name]
         with self.path.open("rb") as file:
             file.seek(entry.data_offset)
-            for begin in range(0, entry.size, CHUNK_BYTES):
-                yield file.read(min(CHUNK_BYTES, entry.size - begin))
+            for begin in range(0, entry.size, size):
+                yield file.read(min(size, entry.size - begin))
 
     def read(self, name: str) -> bytes:
         """A member's content, compared with its digest once more.

@@ -4,17 +4,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from rfcn_lib.evidence.records import Verdict
-
-COMPARED: Final = ("trial", "criteria", "status", "words")
+COMPARED: Final = ("trial", "criteria", "rates", "status", "words")
 SHOWN: Final = 3
 _ABSENT: Final = object()
 
 
-def contradiction(path: Path, said: Verdict, found: Mapping[str, Any]) -> str:
-    """Where the two differ, in a sentence; "" where they are the same. `found`: as JSON has it."""
-    told = said.model_dump()
-    differences = [line for name in COMPARED for line in _differences(name, told[name], found[name])]
+def contradiction(path: Path, said: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """Where the two differ, in a sentence; "" where they are the same. Both have the names of COMPARED, as JSON has them."""
+    differences = [line for name in COMPARED for line in _differences(name, said[name], found[name])]
     if not differences:
         return ""
     more = f"; and {len(differences) - SHOWN} more" if len(differences) > SHOWN else ""

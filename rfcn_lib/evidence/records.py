@@ -157,15 +157,31 @@ class Blame(Record):
     evidence: str
 
 
+class NpuDevice(Record):
+    """One chip, as `npu-smi info` showed it."""
+
+    device_id: int
+    npu_id: int
+    chip: int
+    name: str
+    health: str
+    busy: list[str]
+    slice: str
+    version: str
+    warnings: list[str]
+
+
 class NpuFacts(Record):
     """npu.json: what the throughput is computed from, besides the timings.
 
-    oms  canvas as `<width>x<height>` -> sha256 of its compiled model
+    oms   canvas as `<width>x<height>` -> sha256 of its compiled model
+    npus  the devices, as `ascend.npu_smi.Npu` has them
     """
 
     simulated: bool
     chips_on_card: Annotated[int, Field(ge=1, le=1000)]
     oms: dict[str, Sha256]
+    npus: list[NpuDevice]
 
 
 class Verdict(Record):

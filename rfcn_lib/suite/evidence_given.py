@@ -6,23 +6,22 @@ What the criteria judge is computed again, from truth, detections and measuremen
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rfcn_lib.agreement.culprit import Blame
 from rfcn_lib.evidence.comparison import contradiction
 from rfcn_lib.evidence.layout import EvidenceError
-from rfcn_lib.evidence.records import Side
 from rfcn_lib.pictures.devkit import Devkit
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.pictures.set_file import read_ids
 from rfcn_lib.port import Port, read_port
-from rfcn_lib.score.evaluation import Judged, evaluate_set
 from rfcn_lib.score.packet_records import Facts
-from rfcn_lib.store.store import Store
 from rfcn_lib.suite.agreement import PUBLISHED_SAYS_NOTHING, Agreed, expect_device
 from rfcn_lib.suite.canvases import Canvases
 from rfcn_lib.suite.evidence_opened import EVIDENCE, Evidence
+from rfcn_lib.suite.evidence_sides import candidate_of, judged_side
 from rfcn_lib.suite.floors import Source
 from rfcn_lib.suite.given import GraphFacts
 from rfcn_lib.suite.guard import REPORTER
@@ -40,19 +39,24 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """What the run said is what judging again must say."""
     reporter, evidence = session.config.pluginmanager.get_plugin(REPORTER), session.config.stash[EVIDENCE]
     if isinstance(reporter, Reporter):
-        reporter.root = evidence.root
-        reporter.doubt = partial(_doubt, evidence)
+        reporter.root = evidence.archive.root
+        reporter.doubt = partial(_doubt, evidence, reporter)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[EVIDENCE].folder.cleanup()
 
 
-def _doubt(evidence: Evidence, found: Verdict) -> str:
+def _doubt(evidence: Evidence, reporter: Reporter, found: Verdict) -> str:
     """Why the verdict in the file cannot stand; "" where judging again gave the same."""
     if found.status == "NOT JUDGED" != evidence.said.status:
         return ""  # its own words say why
-    return contradiction(evidence.path, evidence.said, finite(asdict(found)))
+    said = {**evidence.said.model_dump(), "rates": evidence.run.rates}
+    words = contradiction(evidence.path, said, {**finite(asdict(found)), "rates": list(reporter.rates)})
+    code, commit = evidence.run.suite.get("sha256"), evidence.run.suite.get("commit")
+    if not words or code == reporter.code.sha256:
+        return words
+    return f"{words}. Another edition of this suite judged first: commit {commit}, code {code!s:.12}; judge again with that one"
 
 
 @pytest.fixture(scope="session")
@@ -140,7 +144,7 @@ def reference(evidence: Evidence, pictures: Pictures) -> Reference:
         if isinstance(figure, str):
             raise EvidenceError(f"{evidence.path}: the reference is the published figure, but {figure}")
         return Reference(facts.device, figure.limit, {})
-    judged = _judged(evidence, "reference", facts.outputs, pictures)
+    judged = judged_side(evidence, "reference", facts.outputs, pictures.on_published_canvas())
     found = judged.evaluation
     expect_fair(found.mean_ap, devkit.ids == devkit.all_ids)
     expect_names(judged.detections, found.ap, pictures)
@@ -156,21 +160,6 @@ def host_candidate(evidence: Evidence, pictures: Pictures) -> Candidate:
     return candidate_of(evidence, pictures)
 
 
-def candidate_of(evidence: Evidence, pictures: Pictures) -> Candidate:
-    """The evaluation of the candidate's detections, whatever device it is of."""
-    facts = evidence.judged.candidate
-    return Candidate(
-        device=evidence.run.device,
-        on=facts.on,
-        description=facts.description,
-        judged=_judged(evidence, "candidate", facts.outputs, pictures),
-        commands=tuple(facts.commands),
-        unpublished=tuple(facts.unpublished),
-        chip=facts.chip,
-        precision_mode=facts.precision_mode,
-    )
-
-
 @pytest.fixture(scope="class")
 def exhibits(evidence: Evidence, candidate: Candidate, reference: Reference) -> dict[str, Exhibit]:
     """Every file that took part, as the run found it.
@@ -183,7 +172,7 @@ def exhibits(evidence: Evidence, candidate: Candidate, reference: Reference) -> 
         name: {"path": one.path, "sha256": one.sha256, "bytes": one.bytes}
         for name, one in evidence.judged.exhibits.files.items()
     }
-    digests = {name: evidence.digests[member] for name, member in (("port", "port.toml"), ("set", "set.txt"))}
+    digests = {name: evidence.archive.digests[member] for name, member in (("port", "port.toml"), ("set", "set.txt"))}
     digests["candidate dumps"] = candidate.judged.sha256
     if reference.judged and not reference.packet:
         digests["reference dumps"] = reference.judged.sha256
@@ -204,8 +193,6 @@ def agreement(
     candidate: Candidate,
     pictures: Pictures,
     canvases: Canvases,
-    store: Store,
-    weights: Path,
 ) -> Agreed:
     """Figures and limits of the agreement, from what was measured picture by picture. Raises UnfairError as a run does."""
     judged = evidence.judged
@@ -217,7 +204,8 @@ def agreement(
     if candidate.on != HOST:
         expect_device(found, candidate)
     sample = tuple(judged.sample)
-    source = Source(store, canvases, weights, pictures.port, pictures.only(sample), (), "canvas")
+    no_store: Any = None  # nothing is run
+    source = Source(no_store, canvases, evidence.path, pictures.port, pictures.only(sample), (), "canvas")
     limits = measured.limits()
     return Agreed(
         judged.floor, sample, found, measured.each, limits, source, None, None, None, pictures.records, measured
@@ -229,18 +217,3 @@ def culprit(agreement: Agreed, evidence: Evidence) -> Blame | None:
     """What the run put a departure down to. To find it needs the network."""
     blame = evidence.judged.blame
     return None if blame is None else Blame(**blame.model_dump())
-
-
-def _judged(evidence: Evidence, side: str, outputs: Side, pictures: Pictures) -> Judged:
-    """The evaluation of a side's detections. Raises EvidenceError where its dumps have another digest than it says."""
-    devkit, judged = pictures.devkit, evidence.judged
-    digests = judged.dumps.get(side, {})
-    if digests and evidence.digests[f"{side}/dumps.txt"] != outputs.sha256:
-        raise EvidenceError(
-            f"{evidence.path}: member {side}/facts.json says sha256 {outputs.sha256[:12]} of the outputs, but {side}/dumps.txt "
-            f"has {evidence.digests[f'{side}/dumps.txt'][:12]}"
-        )
-    detections = judged.detections[side]
-    whole = devkit.ids == devkit.all_ids
-    evaluation = evaluate_set(detections, devkit.truth, pictures.port.classes, whole_set=whole)
-    return Judged(evaluation, Path(outputs.folder), outputs.sha256, outputs.size_bytes, detections, digests=digests)

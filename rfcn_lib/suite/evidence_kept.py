@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +12,17 @@ from rfcn_lib import spec
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.evidence.archive import Content, Streamed
 from rfcn_lib.evidence.contents import Judged, as_bytes
-from rfcn_lib.evidence.records import CandidateFacts, Canvas, Exhibits, File, NpuFacts, ReferenceFacts, Set, Side
+from rfcn_lib.evidence.records import (
+    CandidateFacts,
+    Canvas,
+    Exhibits,
+    File,
+    NpuDevice,
+    NpuFacts,
+    ReferenceFacts,
+    Set,
+    Side,
+)
 from rfcn_lib.files import read_bounded
 from rfcn_lib.pictures.canvases import name_of
 from rfcn_lib.pictures.loading import Pictures
@@ -29,6 +40,7 @@ from rfcn_lib.suite.canvases import Canvases, PerCanvas
 from rfcn_lib.suite.given import GraphFacts
 from rfcn_lib.suite.judging import Candidate, Reference
 from rfcn_lib.suite.options import Options
+from rfcn_lib.suite.verdict_file import finite
 from rfcn_lib.verdict.verdict import Exhibit
 
 LARGEST_LOG_BYTES: Final = 5_000_000
@@ -142,6 +154,7 @@ def npu_members(run: NpuRun, om: PerCanvas, canvases: Canvases, store: Store) ->
         simulated=run.simulated,
         chips_on_card=run.host.chips_on_card,
         oms={name_of(canvas): store.digests.of(om[canvas]) for canvas in canvases},
+        npus=[NpuDevice.model_validate(finite(asdict(npu))) for npu in run.host.npus],
     )
     with tempfile.TemporaryDirectory() as folder:
         for timing in run.timings:

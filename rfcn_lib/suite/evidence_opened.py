@@ -1,6 +1,5 @@
 """--evidence-from=FILE: the file is opened and checked before any test, for it says what the run was told."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rfcn_lib.errors import SuiteError
-from rfcn_lib.evidence.archive import open_archive
+from rfcn_lib.evidence.archive import Archive, open_archive
 from rfcn_lib.evidence.contents import Judged
 from rfcn_lib.evidence.layout import EvidenceError
 from rfcn_lib.evidence.reading import expect_statement_of, judged_of, run_of
@@ -25,16 +24,14 @@ if TYPE_CHECKING:
 class Evidence:
     """A file of evidence that was opened.
 
-    root    sha256 of its manifest; `digests`: of its other members
     folder  a temporary one with port.toml and set.txt, for what reads them as files
     """
 
     path: Path
-    root: str
     run: Run
     said: Verdict
     judged: Judged
-    digests: Mapping[str, str]
+    archive: Archive
     folder: "TemporaryDirectory[str]"
 
     def file(self, name: str) -> Path:
@@ -82,7 +79,7 @@ def opened(path: Path, root: str | None) -> Evidence:
     (run, said), judged = run_of(archive), judged_of(archive)
     expect_statement_of(archive, said, judged)
     folder = TemporaryDirectory(prefix="rfcn-evidence-")
-    found = Evidence(path, archive.root, run, said, judged, archive.digests, folder)
+    found = Evidence(path, run, said, judged, archive, folder)
     found.file("port.toml").write_bytes(judged.port_toml)
     found.file("set.txt").write_bytes(judged.set_txt)
     return found

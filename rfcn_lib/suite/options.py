@@ -146,7 +146,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "protocols_left_out" if options.protocols is None else "protocols_written",
         "report_left_out" if options.report is None else "report_written",
         "evidence_left_out" if options.evidence is None else "evidence_written",
-        *(["evidence_given"] if options.evidence_from else []),  # the last: it takes the place of others
+        *(
+            ["evidence_given", "evidence_of_devices"] if options.evidence_from else []
+        ),  # the last: it takes the place of others
     )
     for module in config.stash[guard.CHOSEN]:
         config.pluginmanager.import_plugin(f"rfcn_lib.suite.{module}")
@@ -155,7 +157,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _made_of_inputs(options: Options) -> tuple[str, ...]:
     """The modules that make or read what is judged."""
     return (
-        "exhibits_taken",
+        *("exhibits_taken", "devices_asked"),
         REFERENCES[options.reference],
         "candidate_made" if options.dumps is None else "candidate_given",
         "graphs_given" if options.onnx or options.adapted else "graphs_made",
