@@ -1,17 +1,16 @@
 """The verdict in a file of evidence against the verdict of judging it again: they must be the same to the last bit."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-COMPARED: Final = ("trial", "criteria", "rates", "status", "words")
 SHOWN: Final = 3
 _ABSENT: Final = object()
 
 
-def contradiction(path: Path, said: Mapping[str, Any], found: Mapping[str, Any]) -> str:
-    """Where the two differ, in a sentence; "" where they are the same. Both have the names of COMPARED, as JSON has them."""
-    differences = [line for name in COMPARED for line in _differences(name, said[name], found[name])]
+def contradiction(path: Path, said: Mapping[str, Any], found: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Where the two differ in what has these names, in a sentence; "" where they are the same. Values as JSON has them."""
+    differences = [line for name in names for line in _differences(name, said[name], found[name])]
     if not differences:
         return ""
     more = f"; and {len(differences) - SHOWN} more" if len(differences) > SHOWN else ""

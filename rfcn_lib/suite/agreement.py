@@ -108,7 +108,9 @@ class Agreed:
         alone = [
             {"picture": id, "what": by_picture.NAMES[what], "times": float(times)} for id, what, times in self.alone
         ]
-        return {"floor": self.floor, "pictures": list(self.pictures), "figures": rows, "alone": alone}
+        limits = {by_picture.NAMES[what]: float(limit) for what, limit in self.limits.items()}
+        found: dict[str, object] = {"floor": self.floor, "pictures": list(self.pictures), "figures": rows}
+        return {**found, "limits of one picture": limits, "alone": alone}
 
 
 @pytest.fixture(scope="class")

@@ -32,6 +32,8 @@ from rfcn_lib.suite.report import Reporter
 from rfcn_lib.suite.verdict_file import finite
 from rfcn_lib.verdict.verdict import HOST, Exhibit, Trial, Verdict
 
+ALL = ("trial", "criteria", "rates", "status", "words")
+MEASURED_AT_ONCE = ("trial",)
 NO_AGREEMENT = "the run that wrote this evidence measured no agreement: an error kept it from that"
 
 
@@ -49,10 +51,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def _doubt(evidence: Evidence, reporter: Reporter, found: Verdict) -> str:
     """Why the verdict in the file cannot stand; "" where judging again gave the same."""
-    if found.status == "NOT JUDGED" != evidence.said.status:
-        return ""  # its own words say why
     said = {**evidence.said.model_dump(), "rates": evidence.run.rates}
-    words = contradiction(evidence.path, said, {**finite(asdict(found)), "rates": list(reporter.rates)})
+    again = {**finite(asdict(found)), "rates": list(reporter.rates)}
+    errors = found.status == "NOT JUDGED" != evidence.said.status  # its own words say why; what was measured may lack
+    words = contradiction(evidence.path, said, again, MEASURED_AT_ONCE if errors else ALL)
+    words = f"{found.words}; {words}" if errors and words else words
     code, commit = evidence.run.suite.get("sha256"), evidence.run.suite.get("commit")
     if not words or code == reporter.code.sha256:
         return words

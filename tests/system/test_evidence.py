@@ -2,45 +2,22 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from rfcn_lib.evidence.archive import open_archive, write_archive
+from rfcn_lib.evidence.layout import EvidenceError
+from tests.support import tampering
 from tests.support.evidence import members_in, write_forged
 from tests.support.exit_statuses import INCONCLUSIVE, NOT_JUDGED
+from tests.support.judging_again import BLOCKED, run
 from tests.support.places import ROOT
 
 FEW = "--limit=40"
-BLOCKED = """
-import sys
-
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "torchvision"):
-            raise ImportError(f"{name} is not installed here")
-
-def refuse(event, arguments):
-    if event == "open" and isinstance(arguments[0], str) and "/specimen/" in arguments[0]:
-        raise PermissionError(f"judging again reads {arguments[0]}")
-
-sys.meta_path.insert(0, Refuse())
-sys.addaudithook(refuse)
-import pytest
-code = int(pytest.main(sys.argv[1:]))
-assert "torch" not in sys.modules
-sys.exit(code)
-"""
-
-
-def run(*options, blocked=False):
-    """-> (exit status, what the run printed)."""
-    start = ["-c", BLOCKED] if blocked else ["-m", "pytest"]
-    words = [sys.executable, *start, "-p", "no:cacheprovider", "-m", "accuracy", "tests/test_accuracy.py", *options]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
-    return done.returncode, done.stdout + done.stderr
 
 
 def verdict_section(words):
@@ -127,3 +104,104 @@ def test_evidence_of_an_earlier_run_does_not_outlive_one_that_judges_nothing(tmp
     assert code == 5, words
     assert not list(tmp_path.iterdir())
     assert "nothing was judged" in words
+
+
+IN_ONE_PROCESS = (
+    BLOCKED.partition("import pytest")[0]
+    + """
+import pytest
+for path in sys.argv[2:]:
+    print("FILE", path, flush=True)
+    words = ["-p", "no:cacheprovider", "-q", "-m", "accuracy", "tests/test_accuracy.py", sys.argv[1], f"--evidence-from={path}"]
+    print("STATUS", int(pytest.main(words)), flush=True)
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def tampered(written, tmp_path_factory):
+    """Rows of the table: member, what was changed, what is named where it alone is changed, and with a manifest made anew."""
+    folder, place = written[0], tmp_path_factory.mktemp("tampered")
+    members = members_in(folder / "e.zip")
+    data, entries = (folder / "e.zip").read_bytes(), open_archive(folder / "e.zip").entries
+    alone = {}
+    for name in (*members, "manifest.json"):
+        changed = bytearray(data)
+        changed[entries[name].data_offset + entries[name].size // 2] ^= 1
+        (place / "alone.zip").write_bytes(changed)
+        with pytest.raises(EvidenceError) as caught:
+            open_archive(place / "alone.zip")
+        alone[name] = tampering.named(str(caught.value))
+    files = {}
+    for at, (member, _, change) in enumerate(tampering.CHANGES):
+        files[member] = place / f"{at:02d}.zip"
+        forged = tampering.changed(members, member, change)
+        if member == "statement.json":
+            write_archive(files[member], forged)
+        else:
+            write_forged(files[member], forged)
+    words = [sys.executable, "-u", "-c", IN_ONE_PROCESS, f"--store={place / 'store'}", *map(str, files.values())]
+    done = subprocess.run(
+        words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL
+    )
+    texts = re.split(r"^FILE ", done.stdout, flags=re.MULTILINE)[1:]
+    assert len(texts) == len(files), done.stdout
+    return members, alone, dict(zip(files, texts, strict=True))
+
+
+def test_each_member_is_changed_once(tampered):
+    members, alone, texts = tampered
+
+    assert set(texts) == set(members) == set(alone) - {"manifest.json"}
+
+
+def test_each_change_is_caught(tampered):
+    _, alone, texts = tampered
+
+    assert all(member == found for member, found in alone.items())
+    assert [text for text in texts.values() if not re.search(r"^STATUS 10$", text, re.MULTILINE)] == []
+
+
+def test_the_table_of_the_page_is_what_was_found(tampered):
+    _, alone, texts = tampered
+    rows = [(name, words, alone[name], tampering.named(texts[name])) for name, words, _ in tampering.CHANGES]
+    page = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
+
+    assert tampering.table(rows) in page, tampering.table(rows)
+
+
+def console_lines(heading):
+    """The lines of the first console block after a heading of the page."""
+    page = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
+    return re.search(r"```console\n(.*?)```", page.partition(heading)[2], re.DOTALL)[1].splitlines()
+
+
+@pytest.mark.skipif(
+    shutil.which("ssh-keygen") is None, reason="this machine has no ssh-keygen (package openssh-client)"
+)
+def test_the_page_signs_and_checks_with_ssh_keygen(written, tmp_path):
+    for name in ("e.zip", "e.intoto.json"):
+        shutil.copy(written[0] / name, tmp_path / name.replace("e.", "evidence."))
+    lines = console_lines("## Sign it with ssh-keygen")
+
+    def shell(line):
+        return subprocess.run(
+            ["/bin/bash", "-ec", line], cwd=tmp_path, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
+
+    for line in lines:
+        done = shell(line)
+        assert done.returncode == 0, (line, done.stdout + done.stderr)
+    assert "Good" in done.stdout
+    statement = tmp_path / "evidence.intoto.json"
+    statement.write_text(statement.read_text().replace("FAILED", "PASSED"))
+    assert shell(lines[-1]).returncode != 0
+
+
+def test_the_statement_beside_the_file_is_read_by_the_page_s_own_line(written, tmp_path):
+    for name in ("e.zip", "e.intoto.json"):
+        shutil.copy(written[0] / name, tmp_path / name.replace("e.", "evidence."))
+    (line,) = console_lines("### What the signature covers")
+    done = subprocess.run(["/bin/bash", "-ec", line], cwd=tmp_path, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stdout + done.stderr

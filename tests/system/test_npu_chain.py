@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from tests.support.exit_statuses import INCONCLUSIVE, NOT_JUDGED
+from tests.support.judging_again import run
 from tests.support.places import ROOT, STANDIN
 
 FEW = "--limit=6"
@@ -72,7 +73,7 @@ def published_rate(tmp_path_factory):
 def test_the_whole_chain_passes_and_accepts_nothing(fresh, published_rate, tmp_path, run_npu):
     verdict = tmp_path / "verdict.json"
     options = (f"--store={fresh}", f"--port={published_rate}", "--devices=0,1", "--limit=40", f"--verdict={verdict}")
-    code, words = run_npu(*options, chips="310x4")
+    code, words = run_npu(*options, f"--evidence={tmp_path / 'evidence.zip'}", chips="310x4")
     found = json.loads(verdict.read_text())
 
     assert code == 0, words
@@ -101,6 +102,15 @@ def test_the_whole_chain_passes_and_accepts_nothing(fresh, published_rate, tmp_p
     )
     assert done.returncode == 0, done.stdout
     assert "no device was judged (SIMULATED: the dumps in" in re.sub(r"\s+", " ", done.stdout)
+
+    code, words = run(
+        f"--evidence-from={tmp_path / 'evidence.zip'}", f"--verdict={tmp_path / 'again.json'}", blocked=True
+    )
+    again = json.loads((tmp_path / "again.json").read_text())
+    assert code == 0, words
+    assert {
+        name: again[name] == found[name] for name in ("status", "words", "on_trial", "criteria", "rates")
+    } == dict.fromkeys(("status", "words", "on_trial", "criteria", "rates"), True)
 
 
 def expect_the_same_by_hand(commands, dumps):

@@ -14,6 +14,7 @@ from rfcn_lib.evidence.contents import members_of
 from rfcn_lib.evidence.layout import EvidenceError
 from rfcn_lib.evidence.reading import expect_statement_of, judged_of, run_of
 from rfcn_lib.evidence.records import NpuFacts, ReferenceFacts
+from rfcn_lib.suite.evidence_given import ALL
 from tests.support import evidence as made
 
 
@@ -158,7 +159,7 @@ def found_of(said):
 
 
 def test_the_same_verdict_contradicts_nothing(tmp_path):
-    assert contradiction(tmp_path, found_of(made.said_of()), found_of(made.said_of())) == ""
+    assert contradiction(tmp_path, found_of(made.said_of()), found_of(made.said_of()), ALL) == ""
 
 
 @pytest.mark.parametrize(
@@ -178,4 +179,4 @@ def test_the_same_verdict_contradicts_nothing(tmp_path):
     ],
 )
 def test_what_differs_is_named_with_both_values(tmp_path, change, named):
-    assert re.search(named, contradiction(tmp_path, found_of(made.said_of()), found_of(made.said_of(**change))))
+    assert re.search(named, contradiction(tmp_path, found_of(made.said_of()), found_of(made.said_of(**change)), ALL))
