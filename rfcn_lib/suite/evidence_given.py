@@ -42,6 +42,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     reporter, evidence = session.config.pluginmanager.get_plugin(REPORTER), session.config.stash[EVIDENCE]
     if isinstance(reporter, Reporter):
         reporter.root = evidence.archive.root
+        reporter.order = list(evidence.said.tests)
         reporter.doubt = partial(_doubt, evidence, reporter)
 
 

@@ -110,19 +110,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if path is None or not isinstance(reporter, Reporter) or hasattr(config, "workerinput"):
         return
     waiting = [file for file in (_waiting(path, part) for part in PARTS) if file.is_file()]
-    if not _waiting(path, "judged").is_file() or not reporter.asked:
-        return
     try:
-        parts = [open_archive(file) for file in waiting]
-        members: dict[str, Content] = {name: _streamed(part, name) for part in parts for name in part.digests}
-        kept = {name: digest for part in parts for name, digest in part.digests.items()}
-        device = reporter.asked[0]
-        said = Said.model_validate(finite(asdict(reporter.judged(device))))
-        last = {RUN: as_bytes(_run(reporter, device, options)), VERDICT: as_bytes(said)}
-        digests = {**kept, **{name: sha256(data).hexdigest() for name, data in last.items()}}
-        statement = statement_of(said, digests, exhibits_of(parts[0]))
-        reporter.root = write_archive(path, {**members, **last, STATEMENT: statement})
-        write_whole(statement_path(path), statement)
+        if _waiting(path, "judged") in waiting and reporter.asked:
+            reporter.root = _written(path, [open_archive(file) for file in waiting], reporter, options)
     except (OSError, SuiteError) as error:  # the verdict stands without it
         config.stash[UNWRITTEN] = f"{path} could not be written: {error}"
     finally:
@@ -139,6 +129,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"{there}pytest -m accuracy --evidence-from={path}" if there else why)
         if there:
             terminalreporter.write_line(f"{statement_path(path).resolve()}; sign it: docs/evidence.md")
+
+
+def _written(path: Path, parts: Sequence[Archive], reporter: Reporter, options: Options) -> str:
+    """Write the file and its Statement; returns the root digest. `parts`: what the fixtures kept, `judged` first."""
+    members: dict[str, Content] = {name: _streamed(part, name) for part in parts for name in part.digests}
+    kept = {name: digest for part in parts for name, digest in part.digests.items()}
+    device = reporter.asked[0]
+    said = Said.model_validate(finite(asdict(reporter.judged(device))))
+    last = {RUN: as_bytes(_run(reporter, device, options)), VERDICT: as_bytes(said)}
+    digests = {**kept, **{name: sha256(data).hexdigest() for name, data in last.items()}}
+    statement = statement_of(said, digests, exhibits_of(parts[0]))
+    root = write_archive(path, {**members, **last, STATEMENT: statement})
+    write_whole(statement_path(path), statement)
+    return root
 
 
 def _run(reporter: Reporter, device: str, options: Options) -> Run:

@@ -2,9 +2,9 @@
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -89,9 +89,16 @@ def expect_judging(config: pytest.Config, *, verdict_asked: bool) -> Iterator[st
     if verdict_asked:
         for flag, name in SHOWS.items():
             if config.getoption(name, False):
-                yield f"{flag} runs no test, so nothing can be judged; leave it out, or --accept, --verdict and --summary"
+                yield f"{flag} runs no test, so nothing can be judged; leave it out, or --accept, --verdict, --summary and --evidence"
         if config.getoption("no_summary", False) and config.getoption("accept", False):
             yield "--no-summary leaves out the verdict, which --accept is about; leave it out"
+
+
+def expect_whole(config: pytest.Config, given: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence where -k would leave criteria out of evidence."""
+    named = next((f"--{name}={given[name]}" for name in ("evidence", "evidence-from") if given[name]), None)
+    if named and config.getoption("keyword", ""):
+        yield f"-k leaves criteria out, but {named} is about all of them; leave out -k"
 
 
 def refused(config: pytest.Config, why: str) -> None:

@@ -127,7 +127,7 @@ def pytest_configure(config: pytest.Config) -> None:
     names = [name.removeprefix("--") for name, *_ in DECLARED]
     given = {name: config.getoption(f"--{name}") for name in (*names, "accept", "explain", "evidence-dumps", "atc-arg")}
     asked = any(given[name] for name in ("verdict", "summary", "accept", "evidence", "evidence-from"))
-    judging = [*guard.expect_judging(config, verdict_asked=asked)]
+    judging = [*guard.expect_judging(config, verdict_asked=asked), *guard.expect_whole(config, given)]
     try:
         options = read(given, marks=config.getoption("markexpr"), here=config.invocation_params.dir, wrong=judging)
     except SuiteError as error:

@@ -1,6 +1,6 @@
 """What a run prints and writes about itself: what is judged before it, the verdict after it, and the verdict's JSON file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -74,6 +74,9 @@ class Reporter:
         self.others_failed = False
         self.ended = ""
         self.root = ""  # of the evidence
+        self.order: Sequence[
+            str
+        ] = ()  # of tests, where another run's order is to be kept; with pytest-xdist any order comes
         self.doubt: Callable[[Verdict], str] | None = None  # what speaks against a verdict, "" if nothing
         self.surroundings = surroundings(config)
         self.code = own_code()
@@ -122,8 +125,10 @@ class Reporter:
 
     def judged(self, device: str) -> Verdict:
         """The verdict on one device; tests of the graphs count for every device."""
-        tests = {test: outcome for test, outcome in self.outcomes.items() if self.device_of.get(test) in (device, None)}
-        criteria = {test: found for test, found in self.criteria.items() if test in tests}
+        place = {test: at for at, test in enumerate(self.order)}
+        mine = [test for test in self.outcomes if self.device_of.get(test) in (device, None)]
+        tests = {test: self.outcomes[test] for test in sorted(mine, key=lambda test: place.get(test, len(place)))}
+        criteria = {test: self.criteria[test] for test in tests if test in self.criteria}
         found = verdict(
             self.trials.get(device),
             criteria,

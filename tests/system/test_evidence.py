@@ -13,8 +13,8 @@ from rfcn_lib.evidence.archive import open_archive, write_archive
 from rfcn_lib.evidence.layout import EvidenceError
 from tests.support import tampering
 from tests.support.evidence import members_in, write_forged
-from tests.support.exit_statuses import INCONCLUSIVE, NOT_JUDGED
-from tests.support.judging_again import BLOCKED, run
+from tests.support.exit_statuses import INCONCLUSIVE, NOT_JUDGED, WRONG_USAGE
+from tests.support.judging_again import BLOCKED, FILES, run
 from tests.support.places import ROOT
 
 FEW = "--limit=40"
@@ -99,11 +99,19 @@ def test_one_score_that_was_changed_with_a_manifest_that_fits_is_found_by_judgin
 def test_evidence_of_an_earlier_run_does_not_outlive_one_that_judges_nothing(tmp_path):
     for name in ("e.zip", "e.intoto.json"):
         (tmp_path / name).write_text("PASSED")
-    code, words = run("-k", "no_such_test", f"--store={tmp_path / 'store'}", f"--evidence={tmp_path / 'e.zip'}")
+    none = [f"--deselect={file}" for file in FILES]
+    code, words = run(*none, f"--store={tmp_path / 'store'}", f"--evidence={tmp_path / 'e.zip'}")
 
     assert code == 5, words
     assert not list(tmp_path.iterdir())
     assert "nothing was judged" in words
+
+
+def test_a_part_of_the_criteria_is_no_evidence(written, tmp_path):
+    for option in (f"--evidence={tmp_path / 'e.zip'}", f"--evidence-from={written[0] / 'e.zip'}"):
+        code, words = run("-k", "mean_ap", option)
+        assert code == WRONG_USAGE, words
+        assert f"-k leaves criteria out, but {option} is about all of them" in words
 
 
 IN_ONE_PROCESS = (
