@@ -89,7 +89,7 @@ def expect_judging(config: pytest.Config, *, verdict_asked: bool) -> Iterator[st
     if verdict_asked:
         for flag, name in SHOWS.items():
             if config.getoption(name, False):
-                yield f"{flag} runs no test, so nothing can be judged; leave it out, or --accept, --verdict, --summary and --evidence"
+                yield f"{flag} runs no test, so nothing can be judged; leave it out, or what asks for a verdict"
         if config.getoption("no_summary", False) and config.getoption("accept", False):
             yield "--no-summary leaves out the verdict, which --accept is about; leave it out"
 
