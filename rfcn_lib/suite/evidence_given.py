@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rfcn_lib.agreement.culprit import Blame
+from rfcn_lib.agreement.culprit import Blame, first_stage
 from rfcn_lib.evidence.comparison import contradiction
 from rfcn_lib.evidence.layout import EvidenceError
 from rfcn_lib.pictures.devkit import Devkit
@@ -218,6 +218,14 @@ def agreement(
 
 @pytest.fixture(scope="class")
 def culprit(agreement: Agreed, evidence: Evidence) -> Blame | None:
-    """What the run put a departure down to. To find it needs the network."""
+    """What the run put a departure down to. To find it needs the network.
+
+    Raises:
+        EvidenceError: something departs and is put down to nothing, or the reverse.
+    """
     blame = evidence.judged.blame
+    stage, _ = first_stage(agreement.found, len({id for id, *_ in agreement.alone}), len(agreement.each))
+    if bool(stage) != (blame is not None):
+        words = f"{stage} departs first, but it has none" if stage else "nothing departs, and yet it has one"
+        raise EvidenceError(f"{evidence.path}: member agreement/blame.json: {words}")
     return None if blame is None else Blame(**blame.model_dump())

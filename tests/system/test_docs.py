@@ -95,3 +95,12 @@ def test_the_gate_of_the_ci_files_tells_the_verdicts_apart(tmp_path):
         return subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True).returncode
 
     assert [status_of(word) for word in ("ACCEPTED", "PARTIAL", "SIMULATED", "NOT JUDGED")] == [0, 1, 1, 1]
+
+
+def test_the_page_on_evidence_installs_everything_but_torch():
+    page = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
+    line = next(line for line in page.splitlines() if "pip install --constraint constraints.txt" in line)
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    needed = re.findall(r'"([a-z0-9-]+)', re.search(r"^dependencies = \[(.*?)^\]", text, re.MULTILINE | re.DOTALL)[1])
+
+    assert set(line.split("constraints.txt ")[1].split()) == set(needed) - {"torch", "tomli"}
