@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
+import numpy as np
 import pytest
 
 from rfcn_lib.agreement.culprit import Blame, Explanation, explanation, first_stage, share_alike
@@ -17,13 +18,14 @@ from rfcn_lib.faults.catalogue import CATALOGUE
 from rfcn_lib.faults.fault import CommandFault, Fault, FaultError, FilesFault, PictureFault
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.progress import progress
-from rfcn_lib.records import Outputs
+from rfcn_lib.records import Floats, Outputs
 from rfcn_lib.suite.agreement import Agreed, reader
 from rfcn_lib.suite.judging import Candidate
 from rfcn_lib.suite.simulated import PLAIN, Simulations, simulations
 
 PICTURES: Final = 2
 FOREIGN: Final = 0.25  # of the specimen's pictures, 0.45 or more of another's first 50 proposals lie elsewhere
+NEARER: Final = 0.25  # another picture's scores are at least four times nearer than its own
 SHOWN: Final = 3  # pictures that went wrong alone
 CALM: Final = 0.98  # share of the rows that agree: the fault is on other pictures
 LIKELY: Final[
@@ -51,7 +53,7 @@ def blame_of(agreement: Agreed, candidate: Candidate, pictures: Pictures) -> Bla
         return None
     evidence = "; ".join(str(one) for one in agreement.found[:3] if one.times > 1)
     owners = owners_of(agreement, candidate)
-    if any(id != owner for id, owner in owners.items()):
+    if any(id != owner for id, (_, owner) in owners.items()):
         words = f"pictures have the outputs of other pictures: {owners_in_words(owners)}"
         return Blame("files", "", words, evidence)
     found, simulated = _search(agreement, candidate, pictures, stage)
@@ -156,29 +158,41 @@ def worst_alone(agreement: Agreed, pictures: Pictures, ids: Sequence[str]) -> st
     return next((id for id, *_ in agreement.alone if pictures.records[id].canvas_wh == canvas_wh), None)
 
 
-def owners_of(agreement: Agreed, candidate: Candidate) -> dict[str, str]:
-    """The first pictures that went wrong alone -> the picture whose outputs each has: itself, if no other's."""
+def owners_of(agreement: Agreed, candidate: Candidate) -> dict[str, tuple[str, str]]:
+    """The first pictures that went wrong alone -> what of another picture each has, and which: itself, if no other's."""
     alone = list(dict.fromkeys(id for id, *_ in agreement.alone))[:SHOWN]
     if agreement.reference is None:
-        return {id: id for id in alone}
+        return {id: ("", id) for id in alone}
     got, records = reader(candidate.judged, agreement.runs.port), agreement.records
-    mine = {id: _first_rows(got(id)) for id in alone}
-    found: dict[str, dict[str, float]] = {id: {} for id in alone}
+    mine = {id: got(id) for id in alone}
+    rows: dict[str, dict[str, float]] = {id: {} for id in alone}
+    scores: dict[str, dict[str, float]] = {id: {} for id in alone}
     for other in agreement.each if alone else ():
-        theirs = _first_rows(agreement.reference(other))
+        theirs = agreement.reference(other)
         for id in alone:
-            found[id][other] = apart(mine[id], theirs, records[other]).uncovered
-    nearest = {id: min(uncovered, key=uncovered.__getitem__) for id, uncovered in found.items()}
-    whole = {id: apart(got(id), agreement.reference(other), records[other]).uncovered for id, other in nearest.items()}
-    return {
-        id: other if found[id][id] > FOREIGN and whole[id] <= agreement.limits["uncovered"] else id
-        for id, other in nearest.items()
-    }
+            rows[id][other] = apart(_first_rows(mine[id]), _first_rows(theirs), records[other]).uncovered
+            scores[id][other] = float(np.abs(_sorted(mine[id].cls_prob) - _sorted(theirs.cls_prob)).mean())
+    found = {}
+    for id in alone:
+        other, owner = (min(of, key=of.__getitem__) for of in (rows[id], scores[id]))
+        whole = apart(mine[id], agreement.reference(other), records[other]).uncovered
+        if rows[id][id] > FOREIGN and whole <= agreement.limits["uncovered"]:
+            found[id] = ("outputs", other)
+        elif scores[id][owner] < NEARER * scores[id][id]:
+            found[id] = ("scores", owner)
+        else:
+            found[id] = ("", id)
+    return found
 
 
-def owners_in_words(owners: Mapping[str, str]) -> str:
-    """Each picture, and whose outputs it has, if another picture's."""
-    return ", ".join(id if owner == id else f"{id} has the outputs of {owner}" for id, owner in owners.items())
+def owners_in_words(owners: Mapping[str, tuple[str, str]]) -> str:
+    """Each picture, and what it has of whose outputs, if another picture's."""
+    return ", ".join(id if owner == id else f"{id} has the {what} of {owner}" for id, (what, owner) in owners.items())
+
+
+def _sorted(scores: Floats) -> Floats:
+    """Each class's scores from low to high: whose they are shows in any order of the rows."""
+    return np.sort(scores, axis=0)
 
 
 def _first_rows(outputs: Outputs, count: int = 50) -> Outputs:

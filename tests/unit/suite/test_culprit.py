@@ -165,6 +165,20 @@ def test_pictures_that_have_the_outputs_of_others_are_named_whatever_else_depart
         assert f"{id} has the outputs of {pairs[id]}" in found.sentence
 
 
+def test_pictures_that_have_the_scores_of_others_are_named(judged):
+    ids = list(PICTURES)
+    pairs = dict(zip(ids, ids[1:] + ids[:1], strict=True))
+
+    def got(id):
+        return changed(ARITHMETIC(id), cls_prob=ARITHMETIC(pairs[id]).cls_prob[::-1])
+
+    agreement = agreed(heads.SCORES, got=got)
+    found = judged(agreement, got)
+    assert (found.stage, found.fault) == ("files", "")
+    for id in list(dict.fromkeys(id for id, *_ in agreement.alone))[: culprit.SHOWN]:
+        assert f"{id} has the scores of {pairs[id]}" in found.sentence
+
+
 def test_a_spoilt_picture_without_another_owner_is_only_named(judged):
     def got(id):
         return changed(ARITHMETIC(id), cls_prob=ARITHMETIC(id).cls_prob[:, ::-1]) if id == "000005" else ARITHMETIC(id)
