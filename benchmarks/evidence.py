@@ -37,7 +37,7 @@ class Refuse:
             raise ImportError(name)
 sys.meta_path.insert(0, Refuse())
 import pytest
-import rfcn_lib.suite.evidence_given as given
+import rfcn_lib.suite.evidence_compared as given
 if sys.argv[1] == "learn":
     given.contradiction = lambda *values: ""
 sys.exit(int(pytest.main(["-q", "-m", "accuracy", "tests/test_accuracy.py", *sys.argv[2:]])))

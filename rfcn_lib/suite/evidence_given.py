@@ -3,15 +3,12 @@
 What the criteria judge is computed again, from truth, detections and measurements. Then the verdict must be the one in the file.
 """
 
-from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rfcn_lib.agreement.culprit import Blame, first_stage
-from rfcn_lib.evidence.comparison import contradiction
 from rfcn_lib.evidence.layout import EvidenceError
 from rfcn_lib.pictures.devkit import Devkit
 from rfcn_lib.pictures.loading import Pictures
@@ -24,43 +21,12 @@ from rfcn_lib.suite.evidence_opened import EVIDENCE, Evidence
 from rfcn_lib.suite.evidence_sides import candidate_of, judged_side
 from rfcn_lib.suite.floors import Source
 from rfcn_lib.suite.given import GraphFacts
-from rfcn_lib.suite.guard import REPORTER
 from rfcn_lib.suite.inputs import require
 from rfcn_lib.suite.judging import Candidate, Reference, expect_fair, expect_names, expect_other_outputs
 from rfcn_lib.suite.limits import published_figure
-from rfcn_lib.suite.report import Reporter
-from rfcn_lib.suite.verdict_file import finite
-from rfcn_lib.verdict.verdict import HOST, Exhibit, Trial, Verdict
+from rfcn_lib.verdict.verdict import HOST, Exhibit, Trial
 
-ALL = ("trial", "criteria", "rates", "status", "words")
-MEASURED_AT_ONCE = ("trial",)
 NO_AGREEMENT = "the run that wrote this evidence measured no agreement: an error kept it from that"
-
-
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """What the run said is what judging again must say."""
-    reporter, evidence = session.config.pluginmanager.get_plugin(REPORTER), session.config.stash[EVIDENCE]
-    if isinstance(reporter, Reporter):
-        reporter.root = evidence.archive.root
-        reporter.order = list(evidence.said.tests)
-        reporter.doubt = partial(_doubt, evidence, reporter)
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    config.stash[EVIDENCE].folder.cleanup()
-
-
-def _doubt(evidence: Evidence, reporter: Reporter, found: Verdict) -> str:
-    """Why the verdict in the file cannot stand; "" where judging again gave the same."""
-    said = {**evidence.said.model_dump(), "rates": evidence.run.rates}
-    again = {**finite(asdict(found)), "rates": list(reporter.rates)}
-    errors = found.status == "NOT JUDGED" != evidence.said.status  # its own words say why; what was measured may lack
-    words = contradiction(evidence.path, said, again, MEASURED_AT_ONCE if errors else ALL)
-    words = f"{found.words}; {words}" if errors and words else words
-    code, commit = evidence.run.suite.get("sha256"), evidence.run.suite.get("commit")
-    if not words or code == reporter.code.sha256:
-        return words
-    return f"{words}. Another edition of this suite judged first: commit {commit}, code {code!s:.12}; judge again with that one"
 
 
 @pytest.fixture(scope="session")
@@ -216,6 +182,14 @@ def agreement(
     )
 
 
+def expect_blame(agreement: Agreed, has_blame: bool, path: Path) -> None:
+    """Raise EvidenceError where something departs and is put down to nothing, or the reverse."""
+    stage, _ = first_stage(agreement.found, len({id for id, *_ in agreement.alone}), len(agreement.each))
+    if bool(stage) != has_blame:
+        words = f"{stage} depart first, but there is none" if stage else "nothing departs, and yet there is one"
+        raise EvidenceError(f"{path}: member agreement/blame.json: {words}")
+
+
 @pytest.fixture(scope="class")
 def culprit(agreement: Agreed, evidence: Evidence) -> Blame | None:
     """What the run put a departure down to. To find it needs the network.
@@ -224,8 +198,5 @@ def culprit(agreement: Agreed, evidence: Evidence) -> Blame | None:
         EvidenceError: something departs and is put down to nothing, or the reverse.
     """
     blame = evidence.judged.blame
-    stage, _ = first_stage(agreement.found, len({id for id, *_ in agreement.alone}), len(agreement.each))
-    if bool(stage) != (blame is not None):
-        words = f"{stage} departs first, but it has none" if stage else "nothing departs, and yet it has one"
-        raise EvidenceError(f"{evidence.path}: member agreement/blame.json: {words}")
+    expect_blame(agreement, blame is not None, evidence.path)
     return None if blame is None else Blame(**blame.model_dump())

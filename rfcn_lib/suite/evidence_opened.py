@@ -50,15 +50,11 @@ def judged_again(config: pytest.Config, options: "Options") -> "Options":
     if options.evidence_from is None:
         return options
     try:
-        found = opened(options.evidence_from, options.evidence_root)
-        run = found.run
-        if options.marks not in ("accuracy", run.marks):
-            words = f"{found.path} was judged with -m {run.marks}, but this is -m {options.marks}"
-            raise EvidenceError(f"{words}; use -m {run.marks}")
+        found = opened(options.evidence_from, options.evidence_root, options.marks)
     except SuiteError as error:
         guard.refused(config, str(error))
         pytest.exit(f"NOT JUDGED: {error}", returncode=EXIT_STATUS["NOT JUDGED"])
-    config.stash[EVIDENCE] = found
+    config.stash[EVIDENCE], run = found, found.run
     config.option.markexpr = run.marks
     return replace(
         options,
@@ -73,11 +69,17 @@ def judged_again(config: pytest.Config, options: "Options") -> "Options":
     )
 
 
-def opened(path: Path, root: str | None) -> Evidence:
-    """Open and read a file of evidence. Raises EvidenceError, which names the member."""
+def opened(path: Path, root: str | None, marks: str) -> Evidence:
+    """Open and read a file of evidence. `marks`: the expression of -m, accuracy or that of the run.
+
+    Raises:
+        EvidenceError: names the member.
+    """
     archive = open_archive(path, root)
     (run, said), judged = run_of(archive), judged_of(archive)
     expect_statement_of(archive, said, judged)
+    if marks not in ("accuracy", run.marks):
+        raise EvidenceError(f"{path} was judged with -m {run.marks}, but this is -m {marks}; use -m {run.marks}")
     folder = TemporaryDirectory(prefix="rfcn-evidence-")
     found = Evidence(path, run, said, judged, archive, folder)
     found.file("port.toml").write_bytes(judged.port_toml)

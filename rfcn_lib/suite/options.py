@@ -147,7 +147,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "report_left_out" if options.report is None else "report_written",
         "evidence_left_out" if options.evidence is None else "evidence_written",
         *(
-            ["evidence_given", "evidence_of_devices"] if options.evidence_from else []
+            ["evidence_given", "evidence_of_devices", "evidence_compared"] if options.evidence_from else []
         ),  # the last: it takes the place of others
     )
     for module in config.stash[guard.CHOSEN]:

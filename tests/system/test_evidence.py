@@ -59,7 +59,17 @@ def test_the_words_are_the_same(written, again):
     _, words = written
 
     assert verdict_section(words).strip() == verdict_section(again).strip()
+    assert "judged again: the same numbers to the last bit, and the same words" in again
     assert "INCONCLUSIVE" in verdict_section(again)
+
+
+def test_the_same_run_gives_the_same_file_but_for_its_time(written, specimen_store, tmp_path):
+    code, words = run(FEW, f"--store={specimen_store}", f"--evidence={tmp_path / 'e.zip'}", "-n0")
+    first, second = members_in(written[0] / "e.zip"), members_in(tmp_path / "e.zip")
+
+    assert code == INCONCLUSIVE, words
+    assert list(first) == list(second)
+    assert {name for name in first if first[name] != second[name]} <= {"run.json", "statement.json"}
 
 
 def test_the_last_line_prints_the_root_digest_and_judging_again_asks_for_it(written):
@@ -93,6 +103,7 @@ def test_one_score_that_was_changed_with_a_manifest_that_fits_is_found_by_judgin
     assert code == NOT_JUDGED, words
     said = " ".join(words.split())
     assert "verdict.json says another thing than judging again" in said
+    assert "judged again: NOT the verdict that is in the file" in said
     assert re.search(r"trial\.(candidate_ap|candidate_mean_ap|paired|ties)", said)
 
 

@@ -14,7 +14,7 @@ from rfcn_lib.evidence.contents import members_of
 from rfcn_lib.evidence.layout import EvidenceError
 from rfcn_lib.evidence.reading import expect_statement_of, judged_of, run_of
 from rfcn_lib.evidence.records import NpuFacts, ReferenceFacts
-from rfcn_lib.suite.evidence_given import ALL
+from rfcn_lib.suite.evidence_compared import ALL
 from tests.support import evidence as made
 
 
@@ -119,8 +119,9 @@ def test_a_member_that_lacks_is_named(tmp_path, name):
         assert "agreement/each.f8" in refused(tmp_path, members)
 
 
-def test_a_member_too_many_is_named(tmp_path):
-    assert "a member notes.txt" in refused(tmp_path, {**made.all_members(), "notes.txt": b"1"})
+@pytest.mark.parametrize("name", ["notes.txt", "timings/folder/1.json", "dumps/rois.f4", "candidate/dumps/a/rois.f4"])
+def test_a_member_too_many_is_named(tmp_path, name):
+    assert f"a member {name}" in refused(tmp_path, {**made.all_members(), name: b"1"})
 
 
 @pytest.mark.parametrize(
@@ -152,6 +153,10 @@ def test_the_arrays_are_few_bytes(tmp_path):
         sum(len(members[f"candidate/{name}"]) for name in ("boxes_xyxy.f4", "scores.f4", "labels.u2"))
         == 22 * detections
     )
+
+
+def test_the_same_run_gives_the_same_members():
+    assert made.all_members() == made.all_members()
 
 
 def found_of(said):
