@@ -177,7 +177,8 @@ class Rfcn(nn.Module):
 @lru_cache(maxsize=8)
 def prior_boxes(proposals: Proposals, canvas_wh: tuple[int, int]) -> Tensor:
     """The anchors of a canvas, (N, 4) float32. The cache keeps them, so the export's trace sees a constant tensor."""
-    return torch.from_numpy(anchors(proposals, canvas_wh))
+    with torch.inference_mode(False):  # the cache may serve a caller that wants gradients
+        return torch.from_numpy(anchors(proposals, canvas_wh))
 
 
 def apply_deltas(prior_xyxy: Tensor, deltas: Tensor) -> Tensor:
@@ -197,4 +198,5 @@ def clip(boxes_xyxy: Tensor, size_wh: tuple[int, int]) -> Tensor:
 
 @lru_cache(maxsize=1024)
 def _last_pixel(size_wh: tuple[int, int]) -> Tensor:
-    return torch.tensor([*size_wh, *size_wh], dtype=torch.float32) - 1
+    with torch.inference_mode(False):  # as above
+        return torch.tensor([*size_wh, *size_wh], dtype=torch.float32) - 1

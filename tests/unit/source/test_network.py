@@ -257,6 +257,14 @@ def test_outputs_have_the_port_s_rows_and_the_checkpoint_s_columns():
     torch.testing.assert_close(cls_prob.sum(2), torch.ones(1, 40))
 
 
+def test_a_network_that_ran_in_inference_mode_runs_outside_of_it_too():
+    network, im_data = tiny.network_of(), torch.from_numpy(tiny.im_data_of(0))
+    with torch.inference_mode():
+        first = network(im_data, (100, 70), (112, 80))
+    for got, want in zip(network(im_data, (100, 70), (112, 80)), first, strict=True):
+        torch.testing.assert_close(got.detach(), want)
+
+
 def test_the_picture_decides_the_outputs_and_nothing_else_does():
     network = tiny.network_of()
     with torch.no_grad():
