@@ -1,10 +1,14 @@
 """`--evidence-from` in a process that has no torch and may open nothing of the specimen: weights, JPEGs, XML."""
 
+import json
 import subprocess
 import sys
 
+from rfcn_lib.verdict.status import EXIT_STATUS
+from tests.support.evidence import members_in, write_forged
 from tests.support.places import ROOT
 
+COMPARED = ("status", "words", "on_trial", "criteria", "rates")
 FILES = ("tests/test_accuracy.py", "tests/test_performance.py")
 BLOCKED = """
 import sys
@@ -34,3 +38,23 @@ def run(*options, blocked=False):
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
     return done.returncode, done.stdout + done.stderr
+
+
+def expect_same_verdict(evidence, found):
+    """Judge a file of evidence again: the same as in the file of --verdict that the run wrote, to the last bit."""
+    target = evidence.with_suffix(".again.json")
+    code, words = run(f"--evidence-from={evidence}", f"--verdict={target}", blocked=True)
+    again = json.loads(target.read_text())
+
+    assert code == EXIT_STATUS[found["status"]], words
+    assert [name for name in COMPARED if again[name] != found[name]] == []
+
+
+def expect_caught(evidence, member, change, named):
+    """Change a member and write a manifest that fits: judging again names the number."""
+    forged, members = evidence.with_suffix(".forged.zip"), members_in(evidence)
+    write_forged(forged, {**members, member: change(members[member])})
+    code, words = run(f"--evidence-from={forged}", blocked=True)
+
+    assert code == EXIT_STATUS["NOT JUDGED"], words
+    assert named in " ".join(words.split()), words

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from rfcn_lib.score.noise_floor_file import read_noise_floor
+from tests.support.judging_again import expect_caught, expect_same_verdict
 from tests.support.places import ROOT
 from tests.support.small_rehearsal import rehearse, small_rehearsal
 
@@ -38,11 +39,17 @@ def store(store_with):
 def test_a_chip_s_arithmetic_is_predicted_explained_and_accepts_nothing(store, tmp_path):
     verdict = tmp_path / "verdict.json"
     options = ("--soc=Ascend310", "--limit=4", "--explain", f"--verdict={verdict}")
-    code, words = run_pytest(*options, store=store)
+    code, words = run_pytest(*options, f"--evidence={tmp_path / 'evidence.zip'}", store=store)
     found = json.loads(verdict.read_text())
 
     assert code == 0, words
     assert found["status"] == "REHEARSED"
+    expect_same_verdict(tmp_path / "evidence.zip", found)
+    more = (
+        lambda data: re.sub(rb'"largest": [\d.]+', b'"largest": 70000.0', data, count=1),
+        "nothing overflows in fp16",
+    )
+    expect_caught(tmp_path / "evidence.zip", "headroom.json", *more)
     assert "REHEARSED: 10 criteria hold over 4 pictures of the set's 140; a prediction, no NPU was judged" in words
     assert not re.search(r"ACCEPTED|PASSED:", words)
     assert re.search(r"REHEARSED Ascend310 dumps/rehearsed: 4 pictures to do", words)
