@@ -169,6 +169,11 @@ class HostRun:
         """
         return self._run(first_pictures=False)
 
+    def again(self, id: str) -> Outputs:
+        """One picture through the model now, whatever the store has of it."""
+        im_data, picture = self.pictures.load(id)
+        return self._load(picture.canvas_wh)(im_data, picture)
+
     def _run(self, *, first_pictures: bool) -> Path:
         self._expect_same_files()
         pictures, rules = self.pictures, self.pictures.port.pictures

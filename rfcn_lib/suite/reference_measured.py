@@ -11,6 +11,8 @@ from rfcn_lib.pictures.preprocess import cropped
 from rfcn_lib.suite.canvases import Canvases
 from rfcn_lib.suite.host_runs import HostRun
 from rfcn_lib.suite.judging import Reference, expect_fair, expect_names, judge_own_dumps
+from rfcn_lib.suite.made_again import expect_same_again
+from rfcn_lib.suite.options import Options
 
 
 @pytest.fixture(scope="session")
@@ -26,9 +28,13 @@ def reference_dumps(torch_dumps: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def reference(torch_dumps: Path, pictures: Pictures, canvases: Canvases) -> Reference:
+def reference(
+    torch_dumps: Path, torch_run: HostRun, pictures: Pictures, canvases: Canvases, options: Options
+) -> Reference:
     """The source model's evaluation, on the port's own canvas whatever the candidate's canvases are."""
     own = pictures.on_published_canvas()
+    if options.accept:
+        expect_same_again(torch_run, torch_dumps)
     judged = judge_own_dumps(torch_dumps, own)
     evaluation, devkit = judged.evaluation, pictures.devkit
     expect_fair(evaluation.mean_ap, devkit.ids == devkit.all_ids)
