@@ -33,15 +33,14 @@ def reference(
 ) -> Reference:
     """The source model's evaluation, on the port's own canvas whatever the candidate's canvases are."""
     own = pictures.on_published_canvas()
-    if options.accept:
-        expect_same_again(torch_run, torch_dumps)
+    again = f"; {len(expect_same_again(torch_run, torch_dumps))} pictures run once more agree" if options.accept else ""
     judged = judge_own_dumps(torch_dumps, own)
     evaluation, devkit = judged.evaluation, pictures.devkit
     expect_fair(evaluation.mean_ap, devkit.ids == devkit.all_ids)
     expect_names(judged.detections, evaluation.ap, own)
     on = f", on {_canvas_in_words(own)}" if canvases.fitted else ""
     return Reference(
-        f"PyTorch {version('torch')}, float32 on the host CPU{on}", evaluation.mean_ap, evaluation.ap, judged
+        f"PyTorch {version('torch')}, float32 on the host CPU{on}{again}", evaluation.mean_ap, evaluation.ap, judged
     )
 
 

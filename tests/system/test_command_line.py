@@ -393,6 +393,7 @@ def test_published_figures_are_not_compared_with_fitted_canvases(accuracy, copy)
 
 def test_under_accept_a_skip_is_an_error(accuracy):
     code, words = accuracy("--accept")
+    assert "12 pictures run once more agree" in words, words
 
     assert code == NOT_JUDGED
     assert "--accept: nothing may be skipped, but this would be" in words
