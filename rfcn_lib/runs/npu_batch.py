@@ -151,7 +151,8 @@ def _run(batch: BatchRun, ids: tuple[str, ...], device: int, began: float) -> No
         )
     shutil.rmtree(work / BINS)
     spans = (tool_began, tool_ended), (began, time.time())
-    write_timing(folder.root / TIMINGS, Timing(ids, model.sha256, made.perf, made.command.shell_line, *spans))
+    timing = write_timing(folder.root / TIMINGS, Timing(ids, model.sha256, made.perf, made.command.shell_line, *spans))
+    folder.keep_log(work / LOG, timing)
 
 
 def _keep(batch: BatchRun, ids: Sequence[str], outputs: OutputFiles, work: Path) -> set[str]:

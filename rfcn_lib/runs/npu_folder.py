@@ -2,6 +2,7 @@
 
 <root>/dumps/              `rfcn_lib.runs.folder`; made.txt, canvases.txt and troubles.txt lie in <root>
 <root>/timings/*.json      what the tool said of its speed, one file a batch; `rfcn_lib.speed.timings`
+<root>/logs/*.log          the end of what the tool printed, one file a batch, named as its timing
 <root>/work/device<N>/     the batch under way, where the tool runs: bin/, demo.info, tool.log
 <root>/work/next-<id>/     the batch after it, prepared meanwhile
 """
@@ -9,13 +10,14 @@
 import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from rfcn_lib.ascend.place import needs_plain_folder
 from rfcn_lib.ascend.tool_run import OmRunError
-from rfcn_lib.files import PathError, plain_place
+from rfcn_lib.files import PathError, plain_place, write_whole
 from rfcn_lib.pictures.canvases import Wh
 from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.port import Port
@@ -24,6 +26,8 @@ from rfcn_lib.speed.timings import Timing, chosen, read_timings
 
 DUMPS: Final = "dumps"
 TIMINGS: Final = "timings"
+LOGS: Final = "logs"
+LOG_BYTES: Final = 64_000
 WORK: Final = "work"
 
 
@@ -103,6 +107,14 @@ class NpuRunFolder(RunFolder):
     def _timings_on(self, canvas_wh: Wh) -> dict[Path, Timing]:
         sha256 = self.models[canvas_wh].sha256
         return {path: one for path, one in read_timings(self.root / TIMINGS).items() if one.om_sha256 == sha256}
+
+    def keep_log(self, log: Path, timing: Path) -> None:
+        """Keep the end of what the tool printed for a batch. A log that cannot be kept costs no finished batch."""
+        with suppress(OSError), log.open("rb") as file:
+            file.seek(max(log.stat().st_size - LOG_BYTES, 0))
+            target = self.root / LOGS / f"{timing.stem}.log"
+            target.parent.mkdir(exist_ok=True)
+            write_whole(target, file.read(LOG_BYTES))
 
     def work_of(self, device: int) -> Path:
         """Where a device's batch lies, and its tool runs."""

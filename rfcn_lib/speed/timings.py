@@ -35,8 +35,12 @@ class Timing:
     whole_s: Span
 
 
-def write_timing(folder: Path, timing: Timing) -> None:
-    """Keep a timing as `<first id>-<last id>-<count>-device<N>.json`, a digest for an id of other characters. Raises OSError."""
+def write_timing(folder: Path, timing: Timing) -> Path:
+    """Keep a timing as `<first id>-<last id>-<count>-device<N>.json`, a digest for an id of other characters; returns the file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     perf = timing.perf
     first, last = (_short(id) for id in (timing.ids[0], timing.ids[-1]))
     target = folder / f"{first}-{last}-{len(timing.ids)}-device{perf.device_id}.json"
@@ -51,6 +55,7 @@ def write_timing(folder: Path, timing: Timing) -> None:
         "whole_s": timing.whole_s,
     }
     write_whole(target, json.dumps(content, indent=1).encode())
+    return target
 
 
 def _short(id: str) -> str:

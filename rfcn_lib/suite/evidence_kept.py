@@ -29,6 +29,7 @@ from rfcn_lib.pictures.loading import Pictures
 from rfcn_lib.pictures.set_file import LARGEST_SET_BYTES, set_path
 from rfcn_lib.port import LARGEST_FILE_BYTES
 from rfcn_lib.records import Detections
+from rfcn_lib.runs.npu_folder import LOG_BYTES, LOGS
 from rfcn_lib.score import evaluation
 from rfcn_lib.score.dump_audit import read_dump
 from rfcn_lib.score.dumps import shapes
@@ -137,7 +138,7 @@ def _output(judged: evaluation.Judged, pictures: Pictures, output: str, size: in
 
 
 def _logs(candidate: Candidate) -> dict[str, Content]:
-    """What the compiler said, where it ran here. The inference tool's reports lie with the timings."""
+    """What the compiler said, where it ran here."""
     found: dict[str, Content] = {}
     for kind, path in candidate.files.items():
         for name in BESIDE_OM if kind.startswith("om") else ():
@@ -149,18 +150,21 @@ def _logs(candidate: Candidate) -> dict[str, Content]:
 
 
 def npu_members(run: NpuRun, om: PerCanvas, canvases: Canvases, store: Store) -> dict[str, Content]:
-    """Member -> content, of what the throughput is computed from: the tool's report of each batch, as the suite keeps it."""
+    """Member -> content: the tool's report of each batch, from which the throughput is computed, and what the tool printed."""
     facts = NpuFacts(
         simulated=run.simulated,
         chips_on_card=run.host.chips_on_card,
         oms={name_of(canvas): store.digests.of(om[canvas]) for canvas in canvases},
         npus=[NpuDevice.model_validate(finite(asdict(npu))) for npu in run.host.npus],
     )
+    logs: dict[str, Content] = {}
     with tempfile.TemporaryDirectory() as folder:
         for timing in run.timings:
-            write_timing(Path(folder), timing)
+            kept = run.dumps.parent / LOGS / f"{write_timing(Path(folder), timing).stem}.log"
+            if kept.is_file():
+                logs[f"logs/{kept.name}"] = _bytes(kept, LOG_BYTES)
         reports = {f"timings/{path.name}": path.read_bytes() for path in sorted(Path(folder).iterdir())}
-    return {"npu.json": as_bytes(facts), **reports}
+    return {"npu.json": as_bytes(facts), **reports, **logs}
 
 
 def _bytes(path: Path, most: int) -> bytes:

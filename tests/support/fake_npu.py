@@ -84,13 +84,14 @@ class FakeTool:
     """Stands for `npu_batch.run_tool`; counts its runs. Faults are the stand-in's, planted with STANDIN_FAULT."""
 
     def __init__(self):
-        self.runs = 0
+        self.runs, self.talk = 0, 0
 
     def __call__(self, tool, task):
         self.runs += 1
         om, faults, outputs = simulated("om"), simulated("faults").planted(tool.name), {}
         folder = task.work / "result"
         folder.mkdir()
+        task.log.write_text(f"{'.' * self.talk}\ninferred {' '.join(task.ids)}\n")
         try:
             paths = [str(task.work / "bin" / f"{id}.bin") for id in task.ids]
             for picture in om.inferred(Arithmetic, paths, task.device_id, faults):

@@ -22,7 +22,7 @@ from rfcn_lib.pictures.preprocess import PictureError
 from rfcn_lib.runs import announcements
 from rfcn_lib.runs import npu as npu_module
 from rfcn_lib.runs.npu_batch import Tool
-from rfcn_lib.runs.npu_folder import NpuRunFolder
+from rfcn_lib.runs.npu_folder import LOG_BYTES, NpuRunFolder
 from rfcn_lib.runs.work_queue import WorkQueue
 from rfcn_lib.score.dump_audit import audit
 from rfcn_lib.score.dumps import DumpError, file_names
@@ -83,6 +83,17 @@ def test_every_picture_gets_its_own_dump_and_is_timed_once(run, root, devices):
     assert problems_of(root) == ()
     assert interface_rate([timing.perf for timing in timings]).fps == pytest.approx(6.5)
     assert not (root / "work").exists()
+
+
+@pytest.mark.parametrize("talk", [0, 10 * LOG_BYTES])
+def test_the_end_of_what_the_tool_printed_is_kept_beside_each_timing(run, root, tool, talk):
+    tool.talk = talk
+    run()
+    logs = {path.stem: path.read_text() for path in (root / "logs").iterdir()}
+    for path in (root / "timings").iterdir():
+        assert logs.pop(path.stem).endswith(f"inferred {' '.join(json.loads(path.read_text())['ids'])}\n")
+    assert not logs
+    assert max(path.stat().st_size for path in (root / "logs").iterdir()) <= LOG_BYTES
 
 
 def test_the_plan_is_said_before_the_first_batch_and_only_where_there_is_one(run, capsys):
