@@ -64,14 +64,15 @@ class Finding:
 class Planter:
     """Makes dumps with faults, and judges them. One in each process; processes share the store.
 
-    store    the suite's store, where reference, twin and rehearsals are kept
+    place    the session's store; a store of its own, for reference and rehearsals, and the results lie in its folder `power`.
+             In the session's own store, links to the dumps of other tests would lead to these ones
     adapted  the port's graph for the compiler
     """
 
-    def __init__(self, store: Path, adapted: Path) -> None:
-        self.store, self.adapted = store, adapted
-        self.results = store / "power"
-        self.results.mkdir(parents=True, exist_ok=True)
+    def __init__(self, place: Path, adapted: Path) -> None:
+        self.results, self.adapted = place / "power", adapted
+        self.store = self.results / "store"
+        self.store.mkdir(parents=True, exist_ok=True)
         self.devkit, self.port_file = self._kit()
         self.port: Port = read_port(self.port_file)
         self._plain: dict[str | None, dict[str, Outputs]] = {}

@@ -172,8 +172,8 @@ def test_a_packet_made_under_another_protocol_is_refused_field_by_field(written,
     assert "NOT JUDGED" in words
 
 
-def test_dumps_of_the_source_model_itself_are_no_candidate(written, specimen_store, tmp_path):
-    own = shutil.copytree(specimen_store / "dumps" / "torch", tmp_path / "result")
+def test_dumps_of_the_source_model_itself_are_no_candidate(written, torch_dumps, tmp_path):
+    own = shutil.copytree(torch_dumps, tmp_path / "result")
     code, words = run(tmp_path / "store", LIMIT, f"--reference={written[0]}", f"--dumps={own}")
 
     assert code == NOT_JUDGED
