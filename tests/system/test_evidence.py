@@ -1,6 +1,8 @@
 """--evidence on the specimen's first pictures, judged again in a process that has no torch, no weights, no JPEG and no XML."""
 
+import base64
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -195,26 +197,65 @@ def console_lines(heading):
     return re.search(r"```console\n(.*?)```", page.partition(heading)[2], re.DOTALL)[1].splitlines()
 
 
+def shell(line, folder):
+    """One line of the page, run in a folder; cosign asks for no password."""
+    return subprocess.run(
+        ["/bin/bash", "-ec", line], cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+        env={**os.environ, "COSIGN_PASSWORD": ""},
+    )  # fmt: skip
+
+
+def run_lines(lines, written, folder):
+    """Run the page's lines beside the evidence of a run. Returns what the last one prints."""
+    for name in ("e.zip", "e.intoto.json"):
+        shutil.copy(written[0] / name, folder / name.replace("e.", "evidence."))
+    for line in lines:
+        done = shell(line, folder)
+        assert done.returncode == 0, (line, done.stdout + done.stderr)
+    return done.stdout + done.stderr
+
+
 @pytest.mark.skipif(
     shutil.which("ssh-keygen") is None, reason="this machine has no ssh-keygen (package openssh-client)"
 )
 def test_the_page_signs_and_checks_with_ssh_keygen(written, tmp_path):
-    for name in ("e.zip", "e.intoto.json"):
-        shutil.copy(written[0] / name, tmp_path / name.replace("e.", "evidence."))
     lines = console_lines("## Sign it with ssh-keygen")
 
-    def shell(line):
-        return subprocess.run(
-            ["/bin/bash", "-ec", line], cwd=tmp_path, capture_output=True, text=True, stdin=subprocess.DEVNULL
-        )
-
-    for line in lines:
-        done = shell(line)
-        assert done.returncode == 0, (line, done.stdout + done.stderr)
-    assert "Good" in done.stdout
+    assert "Good" in run_lines(lines, written, tmp_path)
     statement = tmp_path / "evidence.intoto.json"
     statement.write_text(statement.read_text().replace("FAILED", "PASSED"))
-    assert shell(lines[-1]).returncode != 0
+    assert shell(lines[-1], tmp_path).returncode != 0
+
+
+def cosign_signs_statements():
+    """Whether this machine has a cosign that takes a whole Statement (3 or newer)."""
+    if shutil.which("cosign") is None:
+        return False
+    return "--statement=" in subprocess.run(["cosign", "attest-blob", "--help"], capture_output=True, text=True).stdout
+
+
+@pytest.mark.skipif(
+    not cosign_signs_statements(), reason="this machine has no cosign 3 (package cosign of newer Debians)"
+)
+def test_the_page_signs_and_checks_with_cosign(written, tmp_path):
+    lines = console_lines("## Sign it with cosign")
+
+    assert "Verified OK" in run_lines(lines, written, tmp_path)
+    bundle, dumps = tmp_path / "evidence.sigstore.json", tmp_path / "dumps.txt"
+    right = json.loads(bundle.read_text())
+    payload = base64.b64decode(right["dsseEnvelope"]["payload"])
+    assert payload == (tmp_path / "evidence.intoto.json").read_bytes()
+
+    dumps.write_bytes(dumps.read_bytes() + b"\n")
+    assert shell(lines[-1], tmp_path).returncode != 0, "other dumps"
+
+    dumps.write_bytes(dumps.read_bytes()[:-1])
+    assert shell(lines[-1], tmp_path).returncode == 0
+    other = payload.replace(b'"FAILED"', b'"PASSED"')
+    assert other != payload
+    right["dsseEnvelope"]["payload"] = base64.b64encode(other).decode()
+    bundle.write_text(json.dumps(right))
+    assert shell(lines[-1], tmp_path).returncode != 0, "another result"
 
 
 def test_the_statement_beside_the_file_is_read_by_the_page_s_own_line(written, tmp_path):
