@@ -19,12 +19,20 @@ def iou(left_xyxy: Floats, right_xyxy: Floats) -> Floats:
 
     For all pairs pass `left[:, None], right[None]`. The IoU of a box without area is 0.
     """
-    width = np.minimum(left_xyxy[..., 2], right_xyxy[..., 2]) - np.maximum(left_xyxy[..., 0], right_xyxy[..., 0]) + 1
-    height = np.minimum(left_xyxy[..., 3], right_xyxy[..., 3]) - np.maximum(left_xyxy[..., 1], right_xyxy[..., 1]) + 1
-    inside = np.maximum(width, 0) * np.maximum(height, 0)
-    union = area(left_xyxy) + area(right_xyxy) - inside
-    result: Floats = inside / np.where(inside > 0, union, 1)
-    return result
+    left, right = (np.ascontiguousarray(np.moveaxis(boxes, -1, 0)) for boxes in (left_xyxy, right_xyxy))
+    width = np.asarray(
+        np.minimum(left[2], right[2])
+    )  # the steps below work in place: the tables of all pairs are large
+    width -= np.maximum(left[0], right[0])
+    width += 1
+    height = np.asarray(np.minimum(left[3], right[3]))
+    height -= np.maximum(left[1], right[1])
+    height += 1
+    inside: Floats = np.maximum(width, 0, out=width)
+    inside *= np.maximum(height, 0, out=height)
+    union = np.asarray(area(left_xyxy) + area(right_xyxy))
+    union -= inside
+    return np.divide(inside, union, out=inside, where=inside > 0)
 
 
 def apply_deltas(boxes_xyxy: Floats, deltas: Floats) -> Floats:

@@ -7,6 +7,7 @@ import sys
 from rfcn_lib.verdict.status import EXIT_STATUS
 from tests.support.evidence import members_in, write_forged
 from tests.support.places import ROOT
+from tests.support.pytest_runs import run_pytest
 
 COMPARED = ("status", "words", "on_trial", "criteria", "rates")
 FILES = ("tests/test_accuracy.py", "tests/test_performance.py")
@@ -33,11 +34,16 @@ sys.exit(code)
 
 def run(*options, blocked=False):
     """-> (exit status, what the run printed)."""
-    start = ["-c", BLOCKED] if blocked else ["-m", "pytest"]
-    words = [sys.executable, *start, "-p", "no:cacheprovider", "-m", "accuracy", *FILES, *options]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
-    return done.returncode, done.stdout + done.stderr
+    asked = ("-m", "accuracy", *FILES, *options)
+    if blocked:
+        words = [sys.executable, "-c", BLOCKED, "-p", "no:cacheprovider", *asked]
+        ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        code, printed = ended.returncode, ended.stdout + ended.stderr
+    else:
+        done = run_pytest(*asked, COLUMNS="80")
+        code, printed = done.code, done.stdout + done.stderr
+    assert "Traceback" not in printed, printed
+    return code, printed
 
 
 def expect_same_verdict(evidence, found):

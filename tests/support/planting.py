@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import time
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -21,8 +19,9 @@ from rfcn_lib.records import Outputs
 from rfcn_lib.score.dumps import write_dump
 from rfcn_lib.score.partners import partners
 from rfcn_lib.score.postprocess import detections_from_outputs
-from tests.support.places import ROOT, SPECIMEN
+from tests.support.places import SPECIMEN
 from tests.support.power_kit import write_kit, write_port
+from tests.support.pytest_runs import run_pytest
 
 SOC = "Ascend310P3"
 ON_ANOTHER_CHIP = {"pool-corners-half-to-even": "Ascend310"}  # the 310P rounds halves to even by itself
@@ -117,25 +116,17 @@ class Planter:
             "--weights": str(SPECIMEN / "rfcn_specimen.pth"), "--soc": finding.soc, "--verdict": str(verdict),
         }  # fmt: skip
         wanted |= dict(option.split("=", 1) for option in options)
-        words = [
-            sys.executable,
-            "-m",
-            "pytest",
+        words = (
             "-q",
-            "-p",
-            "no:cacheprovider",
             "-m",
             "accuracy",
             "tests/test_accuracy.py",
-        ]
-        environment = {name: value for name, value in os.environ.items() if name != "PYTEST_XDIST_WORKER"}
+            *(f"{name}={value}" for name, value in wanted.items()),
+        )
         begun = time.monotonic()
-        done = subprocess.run(
-            [*words, *(f"{name}={value}" for name, value in wanted.items())],
-            cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL, env={**environment, "COLUMNS": "200"},
-        )  # fmt: skip
+        done = run_pytest(*words, COLUMNS="200")
         finding.judged_s = round(time.monotonic() - begun, 2)
-        finding.exit = done.returncode
+        finding.exit = done.code
         found = (
             json.loads(verdict.read_text())
             if verdict.is_file()

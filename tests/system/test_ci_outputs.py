@@ -1,28 +1,21 @@
 """What a CI server reads of a run on the specimen's first pictures: JUnit file, summary, comparison with an earlier verdict."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from xml.etree import ElementTree
 
 import pytest
 
 from tests.support.exit_statuses import INCONCLUSIVE, NOT_JUDGED, WRONG_USAGE
-from tests.support.places import ROOT
+from tests.support.pytest_runs import run_pytest
 from tests.system.conftest import FEW
 
 
 def run(*options):
     """-> (exit status, what the run printed, in one line)."""
-    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "accuracy", "tests/test_accuracy.py"]
-    own = {name: value for name, value in os.environ.items() if name != "PYTEST_XDIST_WORKER"}  # a run of its own
-    done = subprocess.run(
-        [*words, *options], cwd=ROOT, capture_output=True, text=True, env=own, stdin=subprocess.DEVNULL
-    )
-    assert "Traceback" not in done.stdout + done.stderr
-    return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
+    done = run_pytest("-m", "accuracy", "tests/test_accuracy.py", *options)
+    assert "Traceback" not in done.words
+    return done.code, done.words
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ Real runs of pytest on the specimen, judging copies of this host's own dumps wit
 """
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -14,17 +13,16 @@ import pytest
 
 from tests.support.exit_statuses import INCONCLUSIVE, LOOSENED, NOT_JUDGED, WRONG_USAGE
 from tests.support.places import ROOT
+from tests.support.pytest_runs import run_pytest
 
 CLASSES, ROWS = 21, 300
 CAT = 8  # column of cls_prob
 
 
-def run_pytest(*options, timeout=300):
-    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
-    done = subprocess.run(
-        words, cwd=ROOT, capture_output=True, text=True, timeout=timeout, env={**os.environ, "COLUMNS": "100"}
-    )
-    return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
+def run(*options):
+    """-> (exit status, all words of a run)."""
+    done = run_pytest(*options, COLUMNS="100")
+    return done.code, done.words
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +35,7 @@ def accuracy(pytestconfig, host_dumps, torch_dumps, store):
     ]
     if on_trial:
         pytest.skip(f"planted faults are tried on the specimen alone; run without {' '.join(on_trial)}")
-    return lambda *options: run_pytest("-m", "accuracy", "tests/test_accuracy.py", f"--store={store.root}", *options)
+    return lambda *options: run("-m", "accuracy", "tests/test_accuracy.py", f"--store={store.root}", *options)
 
 
 @pytest.fixture
@@ -229,7 +227,7 @@ def own_store(store_with):
 
 
 def judge_again(store):
-    return run_pytest("-m", "accuracy", "tests/test_accuracy.py", f"--store={store}", "--limit=20")
+    return run("-m", "accuracy", "tests/test_accuracy.py", f"--store={store}", "--limit=20")
 
 
 def test_a_dump_changed_in_the_store_is_noticed(own_store):
@@ -338,7 +336,7 @@ def test_the_interval_stands_beside_the_point_comparison_of_the_whole_set(accura
 
 
 def test_there_is_no_pairing_with_a_published_mean():
-    code, words = run_pytest("-m", "accuracy", "tests/test_accuracy.py", "--gate=interval", "--reference=published")
+    code, words = run("-m", "accuracy", "tests/test_accuracy.py", "--gate=interval", "--reference=published")
 
     assert code == WRONG_USAGE
     assert "there is no pairing" in words
@@ -438,7 +436,7 @@ def test_python_without_asserts_is_refused():
 
 def test_wrong_options_are_answered_in_a_sentence_each():
     """Each option's values are tried in tests/unit/suite/test_options.py."""
-    code, words = run_pytest("-m", "accuracy", "tests/test_accuracy.py", "--weights=/nowhere.pth", "--limit=0")
+    code, words = run("-m", "accuracy", "tests/test_accuracy.py", "--weights=/nowhere.pth", "--limit=0")
 
     assert code == 4
     assert "--weights=/nowhere.pth is not a file" in words
@@ -458,7 +456,7 @@ def test_wrong_options_are_answered_in_a_sentence_each():
     ids=["limit", "weights", "port", "devkit too deep", "devkit elsewhere"],
 )
 def test_a_wrong_file_is_an_error_that_names_it(options, answer, tmp_path):
-    code, words = run_pytest("-m", "accuracy", "tests/test_accuracy.py", f"--store={tmp_path}", *options)
+    code, words = run("-m", "accuracy", "tests/test_accuracy.py", f"--store={tmp_path}", *options)
 
     assert code == NOT_JUDGED
     assert answer in words
@@ -467,7 +465,7 @@ def test_a_wrong_file_is_an_error_that_names_it(options, answer, tmp_path):
 
 
 def test_with_fitted_canvases_a_wrong_set_is_named_before_anything_is_collected():
-    code, words = run_pytest("-m", "accuracy", "tests/test_accuracy.py", "--canvas=fitted", "--limit=141")
+    code, words = run("-m", "accuracy", "tests/test_accuracy.py", "--canvas=fitted", "--limit=141")
 
     assert code == 4
     assert "use 1 to 140" in words

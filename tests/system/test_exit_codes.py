@@ -2,16 +2,14 @@
 
 import ast
 import json
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 
 from rfcn_lib.verdict.status import EXIT_STATUS, PYTESTS_OWN
 from tests.support import exit_statuses
 from tests.support.places import ROOT
+from tests.support.pytest_runs import run_pytest
 
 ELSEWHERE = {  # exit code -> a test that ends so, and how it writes the number
     0: ("test_command_line.py", "test_good_dumps_made_elsewhere_pass", "code == 0"),
@@ -42,14 +40,11 @@ def pytest_runtest_call(item):
 }
 
 
-def run_pytest(folder, *options):
+def run(folder, *options):
     for name, text in PLUGINS.items():
         (folder / f"{name}.py").write_text(text)
-    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
-    own = {**os.environ, "PYTHONPATH": str(folder)}
-    own.pop("PYTEST_XDIST_WORKER", None)
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env=own, stdin=subprocess.DEVNULL)
-    return done.returncode, done.stdout + done.stderr
+    done = run_pytest(*options, PYTHONPATH=str(folder))
+    return done.code, done.stdout + done.stderr
 
 
 def page_rows():
@@ -87,7 +82,7 @@ def test_a_code_is_provoked_in_another_file(code):
 def test_an_interrupted_run_ends_with_2_and_says_it_everywhere(tmp_path):
     files = [f"--{name}={tmp_path / name}" for name in ("verdict", "summary", "junitxml")]
     options = ("-m", "accuracy", "tests/test_accuracy.py", f"--store={tmp_path / 'store'}", *files)
-    code, words = run_pytest(tmp_path, "-p", "ctrl_c", *options)
+    code, words = run(tmp_path, "-p", "ctrl_c", *options)
 
     assert code == 2, words
     found = json.loads((tmp_path / "verdict").read_text())
@@ -99,13 +94,13 @@ def test_an_interrupted_run_ends_with_2_and_says_it_everywhere(tmp_path):
 
 def test_an_error_of_collection_ends_with_2(tmp_path):
     (tmp_path / "test_wrong.py").write_text("this is no Python")
-    code, words = run_pytest(tmp_path, "--noconftest", str(tmp_path / "test_wrong.py"))
+    code, words = run(tmp_path, "--noconftest", str(tmp_path / "test_wrong.py"))
 
     assert code == 2, words
 
 
 def test_more_warnings_than_are_allowed_end_with_6(tmp_path):
     test = "tests/unit/verdict/test_status.py::test_every_status_has_an_exit_status"
-    code, words = run_pytest(tmp_path, "-p", "warns", "-W", "default", "--max-warnings=0", test)
+    code, words = run(tmp_path, "-p", "warns", "-W", "default", "--max-warnings=0", test)
 
     assert code == 6, words

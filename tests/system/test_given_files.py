@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from rfcn_lib.source.checkpoint import network_from_checkpoint
 from tests.support import published
 from tests.support.exit_statuses import NOT_JUDGED
 from tests.support.places import ROOT, STANDIN
+from tests.support.pytest_runs import run_pytest
 
 SIZES, UNDECLARED, INT32 = published.sizes_at_run_time, published.undeclared, published.int32_everywhere
 
@@ -36,17 +36,9 @@ def files(tmp_path_factory):
     return folder
 
 
-def run_pytest(*options, store, **environment):
-    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--store={store}", *options]
-    done = subprocess.run(
-        words,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, "COLUMNS": "120", **environment},
-    )
-    return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
+def run(*options, store, **environment):
+    done = run_pytest(f"--store={store}", *options, **environment)
+    return done.code, done.words
 
 
 BOTH = ("tests/test_export.py", "tests/test_adapt.py", "-m", "not npu")
@@ -54,7 +46,7 @@ BOTH = ("tests/test_export.py", "tests/test_adapt.py", "-m", "not npu")
 
 def test_the_published_graph_passes_with_two_notes_and_its_int32_form_is_bit_identical(files, specimen_store):
     given = (f"--onnx={files / 'exported.onnx'}", f"--adapted={files / 'int32.onnx'}")
-    code, words = run_pytest(*BOTH, *given, store=specimen_store)
+    code, words = run(*BOTH, *given, store=specimen_store)
 
     assert code == 0, words
     notes = [part.split(": ", 1) for part in words.split("= notes =")[1].split(f"{files}/")[1:]]
@@ -68,7 +60,7 @@ def test_the_published_graph_passes_with_two_notes_and_its_int32_form_is_bit_ide
 
 def test_a_clip_frozen_to_one_picture_is_named_and_another_adapted_graph_too(files, specimen_store):
     given = (f"--onnx={files / 'frozen.onnx'}", f"--adapted={files / 'exported.onnx'}")
-    code, words = run_pytest(*BOTH, *given, store=specimen_store)
+    code, words = run(*BOTH, *given, store=specimen_store)
     failed = words.split("short test summary")[1]
 
     assert code == 1
@@ -80,7 +72,7 @@ def test_a_clip_frozen_to_one_picture_is_named_and_another_adapted_graph_too(fil
 def test_the_verdict_is_of_the_given_files(files, specimen_store, tmp_path):
     given = [files / "exported.onnx", files / "int32.onnx"]
     options = (f"--onnx={given[0]}", f"--adapted={given[1]}", "--limit=4", f"--verdict={tmp_path / 'verdict.json'}")
-    _, words = run_pytest("-m", "accuracy", *options, store=specimen_store)
+    _, words = run("-m", "accuracy", *options, store=specimen_store)
     trial = json.loads((tmp_path / "verdict.json").read_text())["on_trial"]
 
     assert "proposals not clipped, as published" in words
@@ -90,9 +82,7 @@ def test_the_verdict_is_of_the_given_files(files, specimen_store, tmp_path):
 
 
 def test_a_graph_of_other_weights_is_known_before_the_pictures_are_run(files, specimen_store):
-    code, words = run_pytest(
-        "-m", "accuracy", f"--onnx={files / 'other_weights.onnx'}", "--limit=9", store=specimen_store
-    )
+    code, words = run("-m", "accuracy", f"--onnx={files / 'other_weights.onnx'}", "--limit=9", store=specimen_store)
 
     assert code == NOT_JUDGED
     assert "are they of one training? Pass the checkpoint of this graph as --weights" in words
@@ -106,7 +96,7 @@ def test_a_given_om_is_run_without_a_compiler(specimen_store, store_with, tmp_pa
     python = str(Path(sys.executable).parent)
     there = {"PATH": os.pathsep.join([str(STANDIN), python, os.environ["PATH"]]), "PYTHONPATH": str(STANDIN)}
     there |= {"STANDIN_DEVICES": "310P3", "ASCEND_TOOLKIT_HOME": str(STANDIN / "toolkit")}
-    run_pytest("-m", "npu", "--limit=2", store=store, **there)
+    run("-m", "npu", "--limit=2", store=store, **there)
     (compiled,) = (store / "kept").glob("rfcn_om-*/rfcn_om/rfcn.om")
     (tmp_path / "ship.om").write_bytes(compiled.read_bytes())
     for name in ("npu-smi", "benchmark.x86_64", "benchmark.aarch64", "simulated", "SIMULATED"):
@@ -117,7 +107,7 @@ def test_a_given_om_is_run_without_a_compiler(specimen_store, store_with, tmp_pa
     }
     verdict = tmp_path / "verdict.json"
     given = (f"--om={tmp_path / 'ship.om'}", f"--verdict={verdict}")
-    _, words = run_pytest("-m", "npu", "--limit=2", *given, store=store, **there)
+    _, words = run("-m", "npu", "--limit=2", *given, store=store, **there)
     found = json.loads(verdict.read_text())
 
     assert found["status"] == "SIMULATED", words

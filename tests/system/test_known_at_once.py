@@ -1,15 +1,10 @@
 """What can be known before the first hours are spent is said before them."""
 
-import os
-import re
-import subprocess
-import sys
-
 import pytest
 
 from rfcn_lib.score.packet import read_packet, write_packet
 from tests.support.exit_statuses import INCONCLUSIVE
-from tests.support.places import ROOT
+from tests.support.pytest_runs import run_pytest
 
 GRAPHS = ("rfcn.onnx", "rfcn_adapted.onnx", "rfcn_twin.onnx")
 FIRST_PICTURES = 2  # of each run, so that its hours are known
@@ -21,17 +16,9 @@ def run(store_with):
     store = store_with(*GRAPHS)
 
     def made(marker, *options):
-        words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", marker, "tests/test_accuracy.py"]
-        done = subprocess.run(
-            [*words, f"--store={store}", "--limit=3", *options],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            env={**os.environ, "COLUMNS": "120"},
-        )
+        done = run_pytest("-m", marker, "tests/test_accuracy.py", f"--store={store}", "--limit=3", *options)
         dumps = {one.parent.name: len([*one.glob("*_1.bin")]) for one in store.glob("kept/dumps--*/*") if one.is_dir()}
-        return re.sub(r"\s+", " ", done.stdout + done.stderr), {name.split("-")[2]: n for name, n in dumps.items()}
+        return done.words, {name.split("-")[2]: n for name, n in dumps.items()}
 
     return made
 
@@ -40,10 +27,15 @@ def run(store_with):
 def packet(store_with, specimen_store, tmp_path):
     """A packet of three pictures, as a host writes it: without rates."""
     path = tmp_path / "reference.zip"
-    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "accuracy", "tests/test_accuracy.py"]
-    options = ("--limit=3", f"--store={specimen_store}", f"--write-reference={path}")
-    done = subprocess.run([*words, *options], cwd=ROOT, capture_output=True, timeout=300)
-    assert done.returncode == INCONCLUSIVE, "three pictures tell nothing; the packet is written all the same"
+    options = (
+        "-m",
+        "accuracy",
+        "tests/test_accuracy.py",
+        "--limit=3",
+        f"--store={specimen_store}",
+        f"--write-reference={path}",
+    )
+    assert run_pytest(*options).code == INCONCLUSIVE, "three pictures tell nothing; the packet is written all the same"
     return path
 
 

@@ -19,9 +19,9 @@ from tests.support.evidence import members_in
 from tests.support.exit_statuses import INCONCLUSIVE, NOT_JUDGED
 from tests.support.judging_again import expect_caught, expect_same_verdict
 from tests.support.places import ROOT, STANDIN
+from tests.support.pytest_runs import run_pytest
 
 FEW = "--limit=6"
-PYTEST = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
 
 
 @pytest.fixture
@@ -35,26 +35,16 @@ def run_npu(tmp_path):
     """run_npu(*options) -> exit status, words. After each run the temporary folder is empty."""
     temporary = tmp_path / "tmp"
 
-    def run(*options, fault="", chips="310", timeout=400, umask=-1, **more):
+    def run(*options, fault="", chips="310", umask=-1, **more):
         temporary.mkdir(exist_ok=True)
         path = os.pathsep.join([str(STANDIN), str(Path(sys.executable).parent), os.environ["PATH"]])
-        environment = {
-            **os.environ,
-            "PATH": path,
-            "PYTHONPATH": str(STANDIN),
-            "COLUMNS": "100",
-            "TMPDIR": str(temporary),
-        }
-        environment |= {"ASCEND_TOOLKIT_HOME": str(STANDIN / "toolkit"), **more}
-        environment |= {"STANDIN_DEVICES": chips, "STANDIN_FAULT": fault}
+        variables = {"PATH": path, "PYTHONPATH": str(STANDIN), "COLUMNS": "100", "TMPDIR": str(temporary)}
+        variables |= {"ASCEND_TOOLKIT_HOME": str(STANDIN / "toolkit"), **more}
+        variables |= {"STANDIN_DEVICES": chips, "STANDIN_FAULT": fault}
         files = sorted(map(str, (ROOT / "tests").glob("test_*.py")))
-        words = [*PYTEST, "-m", "npu", *files, *options]
-        done = subprocess.run(
-            words, cwd=ROOT, capture_output=True, text=True, timeout=timeout, env=environment, umask=umask,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        done = run_pytest("-m", "npu", *files, *options, umask=umask, **variables)
         assert [path.name for path in temporary.iterdir() if not path.name.startswith("pytest-of-")] == []
-        return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
+        return done.code, done.words
 
     return run
 
@@ -97,12 +87,10 @@ def test_the_whole_chain_passes_and_accepts_nothing(fresh, published_rate, tmp_p
     expect_the_same_by_hand(commands, fresh / "dumps" / "npu")
 
     shutil.copytree(fresh / "dumps" / "npu", tmp_path / "copied out")
-    words = [*PYTEST, "-m", "accuracy", "tests/test_accuracy.py", f"--dumps={tmp_path / 'copied out'}", "--limit=40"]
-    done = subprocess.run(
-        [*words, f"--store={fresh}", f"--port={published_rate}"], cwd=ROOT, capture_output=True, text=True, timeout=200
-    )
-    assert done.returncode == 0, done.stdout
-    assert "no device was judged (SIMULATED: the dumps in" in re.sub(r"\s+", " ", done.stdout)
+    words = ("-m", "accuracy", "tests/test_accuracy.py", f"--dumps={tmp_path / 'copied out'}", "--limit=40")
+    done = run_pytest(*words, f"--store={fresh}", f"--port={published_rate}")
+    assert done.code == 0, done.stdout
+    assert "no device was judged (SIMULATED: the dumps in" in done.words
 
     evidence = tmp_path / "evidence.zip"
     expect_same_verdict(evidence, found)
@@ -169,11 +157,9 @@ def test_fitted_canvases_have_an_om_each_and_each_picture_its_own(fresh, publish
 
 def test_with_a_packet_no_source_model_is_run(specimen_store, store_with, published_rate, tmp_path, run_npu):
     packet, verdict = tmp_path / "reference.zip", tmp_path / "verdict.json"
-    words = [*PYTEST, "-m", "accuracy", "tests/test_accuracy.py", f"--store={specimen_store}", FEW]
-    done = subprocess.run(
-        [*words, f"--write-reference={packet}"], cwd=ROOT, capture_output=True, text=True, timeout=200
-    )
-    assert done.returncode == INCONCLUSIVE, done.stdout
+    words = ("-m", "accuracy", "tests/test_accuracy.py", f"--store={specimen_store}", FEW)
+    done = run_pytest(*words, f"--write-reference={packet}")
+    assert done.code == INCONCLUSIVE, done.stdout
     store = store_with("rfcn.onnx", "rfcn_adapted.onnx")
     options = (f"--store={store}", f"--port={published_rate}", FEW, f"--reference={packet}", f"--verdict={verdict}")
     code, words = run_npu(*options)

@@ -3,8 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -17,7 +15,8 @@ from rfcn_lib.score.average_precision import evaluate
 from rfcn_lib.score.packet import read_packet, write_packet
 from tests.support.exit_statuses import INCONCLUSIVE, NOT_JUDGED
 from tests.support.packets import RATES
-from tests.support.places import ROOT, SPECIMEN
+from tests.support.places import SPECIMEN
+from tests.support.pytest_runs import run_pytest
 
 FEW = 6
 LIMIT = f"--limit={FEW}"
@@ -26,12 +25,9 @@ IN_FLOAT32 = "--precision-mode=must_keep_origin_dtype"  # the twin's dumps stand
 
 def run(store, *options):
     """-> (exit status, all words of a run of the accuracy tests)."""
-    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "accuracy", "tests/test_accuracy.py"]
-    done = subprocess.run(
-        [*words, f"--store={store}", *options], cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
-    assert "Traceback" not in done.stdout + done.stderr
-    return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
+    done = run_pytest("-m", "accuracy", "tests/test_accuracy.py", f"--store={store}", *options)
+    assert "Traceback" not in done.words
+    return done.code, done.words
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,7 @@
 """`pytest -m rehearsal` as a user meets it: a prediction that says so in every verdict, and an overflow that is named."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -12,22 +9,15 @@ import torch
 from rfcn_lib.score.noise_floor_file import read_noise_floor
 from tests.support.judging_again import expect_caught, expect_same_verdict
 from tests.support.places import ROOT
+from tests.support.pytest_runs import run_pytest
 from tests.support.small_rehearsal import rehearse, small_rehearsal
 
 SPECIMEN = ROOT / "specimen" / "rfcn_specimen.pth"
 
 
-def run_pytest(*options, store, marker="rehearsal"):
-    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", marker, f"--store={store}"]
-    done = subprocess.run(
-        [*words, "tests/test_accuracy.py", *options],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, "COLUMNS": "120"},
-    )
-    return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
+def run(*options, store, marker="rehearsal"):
+    done = run_pytest("-m", marker, f"--store={store}", "tests/test_accuracy.py", *options)
+    return done.code, done.words
 
 
 @pytest.fixture
@@ -39,7 +29,7 @@ def store(store_with):
 def test_a_chip_s_arithmetic_is_predicted_explained_and_accepts_nothing(store, tmp_path):
     verdict = tmp_path / "verdict.json"
     options = ("--soc=Ascend310", "--limit=4", "--explain", f"--verdict={verdict}")
-    code, words = run_pytest(*options, f"--evidence={tmp_path / 'evidence.zip'}", store=store)
+    code, words = run(*options, f"--evidence={tmp_path / 'evidence.zip'}", store=store)
     found = json.loads(verdict.read_text())
 
     assert code == 0, words
@@ -85,7 +75,7 @@ def test_a_chip_s_arithmetic_is_predicted_explained_and_accepts_nothing(store, t
 
     dumps = next(store.glob("kept/dumps--rehearsed-*/rehearsed"))
     given = (f"--dumps={dumps}", f"--predicted={store / 'prediction-Ascend310-force_fp16.json'}", "--limit=4")
-    _, words = run_pytest(*given, store=store, marker="accuracy")
+    _, words = run(*given, store=store, marker="accuracy")
     assert "predicted and measured" in words
     inside = re.search(r"(\d+) of (\d+) measured figures lie in the predicted interval", words)
     assert inside, words
@@ -93,17 +83,17 @@ def test_a_chip_s_arithmetic_is_predicted_explained_and_accepts_nothing(store, t
     assert (store / "calibration.json").is_file()
     assert "REHEARSED: " in words
     assert not re.search(r"PARTIAL: 4 of|PASSED:|made elsewhere", words), "a rehearsal's dumps are no device's"
-    _, words = run_pytest(*given[:2], "--limit=3", store=store, marker="accuracy")
+    _, words = run(*given[:2], "--limit=3", store=store, marker="accuracy")
     assert "is of 4 pictures that are not all among the 3 of this run" in words
     (store / "calibration.json").unlink(missing_ok=True)
-    run_pytest(*given[:2], "--limit=5", store=store, marker="accuracy")
+    run(*given[:2], "--limit=5", store=store, marker="accuracy")
     assert not (store / "calibration.json").exists(), "these dumps are of four pictures"
-    _, words = run_pytest(*given, "--soc=Ascend910A", store=store, marker="accuracy")
+    _, words = run(*given, "--soc=Ascend910A", store=store, marker="accuracy")
     assert "is a rehearsal of Ascend310, but this run has --soc=Ascend910A" in words
 
-    _, words = run_pytest(given[0], "--limit=4", store=store, marker="rehearsal or not rehearsal and not npu")
+    _, words = run(given[0], "--limit=4", store=store, marker="rehearsal or not rehearsal and not npu")
     assert "leave out --dumps" in words
-    _, words = run_pytest(given[0], "--limit=4", "-k", "TestRehearsal", store=store, marker="")
+    _, words = run(given[0], "--limit=4", "-k", "TestRehearsal", store=store, marker="")
     assert "so nothing is rehearsed" in words
 
 
@@ -116,7 +106,7 @@ def test_an_overflow_in_fp16_is_blamed_on_its_node(store, tmp_path):
     weights[f"{block}.conv2.weight"] /= 1e5
     torch.save(checkpoint, tmp_path / "planted.pth")
     given = (f"--weights={tmp_path / 'planted.pth'}", "--port=specimen/port.toml", "--limit=2")
-    code, words = run_pytest(*given, "-k", "overflows", store=store)
+    code, words = run(*given, "-k", "overflows", store=store)
 
     assert code == 1
     assert "nothing overflows in fp16" in words

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from contextlib import contextmanager
 
 import pytest
@@ -15,7 +14,7 @@ import pytest
 from rfcn_lib.report.page import Judgement, Run, page
 from tests.support.exit_statuses import INCONCLUSIVE
 from tests.support.html_pages import Page, faults_of
-from tests.support.places import ROOT
+from tests.support.pytest_runs import run_pytest
 from tests.support.trials import drawn_of, trial_of, verdict_of
 
 LARGEST_BYTES = 5_000_000
@@ -23,10 +22,9 @@ LARGEST_BYTES = 5_000_000
 
 def run(*options):
     """-> (exit status, what the run printed)."""
-    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "accuracy", "tests/test_accuracy.py"]
-    done = subprocess.run([*words, *options], cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    assert "Traceback" not in done.stdout + done.stderr
-    return done.returncode, done.stdout + done.stderr
+    done = run_pytest("-m", "accuracy", "tests/test_accuracy.py", *options, COLUMNS="80")
+    assert "Traceback" not in done.words
+    return done.code, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from rfcn_lib.runs.folder import RunFolder
 from rfcn_lib.score.dumps import file_names
 from tests.support.exit_statuses import INCONCLUSIVE, NOT_JUDGED
 from tests.support.places import ROOT
+from tests.support.pytest_runs import run_pytest
 
 SPECIMEN = ROOT / "specimen" / "VOCdevkit"
 WORDS = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "accuracy", "tests/test_accuracy.py"]
@@ -27,17 +28,10 @@ SPECIMEN_PORT = read_port(ROOT / "specimen" / "port.toml")
 pytestmark = pytest.mark.slow
 
 
-def run_pytest(*options):
-    done = subprocess.run(
-        [*WORDS, *ON_TRIAL, *options],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=LONG_S,
-        env=ENVIRONMENT,
-        stdin=subprocess.DEVNULL,
-    )
-    return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
+def run(*options):
+    """-> (exit status, all words of a run)."""
+    done = run_pytest("-m", "accuracy", "tests/test_accuracy.py", *ON_TRIAL, *options, COLUMNS="100")
+    return done.code, done.words
 
 
 def interrupt(when, with_signal, *options):
@@ -117,7 +111,7 @@ def test_a_jpeg_that_cannot_be_decoded_is_named_and_after_its_repair_the_run_goe
     table = whole.index(b"\xff\xc4") + 5  # of Huffman codes: the header is whole, and so is the end
     broken.write_bytes(whole[:table] + b"\xff" * 16 + whole[table + 16 :])
     options = (f"--store={fresh}", f"--devkit={devkit}")
-    code, words = run_pytest(*options, "--limit=7")
+    code, words = run(*options, "--limit=7")
 
     assert code == NOT_JUDGED
     assert f"{broken} cannot be decoded as a JPEG" in words
@@ -129,7 +123,7 @@ def test_a_jpeg_that_cannot_be_decoded_is_named_and_after_its_repair_the_run_goe
     before = stamps(dumps, ids[:3])
     broken.write_bytes(whole)
     read_only(devkit)
-    _, words = run_pytest(*options, "--limit=7")
+    _, words = run(*options, "--limit=7")
 
     assert "dumps/onnxruntime: 4 pictures to do, 3 already there; canvas 512 x 512 px; 0.6 MB of dumps" in words
     assert "dumps/torch: 5 pictures to do, 2 already there" in words, "of the first look"
@@ -137,7 +131,7 @@ def test_a_jpeg_that_cannot_be_decoded_is_named_and_after_its_repair_the_run_goe
     assert stamps(dumps, ids[:3]) == before
 
     before = stamps(dumps, ids[:7])
-    _, words = run_pytest(*options, "--limit=8")  # --limit=N first, then more
+    _, words = run(*options, "--limit=8")  # --limit=N first, then more
 
     for name in ("dumps/onnxruntime", "dumps/torch"):
         assert f"{name}: 1 pictures to do, 7 already there" in words
@@ -148,7 +142,7 @@ def test_an_untidy_devkit_is_answered_in_a_sentence(fresh, untidy):
     """Every other untidiness: tests/unit/pictures/test_devkit.py."""
     devkit, ids = untidy
     (devkit / "VOC2007" / "JPEGImages" / f"{ids[2]}.jpg").unlink()
-    code, words = run_pytest(f"--store={fresh}", f"--devkit={devkit}", "--limit=7")
+    code, words = run(f"--store={fresh}", f"--devkit={devkit}", "--limit=7")
 
     assert code == NOT_JUDGED
     assert "JPEGImages lacks 1 of 7 .jpg files: 000003; restore them" in words
@@ -184,10 +178,10 @@ def test_killed_and_stopped_a_run_ends_with_the_verdict_of_an_undisturbed_one(fr
     assert (
         f"stopped: finished artifacts and finished pictures are kept in {fresh}, and the same command goes on" in words
     )
-    _, words = run_pytest(*options)
+    _, words = run(*options)
     assert re.search(rf"dumps/torch: \d+ pictures to do, {stopped[1]} already there", words)
     assert "dumps/onnxruntime:" not in words, "nothing was missing there"
-    run_pytest(f"--store={tmp_path / 'undisturbed'}", limit, f"--verdict={tmp_path / 'undisturbed.json'}")
+    run(f"--store={tmp_path / 'undisturbed'}", limit, f"--verdict={tmp_path / 'undisturbed.json'}")
 
     assert judged(tmp_path / "disturbed.json") == judged(tmp_path / "undisturbed.json")
 
@@ -234,11 +228,11 @@ def test_an_annotation_that_is_of_another_size_by_now_is_no_lower_score(fresh, u
     """Its dump is finished, so that nothing opens the JPEG any more; but boxes are scaled back by the annotation's size."""
     devkit, ids = untidy
     options = (f"--store={fresh}", f"--devkit={devkit}", "--limit=3")
-    code, words = run_pytest(*options)
+    code, words = run(*options)
     assert code == INCONCLUSIVE, words
     xml = devkit / "VOC2007" / "Annotations" / f"{ids[1]}.xml"
     xml.write_text(re.sub(r"<width>(\d+)</width>", r"<width>\g<1>0</width>", xml.read_text()))
-    code, words = run_pytest(*options)
+    code, words = run(*options)
 
     assert code == NOT_JUDGED
     assert re.search(rf"{ids[1]}\.jpg is \d+ x \d+ px, but its annotation says \d+0 x \d+", words)
@@ -248,11 +242,11 @@ def test_an_annotation_that_is_of_another_size_by_now_is_no_lower_score(fresh, u
 def test_an_id_taken_out_of_the_set_costs_no_picture(fresh, untidy):
     devkit, ids = untidy
     options = (f"--store={fresh}", f"--devkit={devkit}", "--limit=6")
-    code, words = run_pytest(*options)
+    code, words = run(*options)
     assert code == INCONCLUSIVE, words
     before = stamps(fresh / "dumps" / "torch", ids[1:6])
     (devkit / "VOC2007/ImageSets/Main/test.txt").write_text("\n".join(ids[1:]))
-    code, words = run_pytest(*options)
+    code, words = run(*options)
 
     assert code == INCONCLUSIVE, words
     assert words.count("1 pictures to do, 5 already there") == 2

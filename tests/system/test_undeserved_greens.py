@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +16,16 @@ from rfcn_lib.port import read_port
 from rfcn_lib.suite.own_code import own_code
 from tests.support.exit_statuses import NOT_JUDGED, WRONG_USAGE
 from tests.support.places import ROOT, SPECIMEN
+from tests.support.pytest_runs import run_pytest
 
 MEAN_AP = ("-m", "accuracy", "tests/test_accuracy.py", "-k", "every_picture or class_is_lost or drop")
 ONE = ("-m", "accuracy", "tests/test_accuracy.py", "-k", "every_picture")
 
 
-def run_pytest(*options, cwd=ROOT, **environment):
-    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
-    own = {**os.environ, "COLUMNS": "200", **environment}
-    own.pop("PYTEST_XDIST_WORKER", None)  # a worker writes no verdict; this is a run of its own
-    done = subprocess.run(
-        words, cwd=cwd, capture_output=True, text=True, timeout=300, env=own, stdin=subprocess.DEVNULL
-    )
-    return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
+def run(*options, cwd=ROOT, **variables):
+    """-> (exit status, all words of a run)."""
+    done = run_pytest(*options, cwd=cwd, COLUMNS="200", **variables)
+    return done.code, done.words
 
 
 @pytest.fixture
@@ -55,7 +51,7 @@ def status_in(path):
     ],
 )
 def test_no_plugin_can_be_left_out(blocked, old_verdict):
-    code, words = run_pytest(*ONE, f"-p no:{blocked}", "--accept", f"--verdict={old_verdict}")
+    code, words = run(*ONE, f"-p no:{blocked}", "--accept", f"--verdict={old_verdict}")
 
     assert code == WRONG_USAGE, words
     assert blocked == "terminal" or f"-p no:{blocked}: without this plugin there is no verdict" in words
@@ -64,7 +60,7 @@ def test_no_plugin_can_be_left_out(blocked, old_verdict):
 
 def test_no_plugin_can_be_left_out_by_the_environment_either(old_verdict):
     addopts = f"-p no:acceptance-reporter --verdict={old_verdict}"
-    code, words = run_pytest(*ONE, PYTEST_ADDOPTS=addopts)
+    code, words = run(*ONE, PYTEST_ADDOPTS=addopts)
 
     assert code == WRONG_USAGE, words
     assert status_in(old_verdict) == "NOT JUDGED"
@@ -72,24 +68,24 @@ def test_no_plugin_can_be_left_out_by_the_environment_either(old_verdict):
 
 def test_what_runs_no_test_judges_nothing(old_verdict):
     flags = ("--collect-only", "--setup-plan", "--setup-only", "--fixtures")
-    code, words = run_pytest("-m", "accuracy", *flags, f"--verdict={old_verdict}")
+    code, words = run("-m", "accuracy", *flags, f"--verdict={old_verdict}")
 
     assert code == WRONG_USAGE
     for flag in flags:
         assert f"{flag} runs no test, so nothing can be judged" in words
     assert status_in(old_verdict) == "NOT JUDGED"
 
-    code, words = run_pytest("-m", "accuracy", "--collect-only", "--accept")
+    code, words = run("-m", "accuracy", "--collect-only", "--accept")
     assert code == WRONG_USAGE
     assert "--collect-only runs no test" in words
 
-    code, words = run_pytest("-m", "accuracy", "tests/test_accuracy.py", "--collect-only", "-q")
+    code, words = run("-m", "accuracy", "tests/test_accuracy.py", "--collect-only", "-q")
     assert code == 0, words
 
 
 @pytest.mark.parametrize("wrong", ["--acept", "--limit=0", "--canvas=fitted --limit=141"])
 def test_an_old_verdict_does_not_survive_a_usage_error(wrong, old_verdict):
-    code, _ = run_pytest("-m", "accuracy", "tests/test_accuracy.py", *wrong.split(), f"--verdict={old_verdict}")
+    code, _ = run("-m", "accuracy", "tests/test_accuracy.py", *wrong.split(), f"--verdict={old_verdict}")
 
     assert code == WRONG_USAGE
     assert status_in(old_verdict) == "NOT JUDGED"
@@ -105,7 +101,7 @@ def whole(pytestconfig, host_dumps, torch_dumps, store):
     given = [name for name in ("weights", "port", "devkit", "limit") if pytestconfig.getoption(f"--{name}")]
     if given:
         pytest.skip(f"tried on the specimen alone; run without --{' --'.join(given)}")
-    return lambda *options: run_pytest(*MEAN_AP, f"--store={store.root}", *options)
+    return lambda *options: run(*MEAN_AP, f"--store={store.root}", *options)
 
 
 @pytest.fixture
@@ -194,7 +190,7 @@ def plugins(tmp_path):
 
 @pytest.mark.parametrize(("plugin", "ends"), [("broken", 3), ("killed", -9), ("remover", NOT_JUDGED)])
 def test_an_old_verdict_does_not_survive_a_run_that_something_ended(plugin, ends, plugins, old_verdict, specimen_store):
-    code, words = run_pytest(
+    code, words = run(
         *ONE, "-p", plugin, f"--verdict={old_verdict}", f"--store={specimen_store}", PYTHONPATH=str(plugins)
     )
 
@@ -203,7 +199,7 @@ def test_an_old_verdict_does_not_survive_a_run_that_something_ended(plugin, ends
 
 
 def test_the_verdict_names_the_plugins_and_the_options_of_the_environment(plugins, old_verdict, specimen_store):
-    code, words = run_pytest(
+    code, words = run(
         *ONE, "-p", "harmless", f"--store={specimen_store}", "--limit=4",
         PYTHONPATH=str(plugins), PYTEST_ADDOPTS=f"-p no:randomly --verdict={old_verdict}",
     )  # fmt: skip
@@ -271,7 +267,7 @@ def test_with_the_asserts_commented_out_a_loss_is_no_pass_and_the_edited_file_is
         path.unlink()
         np.concatenate([np.ones_like(scores[:, :1]), 1e-9 * scores[:, 1:]], axis=1).tofile(path)
     verdict = tmp_path / "v.json"
-    code, words = run_pytest(*MEAN_AP, f"--store={store.root}", f"--dumps={lossy}", f"--verdict={verdict}", cwd=edited)
+    code, words = run(*MEAN_AP, f"--store={store.root}", f"--dumps={lossy}", f"--verdict={verdict}", cwd=edited)
     found = json.loads(verdict.read_text())
 
     assert (code, found["status"]) == (NOT_JUDGED, "NOT JUDGED"), words
