@@ -11,6 +11,7 @@ from rfcn_lib.store.store import Store
 from rfcn_lib.suite.ascend import unpublished_flags
 from rfcn_lib.suite.canvases import Canvases
 from rfcn_lib.suite.inputs import require
+from rfcn_lib.suite.judged_dumps import expect_sound
 from rfcn_lib.suite.judging import Candidate, expect_noted_canvases, judge_dumps, judge_own_dumps
 from rfcn_lib.suite.options import Options
 from rfcn_lib.verdict.verdict import ELSEWHERE, HOST, REHEARSED, SIMULATED, CandidateOn
@@ -20,27 +21,24 @@ REHEARSED_DUMPS = "rehearsed"  # and so begin the names of those that its rehear
 
 
 @pytest.fixture(scope="session")
-def host_first_pictures() -> None:
-    """Nothing to run."""
-
-
-@pytest.fixture(scope="session")
 def host_dumps(options: Options) -> Path:
     """The folder of --dumps."""
     return require(options.dumps, "no --dumps")
 
 
 @pytest.fixture(scope="session")
+def host_first_pictures(host_dumps: Path, pictures: Pictures, canvases: Canvases, store: Store) -> None:
+    """Nothing to run: the dumps are there. What is wrong with them is known before the source model runs."""
+    expect_noted_canvases(host_dumps, pictures.port, canvases)
+    if not host_dumps.resolve().is_relative_to(store.root.resolve()):
+        expect_sound(host_dumps, pictures, form_of(host_dumps, pictures.devkit.all_ids))
+
+
+@pytest.fixture(scope="session")
 def host_candidate(
-    host_dumps: Path,
-    reference_dumps: Path | None,
-    pictures: Pictures,
-    canvases: Canvases,
-    store: Store,
-    options: Options,
+    host_dumps: Path, reference_dumps: Path | None, pictures: Pictures, store: Store, options: Options
 ) -> Candidate:
     """The evaluation of those dumps, once the reference's dumps are complete too."""
-    expect_noted_canvases(host_dumps, pictures.port, canvases)
     real = host_dumps.resolve()
     rehearsed = real.name.startswith(REHEARSED_DUMPS)
     own = real.is_relative_to(store.root.resolve()) and (rehearsed or real.name in OWN)

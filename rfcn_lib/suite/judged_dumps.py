@@ -6,9 +6,25 @@ from pathlib import Path
 from rfcn_lib.ascend import toolkit
 from rfcn_lib.ascend.outputs import SUMMARY_FILES
 from rfcn_lib.pictures.loading import Pictures
+from rfcn_lib.progress import progress
 from rfcn_lib.runs.folder import RunFolder
+from rfcn_lib.score.dump_audit import read_dumps
 from rfcn_lib.score.dump_forms import OWN, Form
 from rfcn_lib.score.evaluation import Judged, judge
+
+
+def expect_sound(folder: Path, pictures: Pictures, form: Form = OWN) -> None:
+    """Read every dump of the run: what is wrong with dumps is said before the source model runs for hours.
+
+    Raises:
+        DumpError: a dump is missing, surplus or damaged.
+    """
+    allowed = (*pictures.devkit.all_ids, toolkit.MARK)
+    dumps = read_dumps(
+        folder, pictures.ids, pictures.port, form=form, surplus_allowed=allowed, surplus_names=SUMMARY_FILES
+    )
+    for _ in progress(dumps, len(pictures.ids), "dumps read, to find what is wrong with them"):
+        pass
 
 
 def judge_dumps(folder: Path, pictures: Pictures, digests: Mapping[str, str] | None = None, form: Form = OWN) -> Judged:

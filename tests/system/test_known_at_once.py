@@ -1,5 +1,7 @@
 """What can be known before the first hours are spent is said before them."""
 
+import shutil
+
 import pytest
 
 from rfcn_lib.score.packet import read_packet, write_packet
@@ -66,6 +68,28 @@ def test_a_prediction_that_is_none(run):
     words, pictures = run("accuracy or npu", "--predicted=Makefile")
 
     assert "Makefile is no noise floor" in words
+    assert pictures == {}
+
+
+@pytest.mark.usefixtures("packet")  # its run made the dumps of three pictures
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda folder: [path.unlink() for path in folder.iterdir()], "no dumps at"),
+        (lambda folder: next(folder.glob("*_3.bin")).unlink(), "1 missing"),
+        (lambda folder: next(folder.glob("*_2.bin")).write_bytes(b"\xff" * 4 * 21 * 300), "NaN or infinite"),
+    ],
+    ids=["no dumps", "a file missing", "not finite"],
+)
+def test_dumps_that_cannot_be_judged(run, specimen_store, tmp_path, spoil, said):
+    made, folder = specimen_store / "dumps" / "onnxruntime", tmp_path / "dumps"
+    folder.mkdir()
+    for path in sorted(made.glob("*_?.bin"))[: 3 * 3]:
+        shutil.copy(path, folder)
+    spoil(folder)
+    words, pictures = run("accuracy", f"--dumps={folder}")
+
+    assert said in words
     assert pictures == {}
 
 
