@@ -97,12 +97,23 @@ def shape_of(value: ir.Value) -> tuple[int | str | None, ...]:
     return tuple(side if isinstance(side, int) else side.value for side in sides)
 
 
+class Names:
+    """The names of a graph's values, read once, and those given since."""
+
+    def __init__(self, model: ir.Model) -> None:
+        self._taken = {str(value.name) for value in all_values(model)}
+
+    def fresh(self, name: str) -> str:
+        """The name, with as many `_` after it as it takes to be the name of no other value."""
+        while name in self._taken:
+            name += "_"
+        self._taken.add(name)
+        return name
+
+
 def fresh_name(model: ir.Model, name: str) -> str:
-    """The name, with as many `_` after it as it takes to be the name of no other value."""
-    taken = {str(value.name) for value in all_values(model)}
-    while name in taken:
-        name += "_"
-    return name
+    """One fresh name. Who needs hundreds of them keeps a `Names`."""
+    return Names(model).fresh(name)
 
 
 def stored_tensor(value: ir.Value) -> ir.TensorProtocol | None:

@@ -9,7 +9,7 @@ import ast
 import functools
 import hashlib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -133,13 +133,15 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
     return tree
 
 
-def _files_of(module: str) -> Iterator[Path]:
+@functools.cache
+def _files_of(module: str) -> tuple[Path, ...]:
     """Files that run at `import module`, for a module of rfcn_lib: the __init__ of each package above, and the module."""
     steps = module.split(".")
-    if steps[0] == PACKAGE.name:
-        for depth in range(1, len(steps) + 1):
-            path = PACKAGE.parent.joinpath(*steps[:depth])
-            yield from (file for file in (path / "__init__.py", path.with_name(f"{path.name}.py")) if file.is_file())
+    if steps[0] != PACKAGE.name:
+        return ()
+    paths = [PACKAGE.parent.joinpath(*steps[:depth]) for depth in range(1, len(steps) + 1)]
+    files = (file for path in paths for file in (path / "__init__.py", path.with_name(f"{path.name}.py")))
+    return tuple(file for file in files if file in sources_at_start())
 
 
 @functools.cache

@@ -25,7 +25,9 @@ from rfcn_lib.suite.simulated import PLAIN, Simulations, simulations
 
 PICTURES: Final = 2
 FOREIGN: Final = 0.25  # of the specimen's pictures, 0.45 or more of another's first 50 proposals lie elsewhere
-NEARER: Final = 0.25  # another picture's scores are at least four times nearer than its own
+NEARER: Final = (
+    0.25  # another picture's scores are at least four times nearer than its own, or than scores that find nothing
+)
 LIKE: Final = (
     0.002  # mean difference of sorted scores; of the specimen's pictures in fp16: 0.0006 in the median, 0.0019 at most
 )
@@ -170,8 +172,10 @@ def owners_of(agreement: Agreed, candidate: Candidate) -> dict[str, tuple[str, s
     mine = {id: got(id) for id in alone}
     rows: dict[str, dict[str, float]] = {id: {} for id in alone}
     scores: dict[str, dict[str, float]] = {id: {} for id in alone}
+    nothing = {}
     for other in agreement.each if alone else ():
         theirs = agreement.reference(other)
+        nothing[other] = _from_nothing(theirs.cls_prob)
         for id in alone:
             rows[id][other] = apart(_first_rows(mine[id]), _first_rows(theirs), records[other]).uncovered
             scores[id][other] = float(np.abs(_sorted(mine[id].cls_prob) - _sorted(theirs.cls_prob)).mean())
@@ -181,7 +185,7 @@ def owners_of(agreement: Agreed, candidate: Candidate) -> dict[str, tuple[str, s
         whole = apart(mine[id], agreement.reference(other), records[other]).uncovered
         if rows[id][id] > FOREIGN and whole <= agreement.limits["uncovered"]:
             found[id] = ("outputs", other)
-        elif scores[id][owner] <= min(LIKE, NEARER * scores[id][id]):
+        elif scores[id][owner] <= min(LIKE, NEARER * scores[id][id], NEARER * nothing[owner]):
             found[id] = ("scores", owner)
         else:
             found[id] = ("", id)
@@ -196,6 +200,13 @@ def owners_in_words(owners: Mapping[str, tuple[str, str]]) -> str:
 def _sorted(scores: Floats) -> Floats:
     """Each class's scores from low to high: whose they are shows in any order of the rows."""
     return np.sort(scores, axis=0)
+
+
+def _from_nothing(scores: Floats) -> float:
+    """Mean difference from scores that find nothing: background 1, every class 0. A blind network is near to a calm picture."""
+    nothing = np.zeros(scores.shape[1], scores.dtype)
+    nothing[0] = 1
+    return float(np.abs(scores - nothing).mean())
 
 
 def _first_rows(outputs: Outputs, count: int = 50) -> Outputs:

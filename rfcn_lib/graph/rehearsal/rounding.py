@@ -12,7 +12,7 @@ import onnx_ir as ir
 
 from rfcn_lib.errors import SuiteError
 from rfcn_lib.graph.inspect import DATA_INPUTS
-from rfcn_lib.graph.values import all_nodes, all_values, fresh_name, infer_types, stored_tensor
+from rfcn_lib.graph.values import Names, all_nodes, all_values, infer_types, stored_tensor
 
 FLOAT, FLOAT16 = ir.DataType.FLOAT, ir.DataType.FLOAT16
 # their outputs hold numbers of their inputs, which are rounded already
@@ -72,11 +72,11 @@ def round_to_fp16(model: ir.Model, rounds: Rounds) -> dict[str, ir.Value]:
         return _round_products(model)
     for value in tuple(all_values(model)):
         _round_constant(value)
-    values, rounded = infer_types(model), dict[str, ir.Value]()
+    values, names, rounded = infer_types(model), Names(model), dict[str, ir.Value]()
     for value in model.graph.inputs:
         if value.dtype == FLOAT:
             rounded[str(value.name)] = value
-            _round_after(model, value)
+            _round_after(model, names, value)
     for node in tuple(model.graph):
         if node.op_type in MOVING and not node.domain:
             continue
@@ -84,13 +84,13 @@ def round_to_fp16(model: ir.Model, rounds: Rounds) -> dict[str, ir.Value]:
             known = values.get(str(output.name))
             if (known.dtype if known is not None and known.dtype is not None else output.dtype) == FLOAT:
                 rounded[str(output.name)] = output
-                _round_after(model, output)
+                _round_after(model, names, output)
     return rounded
 
 
 def _round_products(model: ir.Model) -> dict[str, ir.Value]:
     """Round what Conv, Gemm and MatMul multiply, not what they give."""
-    rounded: dict[ir.Value, ir.Value] = {}
+    names, rounded = Names(model), dict[ir.Value, ir.Value]()
     for node in tuple(all_nodes(model)):
         for index in PRODUCTS.get(node.op_type, ()) if not node.domain else ():
             value = node.inputs[index]
@@ -100,7 +100,7 @@ def _round_products(model: ir.Model) -> dict[str, ir.Value]:
                 _round_constant(value)
                 continue
             if value not in rounded:
-                rounded[value] = _through_fp16(model, value, before=node)
+                rounded[value] = _through_fp16(model, names, value, before=node)
             node.replace_input_with(index, rounded[value])
     return {str(value.name): value for value in rounded}
 
@@ -118,28 +118,28 @@ def _round_constant(value: ir.Value) -> None:
         producer.attributes["value"] = ir.AttrTensor("value", fresh)
 
 
-def _round_after(model: ir.Model, value: ir.Value) -> None:
+def _round_after(model: ir.Model, names: Names, value: ir.Value) -> None:
     """All readers of the value, and the graph's output, get the rounded one, under the same name at an output."""
     uses, outputs = tuple(value.uses()), [i for i, output in enumerate(model.graph.outputs) if output is value]
     if not uses and not outputs:
         return
     first = value.producer() or next(iter(model.graph))
-    rounded = _through_fp16(model, value, after=value.producer(), before=None if value.producer() else first)
+    rounded = _through_fp16(model, names, value, after=value.producer(), before=None if value.producer() else first)
     for use in uses:
         use.node.replace_input_with(use.idx, rounded)
     if outputs:
         name = value.name
-        value.name = fresh_name(model, f"{name}_float32")
+        value.name = names.fresh(f"{name}_float32")
         rounded.name, rounded.shape, rounded.type = name, value.shape, value.type
         for index in outputs:
             model.graph.outputs[index] = rounded
 
 
 def _through_fp16(
-    model: ir.Model, value: ir.Value, *, after: ir.Node | None = None, before: ir.Node | None = None
+    model: ir.Model, names: Names, value: ir.Value, *, after: ir.Node | None = None, before: ir.Node | None = None
 ) -> ir.Value:
-    half = ir.Value(name=fresh_name(model, f"{value.name}_fp16"), type=ir.TensorType(FLOAT16), shape=value.shape)
-    rounded = ir.Value(name=fresh_name(model, f"{value.name}_rounded"), type=ir.TensorType(FLOAT), shape=value.shape)
+    half = ir.Value(name=names.fresh(f"{value.name}_fp16"), type=ir.TensorType(FLOAT16), shape=value.shape)
+    rounded = ir.Value(name=names.fresh(f"{value.name}_rounded"), type=ir.TensorType(FLOAT), shape=value.shape)
     down = ir.Node("", "Cast", [value], [ir.AttrInt64("to", FLOAT16)], outputs=[half], name=str(half.name))
     up = ir.Node("", "Cast", [half], [ir.AttrInt64("to", FLOAT)], outputs=[rounded], name=str(rounded.name))
     if after is not None:
