@@ -40,7 +40,7 @@ test-tools: $(READY)
 power: $(READY)
 	rm -f .artifacts/power/*.json
 	$(RUN) pytest -n $(WORKERS) --dist worksteal -q -m power tests/system/test_power.py $(ARGS); status=$$?; \
-		$(RUN) tools.power && $(RUN) benchmarks.simulate_intervals --samples=60 && exit $$status
+		$(RUN) tools.power && $(RUN) benchmarks.simulate_intervals --samples=40 && exit $$status
 
 intervals: $(READY)
 	$(RUN) benchmarks.simulate_intervals $(ARGS)

@@ -14,7 +14,7 @@ from rfcn_lib.spec import VOC_CLASSES
 from tests.support.places import SPECIMEN
 from tools.draw import draw
 
-COUNT = 12  # of the specimen's 140 pictures
+COUNT = 14  # of the specimen's 140 pictures
 STRIPES_PX = (24, 16)  # one more picture for each; NMS reads beyond the best 1,000 candidates to keep 300
 STRIPED_WH = (504, 192)
 
