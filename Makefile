@@ -4,7 +4,7 @@
 # make test-full-size export and adapt of a full-size network: some minutes
 # make test-tools the tests of benchmarks/ and tools/
 # make power    plant every fault into the specimen's port, and see that the verdict catches it; writes docs/power.md. Then
-#                the intervals' error rates, from few samples
+#                the intervals' error rates, from few samples. 18 minutes on 2 cores
 # make intervals simulated pairs of detectors: how often the interval of the drop errs; ARGS="--samples=50" for a first look
 # make bench     side-by-side timings; ARGS="score warm" for some of them, --json=FILE for another place of the numbers
 # make specimen  redraw and retrain the specimen from nothing
