@@ -41,9 +41,9 @@ Ascend310P3. It writes the outputs as the vendor's tool does, and judges them wi
 - The limits are older than every fault, and no fault changed them. The rules that name the stage are not: they were mended after
   first runs. These named 13 stages wrongly, 5 of them of unseen faults, and missed one unseen fault: dumps that were not clipped
   were held against a model that does not clip. So the unseen third says less of stages and of the clip than of the limits.
-- Variations were false alarms in first runs. One resized with other centres, and the variation was changed. Two chips' rehearsals were
-  red on 14 pictures, because one row of a class flipped: since then the mean of a class's scores leaves out the row furthest apart.
-  All rows of this page are judged so.
+- Variations were false alarms in first runs. One resized with other centres, and the variation was changed. Two chips'
+  rehearsals were red on 14 pictures, because one row of a class flipped: since then the mean of a class's scores leaves out the
+  row furthest apart. All rows of this page are judged so.
 - The set is small, and one object found or lost changes its mean AP by up to 3 %. Drops of that size say little, also below 0.
 - NMS reads more than the best 1,000 candidates on two striped pictures only, which are drawn for this test. No picture that we
   found makes it read more than 3,968.
