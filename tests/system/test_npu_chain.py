@@ -134,7 +134,7 @@ def test_fitted_canvases_have_an_om_each_and_each_picture_its_own(fresh, publish
     verdict = tmp_path / "verdict.json"
     options = (f"--store={fresh}", f"--port={published_rate}", "--limit=3", "--canvas=fitted", f"--verdict={verdict}")
     options += ("--runner=ais_bench", "--devices=0,1")  # whose rules for paths are the strictest
-    code, words = run_npu(*options, timeout=1200, chips="310P3x2", umask=0o022)
+    code, words = run_npu(*options, chips="310P3x2", umask=0o022)
     found = json.loads(verdict.read_text())
     trial, canvases = found["on_trial"], found["on_trial"]["canvases"]
 
