@@ -43,7 +43,7 @@ def linked(existing, target):
 
 
 def whole(store, name):
-    """The folder that keeps the artifact; of dumps, the one with most pictures: a run of another graph may have moved the link."""
+    """The folder that keeps the artifact; of dumps, the fullest: a run of another graph may have moved the link."""
     if not name.startswith("dumps/"):
         return (store / name).resolve().parent
     made = store.glob(f"kept/{name.replace('/', '--')}-*/{Path(name).name}")
