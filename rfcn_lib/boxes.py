@@ -20,9 +20,8 @@ def iou(left_xyxy: Floats, right_xyxy: Floats) -> Floats:
     For all pairs pass `left[:, None], right[None]`. The IoU of a box without area is 0.
     """
     left, right = (np.ascontiguousarray(np.moveaxis(boxes, -1, 0)) for boxes in (left_xyxy, right_xyxy))
-    width = np.asarray(
-        np.minimum(left[2], right[2])
-    )  # the steps below work in place: the tables of all pairs are large
+    # In place, because the tables of all pairs are large.
+    width = np.asarray(np.minimum(left[2], right[2]))
     width -= np.maximum(left[0], right[0])
     width += 1
     height = np.asarray(np.minimum(left[3], right[3]))

@@ -30,7 +30,7 @@ def host_dumps(options: Options) -> Path:
 def host_first_pictures(host_dumps: Path, pictures: Pictures, canvases: Canvases, store: Store) -> None:
     """Nothing to run: the dumps are there. What is wrong with them is known before the source model runs."""
     expect_noted_canvases(host_dumps, pictures.port, canvases)
-    if not host_dumps.resolve().is_relative_to(store.root.resolve()):
+    if not _is_own(host_dumps, store):
         expect_sound(host_dumps, pictures, form_of(host_dumps, pictures.devkit.all_ids))
 
 
@@ -39,9 +39,7 @@ def host_candidate(
     host_dumps: Path, reference_dumps: Path | None, pictures: Pictures, store: Store, options: Options
 ) -> Candidate:
     """The evaluation of those dumps, once the reference's dumps are complete too."""
-    real = host_dumps.resolve()
-    rehearsed = real.name.startswith(REHEARSED_DUMPS)
-    own = real.is_relative_to(store.root.resolve()) and (rehearsed or real.name in OWN)
+    own, rehearsed = _is_own(host_dumps, store), host_dumps.resolve().name.startswith(REHEARSED_DUMPS)
     on: CandidateOn
     if toolkit.simulated([host_dumps]):
         on, words = SIMULATED, f"SIMULATED: the dumps in {host_dumps} were made by a stand-in for the vendor's tools"
@@ -61,3 +59,9 @@ def host_candidate(
         words += f"; files {form}"
         judged = judge_dumps(host_dumps, pictures, form=form)
     return Candidate(device="host", on=on, description=words, judged=judged, unpublished=unpublished_flags(options))
+
+
+def _is_own(folder: Path, store: Store) -> bool:
+    """Whether a host run or a rehearsal of this store made the dumps."""
+    real = folder.resolve()
+    return real.is_relative_to(store.root.resolve()) and (real.name in OWN or real.name.startswith(REHEARSED_DUMPS))

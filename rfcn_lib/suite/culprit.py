@@ -25,9 +25,7 @@ from rfcn_lib.suite.simulated import PLAIN, Simulations, simulations
 
 PICTURES: Final = 2
 FOREIGN: Final = 0.25  # of the specimen's pictures, 0.45 or more of another's first 50 proposals lie elsewhere
-NEARER: Final = (
-    0.25  # another picture's scores are at least four times nearer than its own, or than scores that find nothing
-)
+NEARER: Final = 0.25  # another picture's scores are four times nearer than its own, or than scores that find nothing
 LIKE: Final = (
     0.002  # mean difference of sorted scores; of the specimen's pictures in fp16: 0.0006 in the median, 0.0019 at most
 )
